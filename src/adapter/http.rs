@@ -1,0 +1,98 @@
+//! The one place that builds HTTP clients, and the habits all calls share: time-outs, no redirects,
+//! no retries, capped bodies, `Retry-After` in all its forms.
+
+use crate::domain::Instant;
+use chrono::DateTime;
+use std::time::Duration;
+
+/// How long connecting may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The longest wait a `Retry-After` is believed.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
+/// The wait when a platform limits us without saying for how long.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+/// The most of an answer that is read.
+pub const MOST_BODY: usize = 4 * 1024 * 1024;
+
+/// Makes ring the process's TLS provider. Called by every client builder; the first call counts.
+pub fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client: `timeout` for a whole call, no redirects, no retries.
+///
+/// # Errors
+/// The TLS roots of the system cannot be read.
+pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    install_tls();
+    reqwest::Client::builder()
+        .user_agent(concat!("Hearback/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .timeout(timeout)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .build()
+}
+
+/// Reads an answer's body, at most [`MOST_BODY`] bytes of it.
+///
+/// # Errors
+/// The connection broke, or the body is too large.
+pub async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| explain(&error))? {
+        if out.len() + chunk.len() > MOST_BODY {
+            return Err(format!("the answer is larger than {MOST_BODY} bytes"));
+        }
+        out.extend_from_slice(&chunk);
+    }
+    Ok(out)
+}
+
+/// How long to wait by `Retry-After`: seconds, or a date; nonsense counts as [`DEFAULT_WAIT`], and
+/// more than [`LONGEST_WAIT`] as that.
+#[must_use]
+pub fn retry_after(value: Option<&str>, now: Instant) -> Duration {
+    let told = value.map(str::trim).and_then(|text| {
+        if let Ok(seconds) = text.parse::<f64>() {
+            return (seconds.is_finite() && seconds >= 0.0)
+                .then(|| Duration::from_secs_f64(seconds.min(1e6)));
+        }
+        let date = DateTime::parse_from_rfc2822(text)
+            .or_else(|_| DateTime::parse_from_rfc3339(text))
+            .ok()?;
+        Some((date.to_utc() - now).to_std().unwrap_or_default())
+    });
+    told.unwrap_or(DEFAULT_WAIT).min(LONGEST_WAIT)
+}
+
+/// An error in words, with its causes and without the address (which may carry a secret).
+#[must_use]
+pub fn explain(error: &reqwest::Error) -> String {
+    use std::error::Error as _;
+    let what = if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "cannot connect"
+    } else if error.is_body() || error.is_decode() {
+        "the answer broke off"
+    } else {
+        "the request failed"
+    };
+    let mut cause = error.source();
+    let mut deepest = None;
+    while let Some(inner) = cause {
+        deepest = Some(inner.to_string());
+        cause = inner.source();
+    }
+    match deepest {
+        Some(deepest) => format!("{what} ({deepest})"),
+        None => what.to_owned(),
+    }
+}
+
+/// Whether a failed call is certain not to have reached the platform: the connection never stood.
+#[must_use]
+pub fn never_sent(error: &reqwest::Error) -> bool {
+    error.is_connect() || error.is_builder()
+}

@@ -1,0 +1,7 @@
+//! The chats and the networks. Adapters never import each other or the store.
+
+pub mod chat;
+pub mod http;
+pub mod link;
+pub mod social;
+pub mod supervise;

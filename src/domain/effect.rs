@@ -1,0 +1,124 @@
+//! What is owed to the outside: rows of the outbox.
+
+use super::{CaseNumber, ChannelId, ChatName, EffectId, EventId, Instant, ReplyId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// A queue of effects that keeps its order. A lane that is limited or broken slows no other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Lane(Arc<str>);
+
+impl Lane {
+    /// New messages of one channel of one chat.
+    #[must_use]
+    pub fn channel(chat: &ChatName, channel: &ChannelId) -> Self {
+        Self(format!("{chat}/{channel}").into())
+    }
+
+    /// Card updates of one channel of one chat: they coalesce, and wait for no message.
+    #[must_use]
+    pub fn cards(chat: &ChatName, channel: &ChannelId) -> Self {
+        Self(format!("{chat}/{channel}/cards").into())
+    }
+
+    /// Public replies of one brand account.
+    #[must_use]
+    pub fn replies(source: &super::SourceName) -> Self {
+        Self(format!("reply/{source}").into())
+    }
+
+    /// Things that become due by themselves.
+    #[must_use]
+    pub fn timers() -> Self {
+        Self("timer".into())
+    }
+
+    /// The lane as stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Lane {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Something owed to the outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Effect {
+    /// The case needs its thread in this channel.
+    OpenThread {
+        /// The chat.
+        chat: ChatName,
+        /// The channel.
+        channel: ChannelId,
+    },
+    /// The card no longer shows the truth.
+    UpdateCard {
+        /// The chat.
+        chat: ChatName,
+        /// The channel whose card it is.
+        channel: ChannelId,
+    },
+    /// An event is to be told in the thread.
+    Tell {
+        /// The chat.
+        chat: ChatName,
+        /// The channel whose thread it is.
+        channel: ChannelId,
+        /// What happened.
+        event: EventId,
+    },
+    /// The message about a reply no longer shows the truth (it had a cancel button).
+    UpdateReply {
+        /// The chat.
+        chat: ChatName,
+        /// The channel whose thread it is.
+        channel: ChannelId,
+        /// The reply it is about.
+        reply: ReplyId,
+    },
+    /// A reply's hold is over: publish it.
+    SendReply {
+        /// Which.
+        reply: ReplyId,
+    },
+    /// A reply's end is unknown and the settle time is over: look whether it is there.
+    Reconcile {
+        /// Which.
+        reply: ReplyId,
+    },
+    /// A snoozed case is due again.
+    Wake,
+}
+
+/// A row of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EffectRow {
+    /// Its place; rises, and is never used again.
+    pub id: EffectId,
+    /// The queue it waits in.
+    pub lane: Lane,
+    /// The case it is about.
+    pub case: CaseNumber,
+    /// What is owed.
+    pub effect: Effect,
+    /// Not before this.
+    pub due_at: Instant,
+    /// How often it was begun. Above zero, an earlier attempt may have had its effect.
+    pub attempts: i64,
+    /// When it was first begun.
+    pub begun_at: Option<Instant>,
+}

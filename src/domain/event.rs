@@ -1,0 +1,191 @@
+//! What happened to a case, in the past tense. The log is append-only; the case is its fold.
+
+use super::{
+    Agent, Audience, CaseNumber, ChatName, EventId, Instant, Kind, NativeId, Priority, ReplyId, SourceName,
+    TeamName,
+};
+use serde::{Deserialize, Serialize};
+
+/// Who made something happen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "who", rename_all = "snake_case")]
+pub enum By {
+    /// The customer, on their network.
+    Author,
+    /// A member of the team, from a chat.
+    Agent {
+        /// Who.
+        agent: Agent,
+        /// From which chat.
+        chat: ChatName,
+    },
+    /// Hearback itself, or a network.
+    System,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The case was opened by a first post.
+    Opened {
+        /// Where it was seen.
+        source: SourceName,
+        /// The conversation it belongs to.
+        conversation: NativeId,
+        /// Who wrote it.
+        author: NativeId,
+        /// The post.
+        post: NativeId,
+        /// When it was published.
+        written_at: Instant,
+    },
+    /// The same author wrote again in the same conversation.
+    PostAdded {
+        /// The post.
+        post: NativeId,
+        /// When it was published; posts may arrive in another order.
+        written_at: Instant,
+    },
+    /// The author edited a post.
+    PostEdited {
+        /// The post.
+        post: NativeId,
+        /// What it said before.
+        before: String,
+        /// What it says now.
+        after: String,
+    },
+    /// The author took a post back.
+    PostDeleted {
+        /// The post.
+        post: NativeId,
+    },
+    /// An agent took the case.
+    Claimed {
+        /// Who has it now.
+        owner: Agent,
+    },
+    /// The owner gave the case back.
+    Released,
+    /// The case was given to somebody.
+    Assigned {
+        /// Who has it now.
+        owner: Agent,
+    },
+    /// A remark for colleagues.
+    Noted {
+        /// The remark, verbatim.
+        text: String,
+    },
+    /// The case was handed to a team.
+    Escalated {
+        /// The team.
+        team: TeamName,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// The case is done.
+    Resolved {
+        /// How it ended; may be empty.
+        outcome: String,
+    },
+    /// The case is open again, by an agent or because the customer came back.
+    Reopened,
+    /// The case is put off.
+    Snoozed {
+        /// Until when.
+        until: Instant,
+    },
+    /// The time of the snooze is over.
+    Woke,
+    /// The priority changed.
+    PrioritySet {
+        /// To what.
+        priority: Priority,
+    },
+    /// The kind changed.
+    KindSet {
+        /// To what.
+        kind: Kind,
+    },
+    /// Labels were put on or taken off.
+    Labelled {
+        /// Put on.
+        added: Vec<String>,
+        /// Taken off.
+        removed: Vec<String>,
+    },
+    /// A reply was given and waits for the end of its undo window.
+    ReplyHeld {
+        /// Which.
+        reply: ReplyId,
+        /// For whom.
+        audience: Audience,
+        /// Exactly what will be published.
+        text: String,
+        /// The end of the undo window.
+        until: Instant,
+    },
+    /// A reply was taken back before it was published.
+    ReplyCancelled {
+        /// Which.
+        reply: ReplyId,
+    },
+    /// The platform has the reply.
+    ReplySent {
+        /// Which.
+        reply: ReplyId,
+        /// For whom it was.
+        audience: Audience,
+        /// What was published.
+        text: String,
+        /// The platform's id of it.
+        remote: NativeId,
+        /// Its address.
+        url: Option<String>,
+    },
+    /// The platform refused the reply, for certain.
+    ReplyFailed {
+        /// Which.
+        reply: ReplyId,
+        /// Why, in words.
+        reason: String,
+    },
+    /// No certain answer came: the platform may or may not have the reply.
+    ReplyUncertain {
+        /// Which.
+        reply: ReplyId,
+        /// What happened, in words.
+        reason: String,
+        /// When we look again.
+        look_at: Instant,
+    },
+    /// We looked: the platform does not have the reply. It is sent again.
+    ReplyRetried {
+        /// Which.
+        reply: ReplyId,
+    },
+    /// It cannot be found out whether the platform has the reply: a person must look.
+    ReplyNeedsHuman {
+        /// Which.
+        reply: ReplyId,
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// An event with its place in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Its place in the log of all cases.
+    pub id: EventId,
+    /// The case.
+    pub case: CaseNumber,
+    /// When it happened.
+    pub at: Instant,
+    /// Who made it happen.
+    pub by: By,
+    /// What happened.
+    pub event: Event,
+}

@@ -1,0 +1,319 @@
+//! Rich text that no chat owns. Adapters render it; what customers wrote stays inert in it.
+
+use super::CaseNumber;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+/// A message for a thread, or an answer for one person.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Message {
+    /// Its parts, from top to bottom.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// A headline.
+    Heading(Vec<Span>),
+    /// A line of ours.
+    Line(Vec<Span>),
+    /// A small, pale line of ours.
+    Small(Vec<Span>),
+    /// Somebody's words, set apart, verbatim and inert. May have many lines.
+    Quote(String),
+    /// Names with values, side by side.
+    Fields(Vec<(String, Vec<Span>)>),
+    /// A row of buttons.
+    Buttons(Vec<Button>),
+}
+
+/// A run of text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Span {
+    /// Text, rendered literally. What strangers wrote goes here too: it can do nothing.
+    Text(String),
+    /// The same, emphasised.
+    Strong(String),
+    /// The same, as something to type.
+    Code(String),
+    /// A link. Only http and https are linked; the label is literal.
+    Link {
+        /// What is shown.
+        label: String,
+        /// Where it leads.
+        url: String,
+    },
+    /// A member of the team.
+    Person {
+        /// The name to show.
+        name: String,
+        /// The chat's id of the person, when they are to be pinged in this chat.
+        ping: Option<String>,
+    },
+}
+
+/// How a button looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Style {
+    /// Like any other.
+    Plain,
+    /// The thing to do next.
+    Primary,
+    /// Takes something back.
+    Danger,
+}
+
+/// A button.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Button {
+    /// What it says; at most 30 characters.
+    pub label: String,
+    /// What it does.
+    pub press: Press,
+    /// How it looks.
+    pub style: Style,
+}
+
+/// What happens when a button is pressed.
+///
+/// Its text form ([`fmt::Display`], [`FromStr`]) travels in the chat's button and comes back:
+/// `do:12:claim`, `ask:12:reply`, `sent:12:7`, `again:12:7`. At most 60 characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Press {
+    /// Gives a command without further words.
+    Command {
+        /// The case it is about.
+        case: CaseNumber,
+        /// The verb and its arguments.
+        line: String,
+    },
+    /// Opens a form that asks for the words of this verb.
+    Ask {
+        /// The case it is about.
+        case: CaseNumber,
+        /// The verb: `reply`, `dm`, `note`, `escalate`, `resolve`.
+        verb: String,
+    },
+    /// A person says what became of a reply whose end is unknown.
+    Settle {
+        /// The case it is about.
+        case: CaseNumber,
+        /// The reply's number.
+        reply: i64,
+        /// Whether the reply is there (then it is sent) or not (then it is sent again).
+        there: bool,
+    },
+}
+
+/// A press that is not one of ours, or is damaged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this button is not known to this version of Hearback; use the command instead")]
+pub struct UnknownPress;
+
+impl Press {
+    /// The case the button is about.
+    #[must_use]
+    pub fn case(&self) -> CaseNumber {
+        match self {
+            Self::Command { case, .. } | Self::Ask { case, .. } | Self::Settle { case, .. } => *case,
+        }
+    }
+}
+
+impl fmt::Display for Press {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Command { case, line } => write!(f, "do:{}:{line}", case.0),
+            Self::Ask { case, verb } => write!(f, "ask:{}:{verb}", case.0),
+            Self::Settle {
+                case,
+                reply,
+                there: true,
+            } => write!(f, "sent:{}:{reply}", case.0),
+            Self::Settle {
+                case,
+                reply,
+                there: false,
+            } => write!(f, "again:{}:{reply}", case.0),
+        }
+    }
+}
+
+impl FromStr for Press {
+    type Err = UnknownPress;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPress> {
+        let mut words = text.splitn(3, ':');
+        let (Some(what), Some(case), Some(rest)) = (words.next(), words.next(), words.next()) else {
+            return Err(UnknownPress);
+        };
+        let case = case.parse().map_err(|_| UnknownPress)?;
+        let settle = |there| {
+            let reply = rest.parse().map_err(|_| UnknownPress)?;
+            Ok(Self::Settle { case, reply, there })
+        };
+        match what {
+            "do" => Ok(Self::Command {
+                case,
+                line: rest.to_owned(),
+            }),
+            "ask" => Ok(Self::Ask {
+                case,
+                verb: rest.to_owned(),
+            }),
+            "sent" => settle(true),
+            "again" => settle(false),
+            _ => Err(UnknownPress),
+        }
+    }
+}
+
+/// The first message of a thread, with what a chat may show beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// The thread's title, one line, at most 90 characters. Contains words of strangers, inert.
+    pub title: String,
+    /// The status in a word, for tags.
+    pub status: String,
+    /// The message.
+    pub message: Message,
+}
+
+/// A question to one person: a modal with one text field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Form {
+    /// The case it is about.
+    pub case: CaseNumber,
+    /// The verb its words are for.
+    pub verb: String,
+    /// The window's title; at most 24 characters.
+    pub title: String,
+    /// What the field is called; at most 45 characters.
+    pub label: String,
+    /// What stands pale in the empty field; at most 100 characters.
+    pub hint: String,
+    /// What the submit button says; at most 24 characters.
+    pub submit: String,
+    /// The most characters the field takes; at most 3000.
+    pub max: u16,
+    /// Whether the field may stay empty.
+    pub optional: bool,
+}
+
+impl Message {
+    /// A message of one literal line.
+    #[must_use]
+    pub fn line(text: impl Into<String>) -> Self {
+        Self {
+            parts: vec![Part::Line(vec![Span::Text(text.into())])],
+        }
+    }
+
+    /// Adds a part.
+    #[must_use]
+    pub fn with(mut self, part: Part) -> Self {
+        self.parts.push(part);
+        self
+    }
+
+    /// The buttons, in order.
+    pub fn buttons(&self) -> impl Iterator<Item = &Button> {
+        self.parts.iter().flat_map(|part| match part {
+            Part::Buttons(buttons) => buttons.as_slice(),
+            Part::Heading(_) | Part::Line(_) | Part::Small(_) | Part::Quote(_) | Part::Fields(_) => &[],
+        })
+    }
+
+    /// The message as plain text, for notifications, logs and tests. Strangers' words are made
+    /// visible as [`inert`] does; nothing else is escaped.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        let mut out = String::new();
+        for part in &self.parts {
+            if !out.is_empty() && !matches!(part, Part::Buttons(_)) {
+                out.push('\n');
+            }
+            match part {
+                Part::Heading(spans) | Part::Line(spans) | Part::Small(spans) => plain_spans(&mut out, spans),
+                Part::Quote(text) => {
+                    let lines: Vec<_> = inert(text).lines().map(|line| format!("> {line}")).collect();
+                    out.push_str(&lines.join("\n"));
+                }
+                Part::Fields(fields) => {
+                    for (at, (name, value)) in fields.iter().enumerate() {
+                        let _ = write!(out, "{}{name}: ", if at == 0 { "" } else { " · " });
+                        plain_spans(&mut out, value);
+                    }
+                }
+                Part::Buttons(_) => {}
+            }
+        }
+        out
+    }
+}
+
+fn plain_spans(out: &mut String, spans: &[Span]) {
+    for span in spans {
+        match span {
+            Span::Text(text) | Span::Strong(text) | Span::Code(text) => out.push_str(&inert(text)),
+            Span::Link { label, url } => {
+                let _ = write!(out, "{} ({url})", inert(label));
+            }
+            Span::Person { name, ping: _ } => out.push_str(&inert(name)),
+        }
+    }
+}
+
+/// Makes visible what could reverse the reading direction or hide between letters: bidirectional
+/// controls, zero-width and tag characters, and control characters other than the line break and
+/// the tab, become `⟦U+202E⟧`. Joiners inside emoji and scripts that need them (U+200C, U+200D)
+/// and variation selectors stay.
+#[must_use]
+pub fn inert(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_treacherous(c) {
+            let _ = write!(out, "⟦U+{:04X}⟧", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+fn is_treacherous(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' | '\u{061C}' => true,
+        '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{00AD}' | '\u{034F}' | '\u{180E}' => true,
+        '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}' | '\u{2028}' | '\u{2029}' => true,
+        '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' => true,
+        _ => c.is_control(),
+    }
+}
+
+/// One line of at most `most` graphemes: line breaks become blanks, a cut is marked with `…`.
+#[must_use]
+pub fn one_line(text: &str, most: usize) -> String {
+    let flat = inert(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+    cut(&flat, most)
+}
+
+/// At most `most` graphemes, a cut marked with `…`.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> String {
+    use unicode_segmentation::UnicodeSegmentation as _;
+    match text.grapheme_indices(true).nth(most) {
+        None => text.to_owned(),
+        Some(_) => {
+            let end = text
+                .grapheme_indices(true)
+                .nth(most.saturating_sub(1))
+                .map_or(0, |(at, _)| at);
+            format!("{}…", text[..end].trim_end())
+        }
+    }
+}

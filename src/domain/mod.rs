@@ -1,0 +1,29 @@
+//! What Hearback knows, as plain values: no sockets, no database, no platform.
+//!
+//! Everything here is a pure function of its arguments; time and identifiers are passed in.
+
+pub mod case;
+pub mod clock;
+pub mod effect;
+pub mod event;
+pub mod id;
+pub mod message;
+pub mod person;
+pub mod post;
+pub mod reply;
+
+pub use case::{Case, Kind, Priority, Status};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use effect::{Effect, EffectRow, Lane};
+pub use event::{By, Event, EventRecord};
+pub use id::{
+    CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, MessageId, NativeId, ReplyId,
+    SourceName, TeamName, ThreadId,
+};
+pub use message::{Button, Card, Form, Message, Part, Press, Span, Style};
+pub use person::{Agent, Person, Role};
+pub use post::{Author, Media, Metrics, Post, PostKind, Sighting, Visibility};
+pub use reply::{Audience, Reply, ReplyState};
+
+/// An instant in UTC, truncated to microseconds: what both databases keep.
+pub type Instant = chrono::DateTime<chrono::Utc>;

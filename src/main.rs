@@ -1,0 +1,3 @@
+//! Mirrors public complaints into chat threads and carries the answers back.
+
+fn main() {}

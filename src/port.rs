@@ -1,0 +1,172 @@
+//! What the core asks of a chat and of a network. The decision about a failure travels in the
+//! error: adapters classify once, where the status codes are known.
+
+use crate::domain::{
+    Audience, Card, ChannelId, ChatName, IdempotencyKey, Instant, Message, MessageId, NativeId, Reply,
+    SourceName, ThreadId,
+};
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// Why a call had no success, and so what may be done next.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// Not executed: the platform wants us to wait. The lane waits, nothing else.
+    #[error("rate limited for {0:?}")]
+    RetryAfter(Duration),
+    /// Not executed, for certain: no byte of the request reached the platform.
+    #[error("not reached: {0}")]
+    NotReached(String),
+    /// Not executed, for certain: a refusal that is proven to mean so. A retry would be refused too.
+    #[error("{0}")]
+    Refused(String),
+    /// Not executed: the credentials are not accepted.
+    #[error("the credentials are not accepted: {0}")]
+    Unauthorized(String),
+    /// May have been executed: look before a second attempt.
+    #[error("no certain answer: {0}")]
+    Unknown(String),
+}
+
+/// An order to open a case's thread.
+#[derive(Debug, Clone)]
+pub struct OpenThread {
+    /// The same for every attempt.
+    pub key: IdempotencyKey,
+    /// Where.
+    pub channel: ChannelId,
+    /// The first message.
+    pub card: Card,
+    /// When an earlier attempt began, if there was one: then look for its result first.
+    pub earlier: Option<Instant>,
+}
+
+/// A thread that was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The thread.
+    pub thread: ThreadId,
+    /// Its first message, the card.
+    pub card: MessageId,
+}
+
+/// An order to post a message into a thread.
+#[derive(Debug, Clone)]
+pub struct PostMessage {
+    /// The same for every attempt.
+    pub key: IdempotencyKey,
+    /// The channel of the thread.
+    pub channel: ChannelId,
+    /// The thread.
+    pub thread: ThreadId,
+    /// The message.
+    pub message: Message,
+    /// When an earlier attempt began, if there was one: then look for its result first.
+    pub earlier: Option<Instant>,
+}
+
+/// An order to replace what a message of ours says. Idempotent.
+#[derive(Debug, Clone)]
+pub struct EditMessage {
+    /// The channel of the thread.
+    pub channel: ChannelId,
+    /// The thread.
+    pub thread: ThreadId,
+    /// The message.
+    pub message: MessageId,
+    /// What it is to say.
+    pub content: Content,
+}
+
+/// What a message of ours is.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// The card, with title and status.
+    Card(Card),
+    /// Any other.
+    Message(Message),
+}
+
+/// A chat in which a team works. Losing a message is not tolerable, a double one is mended: calls
+/// take the same key on every attempt, and an `earlier` attempt is looked for first.
+#[async_trait]
+pub trait ChatPlatform: Send + Sync {
+    /// The chat's name: `slack`, `discord`, `console`.
+    fn name(&self) -> &ChatName;
+
+    /// Opens a thread with the card as its first message.
+    async fn open_thread(&self, order: &OpenThread) -> Result<Opened, PortError>;
+
+    /// Posts a message into a thread.
+    async fn post(&self, order: &PostMessage) -> Result<MessageId, PortError>;
+
+    /// Replaces what a message of ours says.
+    async fn edit(&self, order: &EditMessage) -> Result<(), PortError>;
+}
+
+/// How an uncertain end of a publishing call can be cleared up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The platform honours an idempotency key: the same call again is safe.
+    Key,
+    /// Our own posts can be read: look whether it is there.
+    Lookup,
+    /// Neither: a person must look.
+    None,
+}
+
+/// What a source's platform can do.
+#[derive(Debug, Clone)]
+pub struct Abilities {
+    /// How an uncertain end is cleared up.
+    pub class: Class,
+    /// Whether a private answer is possible.
+    pub private: bool,
+    /// What people call the network, for example `Mastodon`.
+    pub label: String,
+}
+
+/// A text as it would be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composed {
+    /// Exactly what is published (a platform may need the author addressed in the text).
+    pub text: String,
+    /// Its length, counted the platform's way.
+    pub length: usize,
+    /// The most the platform takes, counted the same way.
+    pub limit: usize,
+    /// What is counted, in the plural: `characters`, `bytes`.
+    pub unit: &'static str,
+}
+
+/// What the platform made of a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its id there.
+    pub id: NativeId,
+    /// Its address.
+    pub url: Option<String>,
+}
+
+/// A network on which customers write. One per source.
+///
+/// There is deliberately no call that removes, hides or reports anything.
+#[async_trait]
+pub trait SocialPlatform: Send + Sync {
+    /// The source's name.
+    fn source(&self) -> &SourceName;
+
+    /// What the platform can do.
+    fn abilities(&self) -> Abilities;
+
+    /// The text as it would be published to this author, with its length.
+    fn compose(&self, text: &str, author_handle: &str, audience: Audience) -> Composed;
+
+    /// Publishes a claimed reply: its frozen payload, nothing else. Never retries, never follows a
+    /// redirect. `Ok` only when the answer proves that the reply stands under the right post.
+    async fn publish(&self, reply: &Reply) -> Result<Published, PortError>;
+
+    /// Looks whether a reply whose end is unknown was published. Only for [`Class::Key`] and
+    /// [`Class::Lookup`]; `Ok(None)` means: looked, and it is not there.
+    async fn find(&self, reply: &Reply) -> Result<Option<Published>, PortError>;
+}

@@ -1,0 +1,140 @@
+//! What the store takes and gives, beside the domain's own values.
+
+use crate::domain::{
+    Author, Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventRecord, Instant, MessageId,
+    Post, Reply, ReplyId, SourceName, Status, ThreadId,
+};
+
+/// A post with the case it belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPost {
+    /// The case.
+    pub case: CaseNumber,
+    /// The post.
+    pub post: Post,
+}
+
+/// A case's mirror in a channel of a chat. Identity: (case, chat, channel).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    /// The case.
+    pub case: CaseNumber,
+    /// The chat.
+    pub chat: ChatName,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The thread.
+    pub thread: ThreadId,
+    /// The card, its first message.
+    pub card: MessageId,
+}
+
+/// The message in a thread that tells about a held reply and carries its cancel button.
+/// Identity: (reply, chat, channel).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyMessage {
+    /// The reply.
+    pub reply: ReplyId,
+    /// The chat.
+    pub chat: ChatName,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The message.
+    pub message: MessageId,
+}
+
+/// A command that was taken, with its answer, so that a repeated envelope changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRow {
+    /// The chat's key of it.
+    pub key: String,
+    /// When it was taken.
+    pub at: Instant,
+    /// The answer that was given, as JSON.
+    pub answer: String,
+}
+
+/// How far a source was read. Identity: (source, stream).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CursorRow {
+    /// The source.
+    pub source: SourceName,
+    /// What of it, for example `notifications`.
+    pub stream: String,
+    /// The platform's cursor.
+    pub value: String,
+}
+
+/// Something that could not be understood, kept for people to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// When it came.
+    pub at: Instant,
+    /// From where.
+    pub origin: String,
+    /// What was wrong with it.
+    pub reason: String,
+    /// The thing itself, at most 64 KiB.
+    pub raw: String,
+}
+
+/// The numbers that the ledger hands out, and what it counts instead of counting. Absolute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// The last case number.
+    pub case: i64,
+    /// The last event.
+    pub event: i64,
+    /// The last effect. Never falls, though rows of effects go.
+    pub effect: i64,
+    /// The last reply.
+    pub reply: i64,
+    /// How many cases stand where, in the order of [`Status::ALL`].
+    pub by_status: [i64; Status::ALL.len()],
+}
+
+/// Everything one commit writes. Empty lists cost no statement.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// Inserted or replaced by (source, id).
+    pub authors: Vec<(SourceName, Author)>,
+    /// Inserted or replaced by (source, id).
+    pub posts: Vec<StoredPost>,
+    /// Inserted or replaced by number.
+    pub cases: Vec<Case>,
+    /// Appended.
+    pub events: Vec<EventRecord>,
+    /// Appended.
+    pub effects: Vec<EffectRow>,
+    /// One more attempt begun, at this time (`begun_at` keeps the first).
+    pub effects_begun: Vec<(EffectId, Instant)>,
+    /// Put off until.
+    pub effects_due: Vec<(EffectId, Instant)>,
+    /// Done: the rows go.
+    pub effects_done: Vec<EffectId>,
+    /// Given up for this reason: the rows stay, and are not offered again.
+    pub effects_dead: Vec<(EffectId, String)>,
+    /// Inserted or replaced by identity.
+    pub threads: Vec<Thread>,
+    /// Inserted or replaced by identity.
+    pub reply_messages: Vec<ReplyMessage>,
+    /// Inserted or replaced by id.
+    pub replies: Vec<Reply>,
+    /// Appended; a key that exists stays as it is.
+    pub inbox: Vec<InboxRow>,
+    /// Inserted or replaced by identity.
+    pub cursors: Vec<CursorRow>,
+    /// Appended.
+    pub asides: Vec<Aside>,
+    /// Replaced whole, in every commit that changes it.
+    pub counters: Option<Counters>,
+}
+
+/// Which cases to list.
+#[derive(Debug, Clone, Default)]
+pub struct CaseFilter {
+    /// Only those that are not resolved.
+    pub open: bool,
+    /// Only this agent's (by key).
+    pub owner: Option<String>,
+}

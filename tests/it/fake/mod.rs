@@ -1,0 +1,9 @@
+//! Platforms made here: real sockets, scripted faults.
+
+pub mod discord;
+pub mod fault;
+pub mod mastodon;
+pub mod postgres;
+pub mod slack;
+pub mod specs;
+pub mod webhook;
