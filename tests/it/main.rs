@@ -1,11 +1,13 @@
 //! One integration binary: fakes that speak real HTTP and WebSocket, and conversations with them.
 
 mod architecture;
+mod cases;
 mod config;
 mod console;
 mod conversation;
 mod discord;
 mod fake;
+mod grammar;
 mod harness;
 mod mastodon;
 mod migrations;
