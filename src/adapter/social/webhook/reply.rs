@@ -202,9 +202,16 @@ fn reason(body: &[u8]) -> String {
 
 pub(super) async fn examine(webhook: &Webhook) -> Vec<Finding> {
     let source = &webhook.source;
-    let mut findings = vec![Finding::well(format!(
-        "source {source}: the secret is sound; posts come to /webhooks/{source}"
-    ))];
+    let mut findings = vec![if webhook.secret.is_short() {
+        Finding::wrong(
+            format!("source {source}: the secret is shorter than 24 bytes"),
+            "Make a longer one, for example `whsec_$(openssl rand -base64 32)`, for both sides.",
+        )
+    } else {
+        Finding::well(format!(
+            "source {source}: the secret is sound; posts come to /webhooks/{source}"
+        ))
+    }];
     match &webhook.reply_url {
         None => findings.push(Finding::well(format!(
             "source {source}: only listens (no reply_url)"
