@@ -69,7 +69,8 @@ impl Config {
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let Some(path) = path else {
-            return build(Table::new(), Origin::Default, environment, Purpose::Serve);
+            let origin = Origin::File("(no --config)".into());
+            return build(Table::new(), origin, environment, Purpose::Serve);
         };
         let origin = Origin::File(path.display().to_string().into());
         let failed = |message: String, mend: &str| {
@@ -137,6 +138,14 @@ impl Config {
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// What `RUST_LOG` says.
+#[must_use]
+pub fn log_directives() -> Option<String> {
+    environment()
+        .find(|(name, _)| name == "RUST_LOG")
+        .map(|(_, value)| value)
 }
 
 /// Lays the layers on each other and reads them.
@@ -283,3 +292,6 @@ fn members(root: &mut Section<'_>, teams: &[Node], agents: &[Node]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
