@@ -1,5 +1,7 @@
 //! One integration binary: fakes that speak real HTTP and WebSocket, and conversations with them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod architecture;
 mod cases;
 mod config;
