@@ -39,7 +39,10 @@ impl Drop for Browser {
 }
 
 /// The variable, if it is set.
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment what must be there")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment what must be there"
+)]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -47,7 +50,9 @@ pub fn variable(name: &str) -> Option<String> {
 fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<_> = std::env::split_paths(&path).collect();
-    let files = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let files = NAMES
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     files.into_iter().find(|file| file.is_file())
 }
 
@@ -57,15 +62,32 @@ impl Browser {
     pub async fn start() -> Option<Self> {
         let Some(program) = find() else {
             let required = variable("HEARBACK_TEST_REQUIRE").unwrap_or_default();
-            assert!(!required.contains("chromium"), "HEARBACK_TEST_REQUIRE wants chromium, and it is not on PATH");
+            assert!(
+                !required.contains("chromium"),
+                "HEARBACK_TEST_REQUIRE wants chromium, and it is not on PATH"
+            );
             eprintln!("skipped: no chromium on PATH");
             return None;
         };
         let profile = tempfile::tempdir().unwrap();
         let mut process = Command::new(program)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-            .args(["--disable-dev-shm-usage", "--disable-extensions", "--hide-scrollbars"])
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+            ])
+            .args([
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ])
+            .args([
+                "--disable-dev-shm-usage",
+                "--disable-extensions",
+                "--hide-scrollbars",
+            ])
             .args(["--remote-debugging-port=0", "about:blank"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .stdin(Stdio::null())
@@ -97,7 +119,9 @@ impl Browser {
             complaints: Vec::new(),
             requests: Vec::new(),
         };
-        let target = browser.call("Target.createTarget", json!({"url": "about:blank"})).await;
+        let target = browser
+            .call("Target.createTarget", json!({"url": "about:blank"}))
+            .await;
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let attached = browser.call("Target.attachToTarget", attach).await;
         browser.session = attached["sessionId"].as_str().unwrap().to_owned();
@@ -146,7 +170,8 @@ impl Browser {
                 self.complaints.push(params["args"].to_string());
             }
             "Network.requestWillBeSent" => {
-                self.requests.push(params["request"]["url"].as_str().unwrap().to_owned());
+                self.requests
+                    .push(params["request"]["url"].as_str().unwrap().to_owned());
             }
             _ => {}
         }
@@ -174,7 +199,11 @@ impl Browser {
     pub async fn say(&mut self, script: &str) -> Value {
         let params = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
         let said = self.call("Runtime.evaluate", params).await;
-        assert!(said.get("exceptionDetails").is_none(), "{script}: {}", said["exceptionDetails"]);
+        assert!(
+            said.get("exceptionDetails").is_none(),
+            "{script}: {}",
+            said["exceptionDetails"]
+        );
         said["result"]["value"].clone()
     }
 
@@ -200,7 +229,12 @@ impl Browser {
         );
         let params = json!({"expression": script, "awaitPromise": true, "returnByValue": true});
         let said = self.call("Runtime.evaluate", params).await;
-        assert!(said.get("exceptionDetails").is_none(), "{expression}: {}", said["exceptionDetails"]);
+        let why = &said["exceptionDetails"]["exception"]["description"];
+        assert!(
+            said.get("exceptionDetails").is_none(),
+            "{expression}: {why}; errors: {:?}",
+            self.complaints
+        );
         said["result"]["value"].clone()
     }
 
@@ -229,9 +263,14 @@ impl Browser {
                 }})()"
             ))
             .await;
-        assert_eq!(place["reached"], true, "{selector} is covered by {}", place["top"]);
+        assert_eq!(
+            place["reached"], true,
+            "{selector} is covered by {}",
+            place["top"]
+        );
         for kind in ["mousePressed", "mouseReleased"] {
-            let event = json!({"type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": 1});
+            let event =
+                json!({"type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": 1});
             self.call("Input.dispatchMouseEvent", event).await;
         }
     }
@@ -244,7 +283,8 @@ impl Browser {
     /// Presses a key.
     pub async fn key(&mut self, key: &str, code: u32) {
         let text = if key == "Enter" { "\r" } else { "" };
-        let down = json!({"type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
+        let down =
+            json!({"type": "keyDown", "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text});
         self.call("Input.dispatchKeyEvent", down).await;
         let up = json!({"type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": code});
         self.call("Input.dispatchKeyEvent", up).await;
@@ -265,11 +305,15 @@ impl Browser {
 
     /// Keeps a picture of the page in the folder that `HEARBACK_TEST_SCREENSHOTS` names, if it does.
     pub async fn picture(&mut self, name: &str) {
-        let Some(folder) = variable("HEARBACK_TEST_SCREENSHOTS") else { return };
+        let Some(folder) = variable("HEARBACK_TEST_SCREENSHOTS") else {
+            return;
+        };
         // Movement ends first.
         self.say("Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finished.catch(() => {})))")
             .await;
-        let picture = self.call("Page.captureScreenshot", json!({"format": "png"})).await;
+        let picture = self
+            .call("Page.captureScreenshot", json!({"format": "png"}))
+            .await;
         let bytes = base64::engine::general_purpose::STANDARD.decode(picture["data"].as_str().unwrap());
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(PathBuf::from(folder).join(format!("{name}.png")), bytes.unwrap()).unwrap();

@@ -210,16 +210,10 @@ fn held(case: CaseNumber, until: crate::domain::Instant) -> Markup {
 }
 
 fn told(entry: &Entry) -> Markup {
-    let (name, face) = match &entry.by {
-        By::Author => (
-            "Customer",
-            html! { span.avatar.customer aria-hidden="true" { (icon_person()) } },
-        ),
-        By::Agent { agent, chat: _ } => (agent.name.as_str(), avatar(&agent.name)),
-        By::System => (
-            "Hearback",
-            html! { span.avatar.hearback aria-hidden="true" { (icon_back()) } },
-        ),
+    let face = match &entry.by {
+        By::Author => html! { span.avatar.customer aria-hidden="true" { (icon_person()) } },
+        By::Agent { agent, chat: _ } => avatar(&agent.name),
+        By::System => html! { span.avatar.hearback aria-hidden="true" { (icon_back()) } },
     };
     let brief = entry.message.parts.iter().all(|part| match part {
         Part::Small(_) => true,
