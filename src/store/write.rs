@@ -1,0 +1,261 @@
+//! The way to disk: every write is one transaction in a task of its own.
+//!
+//! A future that is dropped inside `begin()` can leave a PostgreSQL connection in a transaction
+//! that nobody commits, and the next user's acknowledged writes vanish with it. So no caller's
+//! future ever holds a transaction: the caller only waits for the task, and may go.
+
+use super::engine::Engine;
+use super::row::{self, batch, last_of, micros};
+use super::sql::{self, Sql};
+use super::{Changes, Counters, Error, Result, Store};
+use crate::domain::{Instant, Status};
+use std::sync::Arc;
+
+/// A statement with its one parameter.
+type Step = (Sql, Parameter);
+
+/// What `$1` is.
+#[derive(Debug)]
+enum Parameter {
+    None,
+    Batch(String),
+    Number(i64),
+}
+
+impl Store {
+    /// Writes everything or nothing, durably. Runs in a task of its own: a caller that goes away
+    /// cancels nothing.
+    pub async fn commit(&self, changes: Changes) -> Result<()> {
+        self.write(steps(&changes)?).await
+    }
+
+    /// Whether the database answers and can be written to.
+    pub async fn ping(&self) -> Result<()> {
+        self.keep_lock().await?;
+        self.write(vec![(sql::TOUCH, Parameter::None)]).await
+    }
+
+    /// Forgets inbox rows older than this.
+    pub async fn forget_inbox(&self, before: Instant) -> Result<()> {
+        self.write(vec![(sql::FORGET_INBOX, Parameter::Number(micros(before)))])
+            .await
+    }
+
+    /// Gives the installation its name, unless it has one.
+    pub(super) async fn install(&self, name: &str) -> Result<()> {
+        self.write(vec![(sql::INSTALL, Parameter::Batch(name.to_owned()))])
+            .await
+    }
+
+    async fn write(&self, steps: Vec<Step>) -> Result<()> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let inner = Arc::clone(&self.inner);
+        let task = self
+            .inner
+            .writes
+            .spawn(async move { transact(&inner.engine, steps).await });
+        task.await
+            .map_err(|error| Error::Unavailable(format!("the write ended early: {error}")))?
+    }
+}
+
+/// Runs the steps in one transaction on this connection.
+macro_rules! transact {
+    ($pool:expr, $engine:ident, $steps:expr) => {{
+        let mut connection = $pool.acquire().await?;
+        let done: sqlx::Result<()> = async {
+            sqlx::query(sql::BEGIN.$engine).execute(&mut *connection).await?;
+            for (sql, parameter) in $steps {
+                let query = sqlx::query(sql.$engine);
+                let query = match parameter {
+                    Parameter::None => query,
+                    Parameter::Batch(json) => query.bind(json),
+                    Parameter::Number(number) => query.bind(number),
+                };
+                query.execute(&mut *connection).await?;
+            }
+            sqlx::query(sql::COMMIT.$engine).execute(&mut *connection).await?;
+            Ok(())
+        }
+        .await;
+        if done.is_err()
+            && let Err(error) = sqlx::query(sql::ROLLBACK.$engine).execute(&mut *connection).await
+        {
+            // The engine may have rolled back by itself (SQLite does when the disk is full), or
+            // the connection is gone. A fresh connection is certainly in no transaction.
+            tracing::debug!(%error, "A connection is replaced after a failed write.");
+            connection.close_on_drop();
+        }
+        Ok(done?)
+    }};
+}
+
+async fn transact(engine: &Engine, steps: Vec<Step>) -> Result<()> {
+    match engine {
+        Engine::Sqlite { write, .. } => transact!(write, sqlite, steps),
+        Engine::Postgres { pool, .. } => transact!(pool, postgres, steps),
+    }
+}
+
+/// The statements of the lists that are not empty.
+fn steps(changes: &Changes) -> Result<Vec<Step>> {
+    let mut steps = Vec::with_capacity(8);
+    conversations(changes, &mut steps)?;
+    outbox(changes, &mut steps)?;
+    mirrors(changes, &mut steps)?;
+    bookkeeping(changes, &mut steps)?;
+    Ok(steps)
+}
+
+/// Adds a statement, unless there is nothing for it to do.
+fn step<T: serde::Serialize>(
+    steps: &mut Vec<Step>,
+    sql: Sql,
+    rows: impl ExactSizeIterator<Item = T>,
+) -> Result<()> {
+    if rows.len() > 0 {
+        steps.push((sql, Parameter::Batch(batch(rows)?)));
+    }
+    Ok(())
+}
+
+fn conversations(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let authors = last_of(&changes.authors, |(source, author)| (source, &author.id));
+    let authors = authors.into_iter().map(|(source, author)| row::AuthorRow {
+        source: source.as_str(),
+        id: author.id.as_str(),
+        body: author,
+    });
+    step(steps, sql::PUT_AUTHORS, authors)?;
+    let cases = last_of(&changes.cases, |case| case.number);
+    let cases = cases.into_iter().map(|case| row::CaseRow {
+        number: case.number,
+        source: case.source.as_str(),
+        conversation: case.conversation.as_str(),
+        author: case.author.as_str(),
+        status: case.status.word(),
+        owner: case.owner.as_ref().map(|owner| owner.key.as_str()),
+        updated_at: micros(case.updated_at),
+        body: case,
+    });
+    step(steps, sql::PUT_CASES, cases)?;
+    let posts = last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id));
+    let posts = posts.into_iter().map(|stored| row::PostRow {
+        source: stored.post.source.as_str(),
+        id: stored.post.id.as_str(),
+        case_number: stored.case,
+        created_at: micros(stored.post.created_at),
+        body: &stored.post,
+    });
+    step(steps, sql::PUT_POSTS, posts)?;
+    let events = changes.events.iter().map(|record| row::EventOut {
+        id: record.id,
+        case_number: record.case,
+        at: micros(record.at),
+        body: row::EventBody {
+            by: &record.by,
+            event: &record.event,
+        },
+    });
+    step(steps, sql::ADD_EVENTS, events)
+}
+
+fn outbox(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let effects = changes.effects.iter().map(|effect| row::EffectOut {
+        id: effect.id,
+        lane: effect.lane.as_str(),
+        case_number: effect.case,
+        due_at: micros(effect.due_at),
+        attempts: effect.attempts,
+        begun_at: effect.begun_at.map(micros),
+        body: &effect.effect,
+    });
+    step(steps, sql::ADD_EFFECTS, effects)?;
+    let at = |(id, at): &(crate::domain::EffectId, Instant)| row::EffectAt {
+        id: *id,
+        at: micros(*at),
+    };
+    step(steps, sql::BEGIN_EFFECTS, changes.effects_begun.iter().map(at))?;
+    step(steps, sql::PUT_OFF_EFFECTS, changes.effects_due.iter().map(at))?;
+    let dead = changes
+        .effects_dead
+        .iter()
+        .map(|(id, reason)| row::EffectDead { id: *id, reason });
+    step(steps, sql::BURY_EFFECTS, dead)?;
+    let done = changes.effects_done.iter().map(|id| row::Id { id: id.0 });
+    step(steps, sql::END_EFFECTS, done)
+}
+
+fn mirrors(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let threads = last_of(&changes.threads, |row| (row.case, &row.chat, &row.channel));
+    let threads = threads.into_iter().map(|thread| row::ThreadRow {
+        case_number: thread.case,
+        chat: thread.chat.as_str(),
+        channel: thread.channel.as_str(),
+        thread: thread.thread.as_str(),
+        card: thread.card.as_str(),
+    });
+    step(steps, sql::PUT_THREADS, threads)?;
+    let messages = last_of(&changes.reply_messages, |row| {
+        (row.reply, &row.chat, &row.channel)
+    });
+    let messages = messages.into_iter().map(|message| row::ReplyMessageRow {
+        reply: message.reply.0,
+        chat: message.chat.as_str(),
+        channel: message.channel.as_str(),
+        message: message.message.as_str(),
+    });
+    step(steps, sql::PUT_REPLY_MESSAGES, messages)?;
+    let replies = last_of(&changes.replies, |reply| reply.id);
+    let replies = replies.into_iter().map(|reply| row::ReplyRow {
+        id: reply.id.0,
+        case_number: reply.case,
+        source: reply.source.as_str(),
+        state: reply.state,
+        remote_id: reply.remote_id.as_ref().map(|id| id.as_str()),
+        body: reply,
+    });
+    step(steps, sql::PUT_REPLIES, replies)
+}
+
+fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let inbox = changes.inbox.iter().map(|row| row::InboxOut {
+        key: &row.key,
+        at: micros(row.at),
+        answer: &row.answer,
+    });
+    step(steps, sql::ADD_INBOX, inbox)?;
+    let cursors = last_of(&changes.cursors, |row| (&row.source, &row.stream));
+    let cursors = cursors.into_iter().map(|row| row::CursorOut {
+        source: row.source.as_str(),
+        stream: &row.stream,
+        value: &row.value,
+    });
+    step(steps, sql::PUT_CURSORS, cursors)?;
+    let asides = changes.asides.iter().map(|aside| row::AsideRow {
+        at: micros(aside.at),
+        origin: &aside.origin,
+        reason: &aside.reason,
+        raw: &aside.raw,
+    });
+    step(steps, sql::ADD_ASIDES, asides)?;
+    let counters = changes.counters.iter().flat_map(counter_rows).collect::<Vec<_>>();
+    step(steps, sql::PUT_COUNTERS, counters.into_iter())
+}
+
+/// A counter's rows: four, and one for each status by its word.
+fn counter_rows(counters: &Counters) -> impl Iterator<Item = row::CounterRow<'static>> {
+    let plain = [
+        ("case", counters.case),
+        ("event", counters.event),
+        ("effect", counters.effect),
+        ("reply", counters.reply),
+    ];
+    let stages = Status::ALL.map(Status::word).into_iter().zip(counters.by_status);
+    plain
+        .into_iter()
+        .chain(stages)
+        .map(|(key, value)| row::CounterRow { key, value })
+}
