@@ -111,11 +111,11 @@ class Team {
   async give(address, fields, holder) {
     if (holder.busy) return null;
     holder.busy = true;
-    holder.nonce ??= nonce();
-    const body = { ...fields, by: byId("seat").value, nonce: holder.nonce };
+    holder.submitKey ??= nonce();
+    const body = { ...fields, by: byId("seat").value, nonce: holder.submitKey };
     const answer = await post(address, body);
     holder.busy = false;
-    if (answer.settled) holder.nonce = undefined;
+    if (answer.settled) holder.submitKey = undefined;
     this.look();
     return answer;
   }

@@ -51,11 +51,11 @@ async function submit(form, live, done) {
     return;
   }
   const fields = new FormData(form);
-  if (form.action.endsWith("/write")) fields.set("nonce", (form.nonce ??= nonce()));
+  if (form.action.endsWith("/write")) fields.set("nonce", (form.submitKey ??= nonce()));
   button.disabled = true;
   const { ok, settled, body } = await post(form.action, fields);
   button.disabled = false;
-  if (settled) form.nonce = undefined;
+  if (settled) form.submitKey = undefined;
   say.textContent = ok ? "" : (body.say ?? "That did not work. Try again.");
   if (!ok) return;
   if (form.id === "write-post") localStorage.setItem(NAME, fields.get("name"));
