@@ -130,7 +130,7 @@ pub(super) async fn connect(
     link: &Link,
     stop: &CancellationToken,
 ) -> Result<(), Lost> {
-    while let Some(opened) = stop.run_until_cancelled(open(slack, app_token)).await {
+    while let Some(opened) = stop.run_until_cancelled(Box::pin(open(slack, app_token))).await {
         let mut socket = opened?;
         link.up();
         match serve(slack, &mut socket, inbound, stop).await? {
