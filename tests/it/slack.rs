@@ -291,12 +291,12 @@ async fn every_refusal_says_what_to_do() {
     let desk = Desk::open().await;
     desk.slack.archive(CHANNEL);
     let archived = desk.thread("case-1", None).await.unwrap_err();
-    assert!(matches!(&archived, PortError::Refused(words) if words.contains("unarchive the channel")));
+    assert!(matches!(&archived, PortError::Closed(words) if words.contains("unarchive the channel")));
 
     let desk = Desk::open().await;
     desk.slack.remove_bot(CHANNEL);
     let outside = desk.thread("case-1", None).await.unwrap_err();
-    assert!(matches!(&outside, PortError::Refused(words) if words.contains("/invite @Hearback")));
+    assert!(matches!(&outside, PortError::Closed(words) if words.contains("/invite @Hearback")));
 
     let desk = Desk::open().await;
     desk.slack
