@@ -206,7 +206,8 @@ struct State {
     /// How many the app asked for.
     asked: u64,
     turn: usize,
-    pending: HashMap<String, oneshot::Sender<Option<Value>>>,
+    /// Who waits for an acknowledgement, and the socket it must come by.
+    pending: HashMap<String, (u64, oneshot::Sender<Option<Value>>)>,
     triggers: HashMap<String, String>,
     /// Where the answers to a command go: response id to user, channel.
     responses: HashMap<String, (String, String)>,
@@ -709,9 +710,10 @@ impl SlackFake {
     pub fn send_frame(&self, id: &str, text: String) -> oneshot::Receiver<Option<Value>> {
         let (tell, told) = oneshot::channel();
         let mut state = self.inner.state();
-        state.pending.insert(id.to_owned(), tell);
         state.turn += 1;
         let at = state.turn % state.plugs.len();
+        let plug = state.plugs[at].id;
+        state.pending.insert(id.to_owned(), (plug, tell));
         let _ = state.plugs[at].wire.send(Wire::Send(text));
         told
     }
@@ -845,7 +847,7 @@ async fn plug(inner: Arc<Inner>, mut socket: WebSocket) {
                 Some(Wire::Close) | None => break,
             },
             frame = socket.recv() => match frame {
-                Some(Ok(Frame::Text(text))) => acknowledge(&inner, &text),
+                Some(Ok(Frame::Text(text))) => acknowledge(&inner, id, &text),
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => break,
             },
@@ -855,12 +857,17 @@ async fn plug(inner: Arc<Inner>, mut socket: WebSocket) {
     inner.touch();
 }
 
-fn acknowledge(inner: &Inner, text: &str) {
+fn acknowledge(inner: &Inner, plug: u64, text: &str) {
     let ack: Value = serde_json::from_str(text).unwrap();
     let id = ack["envelope_id"].as_str().unwrap().to_owned();
     let mut state = inner.state();
     state.acks.push(id.clone());
-    if let Some(waiting) = state.pending.remove(&id) {
+    if let Some((sent_by, waiting)) = state.pending.remove(&id) {
+        if sent_by != plug {
+            state
+                .problems
+                .push(format!("{id} was acknowledged by another socket"));
+        }
         let _ = waiting.send(ack.get("payload").cloned());
     }
     drop(state);
