@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod architecture;
+mod cases;
 mod config;
 mod console;
 mod conversation;
 mod discord;
 mod fake;
+mod grammar;
 mod harness;
 mod mastodon;
 mod migrations;
