@@ -442,3 +442,30 @@ fn every_dependency_says_what_it_is_for() {
     assert_eq!(counted.len(), 2, "dependencies and dev-dependencies: {counted:?}");
     none(&found, "say at the end of the line what each is for");
 }
+
+#[test]
+fn every_metric_is_explained() {
+    let readme = include_str!("../../README.md");
+    let telemetry = include_str!("../../src/telemetry.rs");
+    let mut counted = 0;
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| source.name != "telemetry.rs") {
+        let (code, numbers) = source.code();
+        for call in ["metrics::counter!(", "metrics::gauge!(", "metrics::histogram!("] {
+            for (at, _) in code.match_indices(call) {
+                let name = code[at..].split('"').nth(1).unwrap();
+                counted += 1;
+                for (text, place) in [(telemetry, "src/telemetry.rs"), (readme, "README.md")] {
+                    if !text.contains(name) {
+                        found.push(format!(
+                            "src/{}:{} {name}: not in {place}",
+                            source.name, numbers[at]
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(counted > 5, "the metrics were found: {counted}");
+    none(&found, "say what these metrics mean");
+}
