@@ -32,7 +32,7 @@ impl Mastodon {
         let reading = tokio::time::timeout(self.reply_timeout / 2, async {
             let known = self.known().await.map_err(before)?;
             let parent = self.parent(&known, reply).await?;
-            Ok((known, parent))
+            Ok::<_, PortError>((known, parent))
         });
         let late =
             |_| PortError::NotReached("the post could not be read in time before answering it".to_owned());
