@@ -683,7 +683,10 @@ async fn effects_keep_their_order_and_their_history(place: Place) {
         ids(&store.effects_of(&slack, EffectId(0), 9).await.unwrap()),
         [10]
     );
-    assert_eq!(ids(&store.effects_of(&timer, EffectId(0), 9).await.unwrap()), [0; 0]);
+    assert_eq!(
+        ids(&store.effects_of(&timer, EffectId(0), 9).await.unwrap()),
+        [0; 0]
+    );
     assert_eq!(store.dead_effects().await.unwrap(), 2);
     store.close().await;
 }
