@@ -1,6 +1,8 @@
 //! The chats and the networks. Adapters never import each other or the store.
 
 pub mod chat;
+pub mod finding;
+pub mod html;
 pub mod http;
 pub mod link;
 pub mod social;

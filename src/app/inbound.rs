@@ -55,7 +55,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// The chat's key of it: the same for a repeated envelope, never for another one.
-    /// For example `slack:trigger:…` or `discord:1100…`.
+    /// For example the name of the chat and its trigger id.
     pub key: String,
     /// Who asked.
     pub by: Person,

@@ -7,7 +7,7 @@ use super::text::{self, CardFacts, Telling};
 use crate::command::Command;
 use crate::domain::{
     By, Card, Case, CaseNumber, ChannelId, ChatName, Clock, Event, EventId, EventRecord, Instant, Message,
-    NativeId, Post, ReplyId, SourceName,
+    NativeId, Post, ReplyId, ReplyState, SourceName,
 };
 use crate::store::{CaseFilter, Store, StoredPost};
 use std::collections::HashMap;
@@ -327,6 +327,8 @@ pub struct ThreadView {
     pub card: Card,
     /// What followed.
     pub entries: Vec<Entry>,
+    /// When the waiting reply is published, while it can be taken back.
+    pub held_until: Option<Instant>,
 }
 
 /// Reads for pages of our own. Cheap to clone.
@@ -379,9 +381,12 @@ impl Reader {
             })
         };
         let entries = log.iter().filter_map(entry).collect();
+        let pending = case.pending.and_then(|pending| told.replies.get(&pending.id));
+        let held = pending.filter(|reply| reply.state == ReplyState::Held);
         Ok(Some(ThreadView {
             card: card(&self.rules, case, posts.get(&number)),
             entries,
+            held_until: held.map(|reply| reply.hold_until),
         }))
     }
 

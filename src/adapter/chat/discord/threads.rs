@@ -1,0 +1,430 @@
+//! Opens threads, posts and edits, so that a second attempt finds the first.
+//!
+//! In a text channel a thread is born from its first message: that message carries a nonce which
+//! Discord enforces for some minutes, the thread has the message's id, and a second thread from it is
+//! refused with 160004, which is a success. A forum post has no nonce: the first message carries a
+//! stamp, and before a second attempt it is looked for. The same look is taken in channels and threads
+//! once the nonce may be forgotten. State is shown by the forum's tags and never by renaming: a
+//! thread's name changes twice in ten minutes at most, and a third attempt blocks all its other calls.
+
+use super::rest::{Failure, Rest, Route};
+use super::{render, snowflake};
+use crate::domain::{Card, Clock, Instant, MessageId, ThreadId};
+use crate::port::{Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
+use chrono::TimeDelta;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How long the nonce of a message is certainly remembered: "the past few minutes".
+/// <https://discord.com/developers/docs/resources/message#create-message>
+const NONCE: TimeDelta = TimeDelta::seconds(90);
+/// How far our clock and Discord's may differ.
+const SKEW: TimeDelta = TimeDelta::seconds(60);
+/// The most pages of messages, and of archived posts, that are read to find an earlier attempt.
+const PAGES: usize = 20;
+/// Threads are hidden after a week without a message.
+const AUTO_ARCHIVE_MINUTES: u32 = 10_080;
+/// The thread was made already. <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
+const THREAD_EXISTS: u64 = 160_004;
+/// The thread is archived.
+const ARCHIVED: u64 = 50083;
+/// A message older than an hour was edited too often of late.
+const EDITED_TOO_OFTEN: u64 = 30046;
+/// The most threads whose tags are remembered.
+const MOST_REMEMBERED: usize = 10_000;
+
+/// What a channel is, as far as it matters here.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    /// Messages, and threads from them.
+    Text,
+    /// Posts only; with its tags by name, and whether a post needs one.
+    Forum {
+        tags: Vec<(String, u64)>,
+        required: bool,
+    },
+}
+
+/// The work in channels and threads.
+pub(super) struct Threads {
+    rest: Arc<Rest>,
+    clock: Arc<dyn Clock>,
+    guild: String,
+    installation: String,
+    kinds: Mutex<HashMap<u64, Kind>>,
+    /// The tags of forum posts, as we last saw them.
+    tags: Mutex<HashMap<u64, Vec<u64>>>,
+    me: Mutex<Option<u64>>,
+}
+
+impl Threads {
+    pub(super) fn new(rest: Arc<Rest>, clock: Arc<dyn Clock>, guild: &str, installation: &str) -> Self {
+        Self {
+            rest,
+            clock,
+            guild: guild.to_owned(),
+            installation: installation.to_owned(),
+            kinds: Mutex::default(),
+            tags: Mutex::default(),
+            me: Mutex::default(),
+        }
+    }
+
+    /// Marks a delivery: short, and the same for every attempt of this installation.
+    pub(super) fn stamp(&self, key: &str) -> String {
+        let digest = Sha256::digest(format!("{}:{key}", self.installation));
+        hex::encode(&digest[..8])
+    }
+
+    pub(super) async fn open(&self, order: &OpenThread) -> Result<Opened, PortError> {
+        let channel = id(order.channel.as_str(), "channel")?;
+        let what = format!("open a thread in channel {channel}");
+        let stamp = self.stamp(order.key.as_str());
+        let kind = self.kind(channel).await.map_err(|failure| failure.port(&what))?;
+        let opened = match kind {
+            Kind::Text => self.open_in_text(channel, order, &stamp).await,
+            Kind::Forum { tags, required } => {
+                self.open_in_forum(channel, &tags, required, order, &stamp).await
+            }
+        };
+        opened.map_err(|failure| failure.port(&what))
+    }
+
+    async fn open_in_text(&self, channel: u64, order: &OpenThread, stamp: &str) -> Result<Opened, Failure> {
+        let body = render::card(&order.card, stamp);
+        let message = self.post_once(channel, body, stamp, order.earlier).await?;
+        let route = Route::bot(
+            format!("/channels/{channel}/messages/{message}/threads"),
+            format!("/channels/{channel}/messages/:id/threads"),
+        );
+        let thread = json!({
+            "name": render::title(&order.card),
+            "auto_archive_duration": AUTO_ARCHIVE_MINUTES,
+        });
+        match self.rest.call(Method::POST, route, Some(&thread)).await {
+            Ok(_) => {}
+            Err(failure) if failure.code() == Some(THREAD_EXISTS) => {}
+            Err(failure) => return Err(failure),
+        }
+        Ok(opened(message, message))
+    }
+
+    async fn open_in_forum(
+        &self,
+        forum: u64,
+        tags: &[(String, u64)],
+        required: bool,
+        order: &OpenThread,
+        stamp: &str,
+    ) -> Result<Opened, Failure> {
+        if let Some(begun) = order.earlier
+            && let Some(thread) = self.find_post(forum, stamp, begun).await?
+        {
+            return Ok(opened(thread, thread));
+        }
+        let mut applied: Vec<_> = tag_for(tags, &order.card).into_iter().collect();
+        if applied.is_empty() && required {
+            applied.extend(tags.first().map(|(_, id)| *id));
+        }
+        let mut message = render::card(&order.card, stamp);
+        if message["content"] == "" {
+            // An empty content is refused by some servers where there are embeds only.
+            message.as_object_mut().map(|fields| fields.remove("content"));
+        }
+        let body = json!({
+            "name": render::title(&order.card),
+            "auto_archive_duration": AUTO_ARCHIVE_MINUTES,
+            "applied_tags": applied.iter().map(u64::to_string).collect::<Vec<_>>(),
+            "message": message,
+        });
+        let route = Route::plain(format!("/channels/{forum}/threads"));
+        let made = self.rest.call(Method::POST, route, Some(&body)).await?;
+        let thread = id_in(&made, "id")?;
+        self.remember(thread, applied);
+        // "the id of the message is the same as the id of the thread", if it is not told.
+        let card = id_in(&made["message"], "id").unwrap_or(thread);
+        Ok(opened(thread, card))
+    }
+
+    pub(super) async fn post(&self, order: &PostMessage) -> Result<MessageId, PortError> {
+        let thread = id(order.thread.as_str(), "thread")?;
+        let what = format!("post in thread {thread}");
+        let stamp = self.stamp(order.key.as_str());
+        let body = render::message(&order.message, &stamp);
+        let posted = self.post_once(thread, body, &stamp, order.earlier).await;
+        posted
+            .map(|id| MessageId::from(id.to_string()))
+            .map_err(|failure| failure.port(&what))
+    }
+
+    /// Posts with a nonce; looks for an earlier attempt first when Discord may have forgotten it.
+    async fn post_once(
+        &self,
+        channel: u64,
+        mut body: Value,
+        stamp: &str,
+        earlier: Option<Instant>,
+    ) -> Result<u64, Failure> {
+        if let Some(begun) = earlier
+            && self.clock.now() - begun > NONCE
+            && let Some(found) = self.find_message(channel, stamp, begun).await?
+        {
+            return Ok(found);
+        }
+        body["nonce"] = json!(stamp);
+        body["enforce_nonce"] = json!(true);
+        let route = Route::plain(format!("/channels/{channel}/messages"));
+        let posted = self.rest.call(Method::POST, route, Some(&body)).await?;
+        id_in(&posted, "id")
+    }
+
+    /// Reads on from the moment of the first attempt.
+    async fn find_message(&self, channel: u64, stamp: &str, begun: Instant) -> Result<Option<u64>, Failure> {
+        let me = self.me().await?;
+        let mut after = snowflake::at(begun - SKEW);
+        for _ in 0..PAGES {
+            let route = Route::bot(
+                format!("/channels/{channel}/messages?after={after}&limit=100"),
+                format!("/channels/{channel}/messages"),
+            );
+            let page = self.rest.get(route).await?;
+            let messages = page.as_array().map(Vec::as_slice).unwrap_or_default();
+            for message in messages {
+                if id_in(&message["author"], "id").ok() == Some(me) && render::carries(message, stamp) {
+                    return id_in(message, "id").map(Some);
+                }
+            }
+            let newest = messages
+                .iter()
+                .filter_map(|message| id_in(message, "id").ok())
+                .max();
+            match newest {
+                Some(newest) if messages.len() >= 100 && newest > after => after = newest,
+                Some(_) | None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks among our posts of a forum, the open and the archived ones, made since then.
+    async fn find_post(&self, forum: u64, stamp: &str, begun: Instant) -> Result<Option<u64>, Failure> {
+        let me = self.me().await?;
+        let since = snowflake::at(begun - SKEW);
+        let open = Route::plain(format!("/guilds/{}/threads/active", self.guild));
+        let open = self.rest.get(open).await?;
+        let archived = Route::bot(
+            format!("/channels/{forum}/threads/archived/public?limit=100"),
+            format!("/channels/{forum}/threads/archived/public"),
+        );
+        let archived = self.rest.get(archived).await?;
+        let threads = [&open, &archived]
+            .into_iter()
+            .flat_map(|page| page["threads"].as_array().into_iter().flatten());
+        let ours = threads.filter(|thread| {
+            id_in(thread, "parent_id").ok() == Some(forum) && id_in(thread, "owner_id").ok() == Some(me)
+        });
+        for thread in ours
+            .filter_map(|thread| id_in(thread, "id").ok())
+            .filter(|id| *id >= since)
+        {
+            let route = Route::bot(
+                format!("/channels/{thread}/messages/{thread}"),
+                format!("/channels/{thread}/messages/:id"),
+            );
+            match self.rest.get(route).await {
+                Ok(first) if render::carries(&first, stamp) => return Ok(Some(thread)),
+                Ok(_) => {}
+                // Its first message was deleted: it cannot be ours to go on with.
+                Err(Failure::Refused { .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
+        let channel = id(order.channel.as_str(), "channel")?;
+        let thread = id(order.thread.as_str(), "thread")?;
+        let message = id(order.message.as_str(), "message")?;
+        let what = format!("edit message {message} in thread {thread}");
+        let done = self.edit_there(channel, thread, message, &order.content).await;
+        done.map_err(|failure| match failure.code() {
+            Some(EDITED_TOO_OFTEN) => PortError::RetryAfter(std::time::Duration::from_secs(60)),
+            Some(_) | None => failure.port(&what),
+        })
+    }
+
+    async fn edit_there(
+        &self,
+        channel: u64,
+        thread: u64,
+        message: u64,
+        content: &Content,
+    ) -> Result<(), Failure> {
+        let kind = self.kind(channel).await?;
+        // The message a thread was born from stands in the channel; a forum post's in the post.
+        let place = match kind {
+            Kind::Text if message == thread => channel,
+            Kind::Text | Kind::Forum { .. } => thread,
+        };
+        let body = match content {
+            Content::Card(card) => render::card(card, ""),
+            Content::Message(message) => render::message(message, ""),
+        };
+        let route = Route::bot(
+            format!("/channels/{place}/messages/{message}"),
+            format!("/channels/{place}/messages/:id"),
+        );
+        match self.rest.call(Method::PATCH, route.clone(), Some(&body)).await {
+            Err(failure) if failure.code() == Some(ARCHIVED) => {
+                self.patch_thread(thread, &json!({"archived": false})).await?;
+                self.rest.call(Method::PATCH, route, Some(&body)).await?;
+            }
+            other => {
+                other?;
+            }
+        }
+        if let (Kind::Forum { tags, required: _ }, Content::Card(card)) = (&kind, content) {
+            self.tag(thread, tags, card).await;
+        }
+        Ok(())
+    }
+
+    /// Puts the tag of the card's status on the post, and takes those of other statuses off. Tags are
+    /// an ornament: what goes wrong here fails nothing.
+    async fn tag(&self, thread: u64, tags: &[(String, u64)], card: &Card) {
+        let Some(wanted) = tag_for(tags, card) else { return };
+        let had = match self.applied(thread).await {
+            Ok(had) => had,
+            Err(failure) => return tracing::debug!(thread, ?failure, "The post's tags cannot be read."),
+        };
+        let of_status = |id: &u64| tags.iter().any(|(name, tag)| tag == id && is_status(name));
+        // "applied_tags: maximum of 5"
+        let mut applied: Vec<u64> = had.iter().copied().filter(|id| !of_status(id)).take(4).collect();
+        applied.push(wanted);
+        if applied == had {
+            return;
+        }
+        let names: Vec<_> = applied.iter().map(u64::to_string).collect();
+        match self.patch_thread(thread, &json!({"applied_tags": names})).await {
+            Ok(()) => self.remember(thread, applied),
+            Err(failure) => tracing::warn!(thread, ?failure, "The post's tags cannot be set."),
+        }
+    }
+
+    async fn applied(&self, thread: u64) -> Result<Vec<u64>, Failure> {
+        let known = self
+            .tags
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&thread)
+            .cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let post = self.rest.get(Route::plain(format!("/channels/{thread}"))).await?;
+        let tags = post["applied_tags"].as_array().into_iter().flatten();
+        Ok(tags.filter_map(as_id).collect())
+    }
+
+    fn remember(&self, thread: u64, tags: Vec<u64>) {
+        let mut known = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_REMEMBERED {
+            known.clear();
+        }
+        known.insert(thread, tags);
+    }
+
+    async fn patch_thread(&self, thread: u64, body: &Value) -> Result<(), Failure> {
+        let route = Route::plain(format!("/channels/{thread}"));
+        self.rest.call(Method::PATCH, route, Some(body)).await.map(drop)
+    }
+
+    /// What a channel is; asked once.
+    async fn kind(&self, channel: u64) -> Result<Kind, Failure> {
+        let known = self
+            .kinds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&channel)
+            .cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let found = self
+            .rest
+            .get(Route::plain(format!("/channels/{channel}")))
+            .await?;
+        let kind = kind_of(&found);
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.insert(channel, kind.clone());
+        Ok(kind)
+    }
+
+    /// The bot's own user id: whose messages can be ours.
+    async fn me(&self) -> Result<u64, Failure> {
+        let known = *self.me.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let me = id_in(&self.rest.get(Route::plain("/users/@me")).await?, "id")?;
+        *self.me.lock().unwrap_or_else(PoisonError::into_inner) = Some(me);
+        Ok(me)
+    }
+}
+
+/// Types 15 and 16 take posts only. <https://discord.com/developers/docs/resources/channel#channel-object-channel-types>
+pub(super) fn kind_of(channel: &Value) -> Kind {
+    /// A post needs a tag. <https://discord.com/developers/docs/resources/channel#channel-object-channel-flags>
+    const REQUIRE_TAG: u64 = 1 << 4;
+    if !matches!(channel["type"].as_u64(), Some(15 | 16)) {
+        return Kind::Text;
+    }
+    let tags = channel["available_tags"].as_array().into_iter().flatten();
+    Kind::Forum {
+        tags: tags
+            .filter_map(|tag| Some((tag["name"].as_str()?.to_lowercase(), as_id(&tag["id"])?)))
+            .collect(),
+        required: channel["flags"].as_u64().unwrap_or_default() & REQUIRE_TAG != 0,
+    }
+}
+
+fn is_status(name: &str) -> bool {
+    crate::domain::Status::ALL
+        .iter()
+        .any(|status| status.word() == name)
+}
+
+fn tag_for(tags: &[(String, u64)], card: &Card) -> Option<u64> {
+    tags.iter()
+        .find(|(name, _)| *name == card.status)
+        .map(|(_, id)| *id)
+}
+
+fn opened(thread: u64, card: u64) -> Opened {
+    Opened {
+        thread: ThreadId::from(thread.to_string()),
+        card: MessageId::from(card.to_string()),
+    }
+}
+
+/// Ids go into addresses, so only numbers are taken.
+fn id(text: &str, what: &str) -> Result<u64, PortError> {
+    text.parse().map_err(|_| {
+        PortError::Refused(format!(
+            "{text:?} is not the id of a Discord {what}: it must be a number"
+        ))
+    })
+}
+
+fn as_id(value: &Value) -> Option<u64> {
+    value.as_str()?.parse().ok()
+}
+
+/// An id in an answer. Without it, it is not known what was done.
+fn id_in(value: &Value, field: &str) -> Result<u64, Failure> {
+    as_id(&value[field]).ok_or_else(|| Failure::Unknown(format!("an answer without {field:?}")))
+}
