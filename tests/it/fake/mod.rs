@@ -4,6 +4,7 @@ pub mod discord;
 pub mod fault;
 pub mod mastodon;
 pub mod postgres;
+pub mod server;
 pub mod slack;
 pub mod specs;
 pub mod webhook;
