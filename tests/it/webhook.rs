@@ -31,7 +31,7 @@ fn configured(shop: &Shop, idempotency: Idempotency) -> config::Webhook {
 }
 
 fn source(config: &config::Webhook, clock: &ManualClock) -> Webhook {
-    Webhook::new(config, Duration::from_secs(1), Arc::new(clock.clone())).unwrap()
+    Webhook::new(config, Duration::from_secs(3), Arc::new(clock.clone())).unwrap()
 }
 
 fn reply(clock: &ManualClock) -> Reply {

@@ -6,7 +6,8 @@ use hearback::app::{
     App, Directory, Given, Home, Identity, Inbound, Input, Member, Parts, Place, Response, Worker,
 };
 use hearback::domain::{
-    Agent, Case, ChannelId, ChatName, Clock, ManualClock, MessageId, Person, Post, Role, ThreadId,
+    Agent, Case, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post, Role,
+    SourceName, ThreadId,
 };
 use hearback::port::{
     ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage, SocialPlatform,
@@ -145,7 +146,7 @@ impl Core {
             networks,
             clock: Arc::new(clock.clone()),
             hold: HOLD,
-            timeout: Duration::from_secs(1),
+            timeout: Duration::from_secs(20),
             settle: SETTLE,
             stop: stop.clone(),
         };
@@ -289,6 +290,36 @@ impl Running {
             .await
             .expect("the threads open")
             .unwrap();
+    }
+
+    /// Waits until something is said in a thread.
+    pub async fn said(&self, thread: usize, words: &str) {
+        let mut threads = self.chat.threads.subscribe();
+        let there = threads.wait_for(|threads| {
+            let thread = threads.get(thread);
+            thread.is_some_and(|thread| thread.iter().any(|text| text.contains(words)))
+        });
+        tokio::time::timeout(Duration::from_secs(20), there)
+            .await
+            .unwrap_or_else(|_| panic!("{words:?} is said"))
+            .unwrap();
+    }
+
+    /// Waits until the post is known to be deleted.
+    pub async fn deleted(&self, post: &str) {
+        let mut threads = self.chat.threads.subscribe();
+        let key = (SourceName::new("fedi"), NativeId::new(post));
+        let gone = async {
+            while !self.store.posts(std::slice::from_ref(&key)).await.unwrap()[0]
+                .post
+                .deleted
+            {
+                threads.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), gone)
+            .await
+            .expect("the post is deleted");
     }
 
     /// All cases, by number.
