@@ -20,6 +20,10 @@ pub enum PortError {
     /// Not executed, for certain: a refusal that is proven to mean so. A retry would be refused too.
     #[error("{0}")]
     Refused(String),
+    /// Not executed: the place takes nothing until somebody mends it (the bot is not in the channel,
+    /// the channel is archived). The lane waits and tries again; nothing is lost.
+    #[error("{0}")]
+    Closed(String),
     /// Not executed: the credentials are not accepted.
     #[error("the credentials are not accepted: {0}")]
     Unauthorized(String),

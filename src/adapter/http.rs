@@ -24,6 +24,19 @@ pub fn install_tls() {
 /// # Errors
 /// The TLS roots of the system cannot be read.
 pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    builder(timeout).build()
+}
+
+/// A client for publishing: as [`client`], and each call on a connection of its own, so that a
+/// failure to connect proves that nothing was sent.
+///
+/// # Errors
+/// The TLS roots of the system cannot be read.
+pub fn writer(timeout: Duration) -> reqwest::Result<reqwest::Client> {
+    builder(timeout).pool_max_idle_per_host(0).build()
+}
+
+fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     install_tls();
     reqwest::Client::builder()
         .user_agent(concat!("Hearback/", env!("CARGO_PKG_VERSION")))
@@ -31,7 +44,6 @@ pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
         .timeout(timeout)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .build()
 }
 
 /// Reads an answer's body, at most [`MOST_BODY`] bytes of it.

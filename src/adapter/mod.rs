@@ -2,6 +2,7 @@
 
 pub mod chat;
 pub mod finding;
+pub mod html;
 pub mod http;
 pub mod link;
 pub mod social;

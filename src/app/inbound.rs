@@ -1,6 +1,21 @@
 //! The way in: what adapters hand over. Everything is committed when these calls return.
 
-use crate::domain::{CaseNumber, ChannelId, Form, Message, Person, Sighting, SourceName, ThreadId};
+use super::desk::Rules;
+use super::directory::Known;
+use super::read;
+use super::request::{Answer, Ask, Order, Request};
+use super::text;
+use crate::command::{Command, LabelChange, Parsed, parse_options, parse_text};
+use crate::domain::case::Wish;
+use crate::domain::{
+    Audience, CaseNumber, ChannelId, Clock, Form, Message, Person, Post, Press, ReplyId, Role, Sighting,
+    SourceName, TeamName, ThreadId,
+};
+use crate::store::Store;
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Nothing was stored; the caller must not acknowledge.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -14,6 +29,8 @@ pub struct Intake {
     pub accepted: usize,
     /// Posts that were known, and our own.
     pub duplicates: usize,
+    /// Posts that could not be kept, and were put aside for people to look at.
+    pub set_aside: usize,
 }
 
 /// How far a source was read; moves in the transaction of what it covers.
@@ -38,7 +55,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Given {
     /// The chat's key of it: the same for a repeated envelope, never for another one.
-    /// For example `slack:trigger:…` or `discord:1100…`.
+    /// For example the name of the chat and its trigger id.
     pub key: String,
     /// Who asked.
     pub by: Person,
@@ -79,7 +96,7 @@ pub enum Input {
 }
 
 /// What the person gets, and nobody else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
     /// Done.
     Done(Message),
@@ -90,15 +107,14 @@ pub enum Response {
 }
 
 /// The handle that adapters hold. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Inbound;
+#[derive(Clone)]
+pub struct Inbound {
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) store: Store,
+    pub(super) rules: Arc<Rules>,
+    pub(super) clock: Arc<dyn Clock>,
+}
 
-#[expect(
-    clippy::todo,
-    unused_variables,
-    clippy::unused_async,
-    reason = "the interface, before the use cases"
-)]
 impl Inbound {
     /// Posts that a source saw. Committed, together with the cursor, when this returns.
     ///
@@ -110,7 +126,14 @@ impl Inbound {
         sightings: Vec<Sighting>,
         cursor: Option<Cursor>,
     ) -> Result<Intake, Unavailable> {
-        todo!()
+        let source = source.clone();
+        self.ask(|answer| Request::Posts {
+            source,
+            sightings,
+            cursor,
+            answer,
+        })
+        .await
     }
 
     /// How far a source was read.
@@ -118,7 +141,7 @@ impl Inbound {
     /// # Errors
     /// The database does not answer.
     pub async fn cursor(&self, source: &SourceName, stream: &str) -> Result<Option<String>, Unavailable> {
-        todo!()
+        Ok(self.store.cursor(source, stream).await?)
     }
 
     /// The posts of a source that open cases stand on, the newest first: what a sweep reads again to
@@ -126,12 +149,8 @@ impl Inbound {
     ///
     /// # Errors
     /// The database does not answer.
-    pub async fn watched_posts(
-        &self,
-        source: &SourceName,
-        limit: usize,
-    ) -> Result<Vec<crate::domain::Post>, Unavailable> {
-        todo!()
+    pub async fn watched_posts(&self, source: &SourceName, limit: usize) -> Result<Vec<Post>, Unavailable> {
+        read::watched_posts(&self.store, source, limit).await
     }
 
     /// Something a person asked for. Committed when this returns; the answer is for that person only.
@@ -139,13 +158,177 @@ impl Inbound {
     /// # Errors
     /// Nothing was stored; say so to the person and do not acknowledge where the chat redelivers.
     pub async fn given(&self, given: Given) -> Result<Response, Unavailable> {
-        todo!()
+        let Some(known) = self.rules.directory.recognise(&given.by) else {
+            return Ok(text::stranger(&given.by.user));
+        };
+        let implied = self.implied(&given).await?;
+        let understood = match understand(&given.input, implied) {
+            Ok(understood) => understood,
+            Err(response) => return Ok(response),
+        };
+        metrics::counter!("hearback_commands_total", "chat" => given.by.chat.to_string()).increment(1);
+        match understood {
+            Understood::Command(parsed) => self.command(given, known, implied, parsed).await,
+            Understood::Ask { case, verb } => self.question(known, case.or(implied), &verb).await,
+            Understood::Settle { case, reply, there } => {
+                self.order(given, known, case, Ask::Settle { reply, there }).await
+            }
+        }
+    }
+
+    async fn command(
+        &self,
+        given: Given,
+        known: Known,
+        implied: Option<CaseNumber>,
+        parsed: Parsed,
+    ) -> Result<Response, Unavailable> {
+        let case = parsed.case.or(implied);
+        if let Some(response) = read::command(self, &known, &parsed.command, case).await? {
+            return Ok(response);
+        }
+        if known.role < Role::Agent {
+            return Ok(text::may_only_look());
+        }
+        let Some(case) = case else {
+            return Ok(text::which_case(verb_of(&parsed.command)));
+        };
+        match self.asked(&given, &known, parsed.command) {
+            Ok(ask) => self.order(given, known, case, ask).await,
+            Err(response) => Ok(response),
+        }
+    }
+
+    async fn order(
+        &self,
+        given: Given,
+        known: Known,
+        case: CaseNumber,
+        ask: Ask,
+    ) -> Result<Response, Unavailable> {
+        if known.role < Role::Agent {
+            return Ok(text::may_only_look());
+        }
+        let order = Order {
+            key: given.key,
+            by: known,
+            chat: given.by.chat,
+            case,
+            ask,
+        };
+        self.ask(|answer| Request::Command { order, answer }).await
+    }
+
+    /// The form that asks for the words of a verb.
+    async fn question(
+        &self,
+        known: Known,
+        case: Option<CaseNumber>,
+        verb: &str,
+    ) -> Result<Response, Unavailable> {
+        if known.role < Role::Agent {
+            return Ok(text::may_only_look());
+        }
+        let Some(number) = case else {
+            return Ok(text::which_case(verb));
+        };
+        let cases = self.store.cases(&[number]).await?;
+        let Some(case) = cases.first() else {
+            return Ok(text::no_such_case(number));
+        };
+        let network = self.rules.network_label(&case.source);
+        Ok(match text::form(number, verb, &network) {
+            Some(form) => Response::Ask(form),
+            None => text::refused(format!("`{verb}` needs no words: just type it.")),
+        })
+    }
+
+    /// What a parsed command asks of its case. Verbs that only read were answered before.
+    fn asked(&self, given: &Given, known: &Known, command: Command) -> Result<Ask, Response> {
+        let now = self.clock.now();
+        Ok(Ask::Wish(match command {
+            Command::Claim => Wish::Claim,
+            Command::Release => Wish::Release,
+            Command::Assign { who } => {
+                match self.rules.directory.find(&given.by.chat, &who.0, &known.agent) {
+                    Some(agent) => Wish::Assign(agent),
+                    None => return Err(text::nobody_called(&who.0, &self.rules.directory.names())),
+                }
+            }
+            Command::Reply { text } => {
+                return Ok(Ask::Reply {
+                    audience: Audience::Public,
+                    text: text.join(" "),
+                });
+            }
+            Command::Dm { text } => {
+                return Ok(Ask::Reply {
+                    audience: Audience::Private,
+                    text: text.join(" "),
+                });
+            }
+            Command::Note { text } => Wish::Note(text.join(" ")),
+            Command::Escalate { text } => self.escalation(&text.join(" "))?,
+            Command::Cancel => Wish::Cancel,
+            Command::Resolve { outcome } => Wish::Resolve {
+                outcome: outcome.join(" "),
+            },
+            Command::Reopen => Wish::Reopen,
+            Command::Snooze { duration } => {
+                let until = TimeDelta::from_std(duration)
+                    .ok()
+                    .and_then(|by| now.checked_add_signed(by));
+                Wish::Snooze {
+                    until: until.unwrap_or(now),
+                }
+            }
+            Command::Priority { level } => Wish::Priority(level),
+            Command::Kind { kind } => Wish::Kind(kind),
+            Command::Label { labels } => label(labels),
+            Command::Show | Command::History | Command::Queue | Command::Mine => {
+                return Err(text::help(None));
+            }
+            Command::Search { .. } | Command::Help { .. } => return Err(text::help(None)),
+        }))
+    }
+
+    /// `[TEAM] [REASON]`: the first word is a team if one is called so.
+    fn escalation(&self, words: &str) -> Result<Wish, Response> {
+        let directory = &self.rules.directory;
+        let (first, rest) = words.split_once(char::is_whitespace).unwrap_or((words, ""));
+        if let Some(team) = directory.team(first) {
+            return Ok(Wish::Escalate {
+                team: team.name.clone(),
+                reason: rest.trim().to_owned(),
+            });
+        }
+        let team: &TeamName = directory
+            .teams
+            .first()
+            .map(|team| &team.name)
+            .ok_or_else(text::no_team)?;
+        Ok(Wish::Escalate {
+            team: team.clone(),
+            reason: words.trim().to_owned(),
+        })
+    }
+
+    /// The case of the thread that somebody acted in.
+    async fn implied(&self, given: &Given) -> Result<Option<CaseNumber>, Unavailable> {
+        let Some(thread) = &given.place.thread else {
+            return Ok(None);
+        };
+        let channel = given.place.channel.as_ref();
+        Ok(self.store.case_of_thread(&given.by.chat, channel, thread).await?)
     }
 
     /// Case numbers that begin with what was typed, with a line about each; at most 25.
     /// Empty for people without a role.
     pub async fn suggest(&self, by: &Person, typed: &str) -> Vec<(CaseNumber, String)> {
-        todo!()
+        if self.rules.directory.recognise(by).is_none() {
+            return Vec::new();
+        }
+        read::suggest(self, typed).await.unwrap_or_default()
     }
 
     /// Keeps something that could not be understood, for people to look at.
@@ -153,6 +336,120 @@ impl Inbound {
     /// # Errors
     /// Nothing was stored: do not acknowledge.
     pub async fn set_aside(&self, origin: &str, reason: &str, raw: &str) -> Result<(), Unavailable> {
-        todo!()
+        let (origin, reason, raw) = (origin.to_owned(), reason.to_owned(), raw.to_owned());
+        self.ask(|answer| Request::Aside {
+            origin,
+            reason,
+            raw,
+            answer,
+        })
+        .await
+    }
+
+    pub(super) async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> Result<T, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || Unavailable("Hearback is shutting down".to_owned());
+        self.requests.send(request(answer)).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+/// What an input means.
+enum Understood {
+    Command(Parsed),
+    Ask {
+        case: Option<CaseNumber>,
+        verb: String,
+    },
+    Settle {
+        case: CaseNumber,
+        reply: ReplyId,
+        there: bool,
+    },
+}
+
+fn understand(input: &Input, implied: Option<CaseNumber>) -> Result<Understood, Response> {
+    let parsed = match input {
+        Input::Text(line) => parse_text(line.trim_start().trim_start_matches('/'), implied),
+        Input::Options { verb, options } => parse_options(verb, options),
+        Input::Ask { verb } => {
+            return Ok(Understood::Ask {
+                case: None,
+                verb: verb.clone(),
+            });
+        }
+        Input::Form { case, verb, text } => {
+            let parsed = parse_text(&format!("{verb} {text}"), Some(*case));
+            return match parsed {
+                Ok(parsed) => Ok(Understood::Command(Parsed {
+                    case: Some(*case),
+                    command: parsed.command,
+                })),
+                Err(unclear) => Err(text::refused(unclear)),
+            };
+        }
+        Input::Press(press) => match press.parse::<Press>() {
+            Ok(Press::Ask { case, verb }) => {
+                return Ok(Understood::Ask {
+                    case: Some(case),
+                    verb,
+                });
+            }
+            Ok(Press::Settle { case, reply, there }) => {
+                return Ok(Understood::Settle {
+                    case,
+                    reply: ReplyId(reply),
+                    there,
+                });
+            }
+            Ok(Press::Command { case, line }) => parse_text(&line, Some(case)).map(|parsed| Parsed {
+                case: Some(case),
+                ..parsed
+            }),
+            Err(unknown) => return Err(text::refused(unknown)),
+        },
+    };
+    parsed.map(Understood::Command).map_err(text::refused)
+}
+
+fn label(labels: Vec<LabelChange>) -> Wish {
+    let (mut add, mut remove) = (Vec::new(), Vec::new());
+    for change in labels {
+        match change {
+            LabelChange::Add(name) => add.push(name),
+            LabelChange::Remove(name) => remove.push(name),
+        }
+    }
+    Wish::Label { add, remove }
+}
+
+fn verb_of(command: &Command) -> &'static str {
+    match command {
+        Command::Claim => "claim",
+        Command::Release => "release",
+        Command::Assign { .. } => "assign",
+        Command::Reply { .. } => "reply",
+        Command::Dm { .. } => "dm",
+        Command::Note { .. } => "note",
+        Command::Escalate { .. } => "escalate",
+        Command::Cancel => "cancel",
+        Command::Resolve { .. } => "resolve",
+        Command::Reopen => "reopen",
+        Command::Snooze { .. } => "snooze",
+        Command::Priority { .. } => "priority",
+        Command::Kind { .. } => "kind",
+        Command::Label { .. } => "label",
+        Command::Show => "show",
+        Command::History => "history",
+        Command::Queue => "queue",
+        Command::Mine => "mine",
+        Command::Search { .. } => "search",
+        Command::Help { .. } => "help",
+    }
+}
+
+impl From<crate::store::Error> for Unavailable {
+    fn from(error: crate::store::Error) -> Self {
+        Self(error.to_string())
     }
 }

@@ -1,5 +1,150 @@
 //! The use cases. Knows the store and the ports; names no platform.
 
+mod act;
+mod deliver;
+mod desk;
+mod directory;
 mod inbound;
+mod intake;
+mod read;
+mod request;
+pub mod text;
+mod work;
 
+pub use deliver::Worker;
+pub use desk::Rules;
+pub use directory::{Directory, Group, Home, Identity, Known, Member, TeamEntry};
 pub use inbound::{Cursor, Given, Inbound, Input, Intake, Place, Response, Unavailable};
+pub use read::{BoardEntry, Entry, Reader, ThreadView};
+
+use crate::domain::{ChatName, Clock, SourceName};
+use crate::port::{ChatPlatform, SocialPlatform};
+use crate::store::Store;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Everything the core is made of.
+pub struct Parts {
+    /// Where cases are kept, open and locked.
+    pub store: Store,
+    /// Who works here, and where.
+    pub directory: Directory,
+    /// The chats.
+    pub chats: Vec<Arc<dyn ChatPlatform>>,
+    /// The networks, one per source.
+    pub networks: Vec<Arc<dyn SocialPlatform>>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The undo window of replies.
+    pub hold: Duration,
+    /// The most time one publishing call takes.
+    pub timeout: Duration,
+    /// How long a platform may still act after an uncertain end.
+    pub settle: Duration,
+    /// Cancelled when no new delivery may begin.
+    pub stop: CancellationToken,
+}
+
+/// The core, ready to be used.
+pub struct App {
+    /// The way in, for adapters.
+    pub inbound: Inbound,
+    /// Reads, for pages.
+    pub reader: Reader,
+    /// Delivers the outbox; to be run, or stepped.
+    pub worker: Worker,
+}
+
+impl App {
+    /// Builds the core and starts its ledger on `tracker`. The ledger ends when every handle is gone.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn start(parts: Parts, tracker: &TaskTracker) -> Result<Self, Unavailable> {
+        let Parts {
+            store,
+            directory,
+            chats,
+            networks,
+            clock,
+            hold,
+            timeout,
+            settle,
+            stop,
+        } = parts;
+        let installation = store.installation().await?;
+        let counters = store.counters().await?;
+        let networks: HashMap<SourceName, _> = networks
+            .into_iter()
+            .map(|network| (network.source().clone(), network))
+            .collect();
+        let chats: HashMap<ChatName, _> = chats
+            .into_iter()
+            .map(|chat| (chat.name().clone(), chat))
+            .collect();
+        let rules = Arc::new(Rules {
+            directory,
+            networks,
+            hold,
+            settle,
+            installation,
+        });
+        let (requests, waiting) = mpsc::channel(desk::QUEUE);
+        let (outbox, effects) = mpsc::unbounded_channel();
+        let ledger = desk::Desk {
+            store: store.clone(),
+            rules: Arc::clone(&rules),
+            clock: Arc::clone(&clock),
+            counters,
+            requests: waiting,
+            outbox,
+            doubtful: false,
+        };
+        tracker.spawn(ledger.run());
+        let inbound = Inbound {
+            requests,
+            store: store.clone(),
+            rules: Arc::clone(&rules),
+            clock: Arc::clone(&clock),
+        };
+        let reader = Reader {
+            store: store.clone(),
+            rules: Arc::clone(&rules),
+        };
+        let delivery = deliver::Delivery {
+            store,
+            rules,
+            chats,
+            clock,
+            inbound: inbound.clone(),
+            timeout,
+            stop,
+        };
+        Ok(Self {
+            inbound,
+            reader,
+            worker: Worker::new(delivery, effects),
+        })
+    }
+}
+
+impl Rules {
+    /// What people call the network of a source.
+    fn network_label(&self, source: &SourceName) -> String {
+        match self.networks.get(source) {
+            Some(network) => {
+                let label = network.abilities().label;
+                if label.eq_ignore_ascii_case(source.as_str()) {
+                    label
+                } else {
+                    format!("{label} ({source})")
+                }
+            }
+            None => source.to_string(),
+        }
+    }
+}

@@ -1,1 +1,121 @@
-//! The command line.
+//! The command line: what can be asked, and the commands that need nothing running. Exit codes:
+//! 0 done, 1 failed, 2 usage or configuration.
+
+pub mod check;
+pub mod doctor;
+pub mod manifest;
+
+use crate::telemetry::Format;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Mirrors public complaints into chat threads and carries the answers back.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "hearback", version, propagate_version = true)]
+pub struct Cli {
+    /// How logs are written: for people or, one JSON object a line, for programs.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log: Format,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Runs the whole thing on this machine: no account, no key, no network.
+    Demo(Demo),
+    /// Runs the bridge.
+    Serve(Configured),
+    /// Looks for mistakes in the configuration, without the network.
+    Check(Reported),
+    /// Asks every platform: token, scopes, channels, clock.
+    Doctor(Reported),
+    /// Prints what a chat needs to know about the app.
+    Manifest(Manifest),
+}
+
+/// `hearback demo`
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// The address of the page.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The folder for the demo's database; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = "./hearback-data")]
+    pub data: PathBuf,
+    /// Starts without the sample complaints.
+    #[arg(long)]
+    pub no_sample: bool,
+}
+
+/// A command with a configuration.
+#[derive(Debug, Clone, Args)]
+pub struct Configured {
+    /// The configuration; without it, defaults and environment alone.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// A command with a configuration and a report.
+#[derive(Debug, Clone, Args)]
+pub struct Reported {
+    /// The configuration.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// Writes the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hearback manifest`
+#[derive(Debug, Clone, Args)]
+pub struct Manifest {
+    /// The chat.
+    pub chat: Chat,
+    /// What the app is called.
+    #[arg(long, default_value = "Hearback")]
+    pub name: String,
+    /// The application's id in Discord, from "General Information".
+    #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    pub app: Option<u64>,
+    /// The configuration, for `public_url`.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// Writes JSON also where the text for people is not JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A chat that has a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Chat {
+    /// The app manifest to paste at <https://api.slack.com/apps>.
+    Slack,
+    /// The invite link with the permissions.
+    Discord,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked.
+    Done,
+    /// It did not.
+    Failed,
+    /// The command line or the configuration is wrong.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Usage => Self::from(2),
+        }
+    }
+}

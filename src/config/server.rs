@@ -1,33 +1,67 @@
 //! `[server]`, `[database]`, `[reply]`.
 
+use super::section::{Read, Section, Wrong, choice};
+use super::tree::Node;
 use secrecy::SecretString;
-use serde::Deserialize;
 use std::net::SocketAddr;
 use std::time::Duration;
 use url::Url;
 
 /// `[server]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Server {
     /// The address to listen on.
     pub listen: SocketAddr,
     /// Where this server is reached from outside.
-    #[serde(default)]
     pub public_url: Option<Url>,
 }
 
+impl Server {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let listen = section.need("listen", "\"127.0.0.1:8080\"");
+        let public_url = section.get("public_url");
+        Some(Self {
+            listen: listen?,
+            public_url,
+        })
+    }
+}
+
 /// `[database]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Database {
     /// `sqlite:PATH` or `postgres://…`. Secret, because it may carry a password.
     pub url: SecretString,
 }
 
+impl Database {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let url = section.need_secret("url", "\"sqlite:hearback.db\"", database_url);
+        Some(Self { url: url? })
+    }
+}
+
+fn database_url(url: &str) -> Result<(), Wrong> {
+    let mend = "write \"sqlite:hearback.db\" or \"postgres://user:password@host/name\"";
+    let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    match url.strip_prefix("sqlite:") {
+        Some(":memory:") | Some("//:memory:") => {
+            Err(Wrong::new("would forget every case when it stops", mend))
+        }
+        Some(path) if path.trim_start_matches('/').is_empty() => {
+            Err(Wrong::new("names no file after sqlite:", mend))
+        }
+        Some(_) => Ok(()),
+        None if postgres => Ok(()),
+        None => Err(Wrong::new(
+            "begins neither with sqlite: nor with postgres://",
+            mend,
+        )),
+    }
+}
+
 /// `[reply] approval`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Approval {
     /// Nobody has to approve.
     Never,
@@ -37,19 +71,50 @@ pub enum Approval {
     Always,
 }
 
+impl Read for Approval {
+    fn read(node: &Node) -> Result<Self, Wrong> {
+        let known = [
+            ("never", Self::Never),
+            ("flagged", Self::Flagged),
+            ("always", Self::Always),
+        ];
+        choice(&String::read(node)?, &known)
+    }
+}
+
 /// `[reply]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct ReplyRules {
     /// The undo window; zero sends at once.
-    #[serde(with = "super::duration")]
     pub hold: Duration,
     /// Who has to approve.
     pub approval: Approval,
     /// The most time one publishing call takes.
-    #[serde(with = "super::duration")]
     pub timeout: Duration,
     /// How long a platform may still act after an uncertain end.
-    #[serde(with = "super::duration")]
     pub settle: Duration,
+}
+
+impl ReplyRules {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        let hold = section.need("hold", "\"10s\"");
+        let approval = section.need("approval", "\"flagged\"");
+        let timeout = section.need("timeout", "\"20s\"");
+        let settle = section.need("settle", "\"2m\"");
+        let rules = Self {
+            hold: hold?,
+            approval: approval?,
+            timeout: timeout?,
+            settle: settle?,
+        };
+        rules.validate(section);
+        Some(rules)
+    }
+
+    fn validate(&self, section: &mut Section<'_>) {
+        if self.timeout.is_zero() {
+            let wrong = Wrong::new("leaves no time to publish in", "write it like \"20s\"");
+            section.wrong("timeout", wrong);
+        }
+    }
 }

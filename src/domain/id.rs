@@ -29,7 +29,7 @@ macro_rules! text_id {
 text_id! {
     /// The configured name of a source, for example `fedi`.
     SourceName
-    /// A chat: `slack`, `discord`, `console`.
+    /// A chat, by its name in lower case.
     ChatName
     /// What a network calls something of its own: a post, an author, a conversation. Opaque.
     NativeId

@@ -12,7 +12,7 @@ pub mod person;
 pub mod post;
 pub mod reply;
 
-pub use case::{Case, Kind, Priority, Status};
+pub use case::{Case, Kind, Priority, Refusal, Status};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use effect::{Effect, EffectRow, Lane};
 pub use event::{By, Event, EventRecord};

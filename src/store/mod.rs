@@ -1,20 +1,28 @@
-//! The only SQL. One set of statements, two engines.
+//! The only SQL. One set of statements, two engines: SQLite for one machine, PostgreSQL for those who
+//! have one. Writes are set-wise, all of a commit or nothing, and run in tasks that nobody can cancel:
+//! sqlx 0.9.0 loses acknowledged writes when a transaction's beginning is dropped half-way.
 
+mod engine;
 mod model;
+mod read;
+mod sql;
+mod write;
 
 pub use model::{
     Aside, CaseFilter, Changes, Counters, CursorRow, InboxRow, ReplyMessage, StoredPost, Thread,
 };
 
-use crate::domain::{
-    Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventId, EventRecord, Instant, Lane,
-    NativeId, Reply, ReplyId, SourceName, ThreadId,
-};
+use engine::{Engine, Held};
+use rand::Rng as _;
+use rand::distr::Alphanumeric;
+use sqlx::{Column as _, Executor as _, SqlStr, Statement as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::task::TaskTracker;
 
 /// Why the store could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database could not take the work now (disk full, connection lost, locked). Nothing was written.
+    /// The database could not take the work now (disk full, connection lost, locked).
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// The database refused this content (for example a text it cannot hold). Nothing was written.
@@ -39,142 +47,116 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Where cases are kept. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store;
+pub struct Store(Arc<Inner>);
 
-#[expect(
-    clippy::todo,
-    unused_variables,
-    clippy::unused_async,
-    reason = "the interface, before the statements"
-)]
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    tasks: TaskTracker,
+    held: Mutex<Option<Held>>,
+}
+
 impl Store {
     /// Opens `sqlite:PATH` or `postgres://…`, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// The database cannot be opened, or not be brought up to date.
     pub async fn open(url: &str) -> Result<Self> {
-        todo!()
+        let engine = Engine::open(url).await?;
+        let store = Self(Arc::new(Inner {
+            engine,
+            tasks: TaskTracker::new(),
+            held: Mutex::new(None),
+        }));
+        store.name_installation().await?;
+        Ok(store)
     }
-    /// Ends: checkpoints and closes the connections.
+
+    /// Keeps other processes away from this database until this store is closed: there is one writer.
+    ///
+    /// # Errors
+    /// Another process has it.
+    pub async fn lock(&self) -> Result<()> {
+        let held = self.engine().hold().await?;
+        *self.0.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        Ok(())
+    }
+
+    /// Ends: waits for writes under way and closes the connections.
     pub async fn close(&self) {
-        todo!()
-    }
-    /// Whether the database answers and can be written to.
-    pub async fn ping(&self) -> Result<()> {
-        todo!()
-    }
-    /// Writes everything or nothing, durably. Runs in a task of its own: a caller that goes away
-    /// cancels nothing.
-    pub async fn commit(&self, changes: Changes) -> Result<()> {
-        todo!()
-    }
-    /// A random name of this installation, made with the database. Eight characters of `[a-z0-9]`.
-    pub async fn installation(&self) -> Result<String> {
-        todo!()
-    }
-    /// The numbers handed out so far.
-    pub async fn counters(&self) -> Result<Counters> {
-        todo!()
+        self.tasks().close();
+        self.tasks().wait().await;
+        self.engine().close().await;
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Cases by number, in no order; those that do not exist are missing.
-    pub async fn cases(&self, numbers: &[CaseNumber]) -> Result<Vec<Case>> {
-        todo!()
-    }
-    /// Cases by (source, conversation, author).
-    pub async fn cases_of(&self, keys: &[(SourceName, NativeId, NativeId)]) -> Result<Vec<Case>> {
-        todo!()
-    }
-    /// Cases, the oldest first.
-    pub async fn list_cases(&self, filter: &CaseFilter, limit: i64) -> Result<Vec<Case>> {
-        todo!()
-    }
-    /// The cases that changed last, the newest change first.
-    pub async fn latest_cases(&self, limit: i64) -> Result<Vec<Case>> {
-        todo!()
-    }
-    /// Cases whose number begins with these digits (all open ones when empty), open ones and new ones first.
-    pub async fn suggest_cases(&self, digits: &str, limit: i64) -> Result<Vec<Case>> {
-        todo!()
-    }
-    /// Cases with a post that contains the text, without regard to case; the newest first.
-    pub async fn search_cases(&self, text: &str, limit: i64) -> Result<Vec<Case>> {
-        todo!()
-    }
-
-    /// Posts by (source, id), with their cases.
-    pub async fn posts(&self, keys: &[(SourceName, NativeId)]) -> Result<Vec<StoredPost>> {
-        todo!()
-    }
-    /// The last posts of a case, the oldest of them first.
-    pub async fn posts_of(&self, case: CaseNumber, limit: i64) -> Result<Vec<StoredPost>> {
-        todo!()
+    /// Prepares every statement, to find one that an engine does not take.
+    ///
+    /// # Errors
+    /// Names the statement.
+    pub async fn prepare_all(&self) -> Result<Vec<(&'static str, Vec<String>)>> {
+        let mut out = Vec::new();
+        for (name, sql) in sql::all() {
+            let text = SqlStr::from_static(sql.on(self.engine()));
+            let wrong = |error: sqlx::Error| Error::Refused(format!("{name}: {error}"));
+            let columns = match self.engine() {
+                Engine::Sqlite { write, .. } => {
+                    let statement = write.prepare(text).await.map_err(wrong)?;
+                    statement
+                        .columns()
+                        .iter()
+                        .map(|column| column.name().to_owned())
+                        .collect()
+                }
+                Engine::Postgres { pool, .. } => {
+                    let statement = pool.prepare(text).await.map_err(wrong)?;
+                    statement
+                        .columns()
+                        .iter()
+                        .map(|column| column.name().to_owned())
+                        .collect()
+                }
+            };
+            out.push((name, columns));
+        }
+        Ok(out)
     }
 
-    /// Events by id.
-    pub async fn events(&self, ids: &[EventId]) -> Result<Vec<EventRecord>> {
-        todo!()
-    }
-    /// A case's events in order, from the one after `after`.
-    pub async fn events_of(&self, case: CaseNumber, after: EventId, limit: i64) -> Result<Vec<EventRecord>> {
-        todo!()
+    fn engine(&self) -> &Engine {
+        &self.0.engine
     }
 
-    /// Replies by id.
-    pub async fn replies(&self, ids: &[ReplyId]) -> Result<Vec<Reply>> {
-        todo!()
-    }
-    /// The replies of a case, in order.
-    pub async fn replies_of(&self, case: CaseNumber) -> Result<Vec<Reply>> {
-        todo!()
-    }
-    /// Whether the source has one of these as a published reply of ours: which of them.
-    pub async fn own_posts(&self, keys: &[(SourceName, NativeId)]) -> Result<Vec<(SourceName, NativeId)>> {
-        todo!()
-    }
-    /// Replies that were being sent when the process ended.
-    pub async fn replies_in_sending(&self) -> Result<Vec<Reply>> {
-        todo!()
-    }
-    /// The messages about a reply.
-    pub async fn reply_messages(&self, reply: ReplyId) -> Result<Vec<ReplyMessage>> {
-        todo!()
+    fn tasks(&self) -> &TaskTracker {
+        &self.0.tasks
     }
 
-    /// The threads of these cases.
-    pub async fn threads(&self, cases: &[CaseNumber]) -> Result<Vec<Thread>> {
-        todo!()
-    }
-    /// The case that a thread mirrors. `channel` may be unknown to the caller.
-    pub async fn case_of_thread(
-        &self,
-        chat: &ChatName,
-        channel: Option<&ChannelId>,
-        thread: &ThreadId,
-    ) -> Result<Option<CaseNumber>> {
-        todo!()
-    }
-
-    /// The answers given to these keys before.
-    pub async fn inbox(&self, keys: &[String]) -> Result<Vec<InboxRow>> {
-        todo!()
-    }
-    /// Forgets inbox rows older than this.
-    pub async fn forget_inbox(&self, before: Instant) -> Result<()> {
-        todo!()
-    }
-    /// How far a source was read.
-    pub async fn cursor(&self, source: &SourceName, stream: &str) -> Result<Option<String>> {
-        todo!()
-    }
-
-    /// All lanes with something pending.
-    pub async fn lanes(&self) -> Result<Vec<Lane>> {
-        todo!()
-    }
-    /// Pending effects of a lane after this one, by id.
-    pub async fn effects_of(&self, lane: &Lane, after: EffectId, limit: i64) -> Result<Vec<EffectRow>> {
-        todo!()
-    }
-    /// How many effects were given up.
-    pub async fn dead_effects(&self) -> Result<i64> {
-        todo!()
+    /// Gives a new database its random name.
+    async fn name_installation(&self) -> Result<()> {
+        let random: String = rand::rng()
+            .sample_iter(Alphanumeric)
+            .take(8)
+            .map(char::from)
+            .collect();
+        let name = random.to_lowercase();
+        let sql = sql::PUT_FACT.on(self.engine());
+        match self.engine() {
+            Engine::Sqlite { write, .. } => {
+                sqlx::query(sql)
+                    .bind("installation")
+                    .bind(name)
+                    .execute(write)
+                    .await
+                    .map(drop)?;
+            }
+            Engine::Postgres { pool, .. } => {
+                sqlx::query(sql)
+                    .bind("installation")
+                    .bind(name)
+                    .execute(pool)
+                    .await
+                    .map(drop)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,11 +1,15 @@
 //! One integration binary: fakes that speak real HTTP and WebSocket, and conversations with them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod architecture;
+mod cases;
 mod config;
 mod console;
 mod conversation;
 mod discord;
 mod fake;
+mod grammar;
 mod harness;
 mod mastodon;
 mod migrations;

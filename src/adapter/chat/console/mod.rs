@@ -1,1 +1,120 @@
-//! The console chat.
+//! The console: the team's chat on a page of Hearback's own, for the demo and for people without
+//! Slack or Discord.
+//!
+//! It keeps no messages: what it shows is rendered from the log at the moment somebody looks. To
+//! the core it is a chat like the others; its calls only tell open pages to look again.
+
+mod pages;
+mod view;
+
+use crate::app::{Inbound, Reader};
+use crate::domain::{ChannelId, ChatName, MessageId, Person, ThreadId};
+use crate::port::{ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
+use async_trait::async_trait;
+use axum::Router;
+use maud::Markup;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+/// The chat's name.
+pub const NAME: &str = "console";
+/// Its one channel.
+pub const CHANNEL: &str = "console";
+
+/// Somebody who can be played at the console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// The id by which the core knows the person in this chat.
+    pub user: String,
+    /// The name to show.
+    pub name: String,
+    /// What they are, in a word, for example `lead`.
+    pub title: String,
+}
+
+/// The team's chat on a page.
+#[derive(Debug)]
+pub struct Console {
+    name: ChatName,
+    seats: Vec<Seat>,
+    changed: broadcast::Sender<()>,
+}
+
+impl Console {
+    /// A console at which these people sit.
+    #[must_use]
+    pub fn new(seats: Vec<Seat>) -> Self {
+        Self {
+            name: ChatName::new(NAME),
+            seats,
+            changed: broadcast::Sender::new(16),
+        }
+    }
+
+    /// The channel in which cases open.
+    #[must_use]
+    pub fn channel() -> ChannelId {
+        ChannelId::new(CHANNEL)
+    }
+
+    /// Ticks whenever there may be something new to show.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// The frame of the page, which the page's script fills and keeps up to date.
+    #[must_use]
+    pub fn frame(&self) -> Markup {
+        view::frame(&self.seats)
+    }
+
+    /// The routes under `/console/` that the frame lives on. Event streams end with `stop`.
+    pub fn router(self: &Arc<Self>, reader: Reader, inbound: Inbound, stop: CancellationToken) -> Router {
+        pages::router(self.clone(), reader, inbound, stop)
+    }
+
+    /// Tells open pages to look again.
+    fn tick(&self) {
+        // Nobody looking is no error.
+        let _ = self.changed.send(());
+    }
+
+    fn person(&self, user: &str) -> Option<Person> {
+        let seat = self.seats.iter().find(|seat| seat.user == user)?;
+        Some(Person {
+            chat: self.name.clone(),
+            user: seat.user.clone(),
+            workspace: String::new(),
+            name: seat.name.clone(),
+            groups: Vec::new(),
+        })
+    }
+}
+
+/// Ids are the orders' keys: the same for every attempt, so a second attempt opens nothing new.
+#[async_trait]
+impl ChatPlatform for Console {
+    fn name(&self) -> &ChatName {
+        &self.name
+    }
+
+    async fn open_thread(&self, order: &OpenThread) -> Result<Opened, PortError> {
+        self.tick();
+        Ok(Opened {
+            thread: ThreadId::new(order.key.as_str()),
+            card: MessageId::new(order.key.as_str()),
+        })
+    }
+
+    async fn post(&self, order: &PostMessage) -> Result<MessageId, PortError> {
+        self.tick();
+        Ok(MessageId::new(order.key.as_str()))
+    }
+
+    async fn edit(&self, _order: &EditMessage) -> Result<(), PortError> {
+        self.tick();
+        Ok(())
+    }
+}

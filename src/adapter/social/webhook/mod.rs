@@ -1,1 +1,155 @@
-//! The webhook source.
+//! Any system, in and out: signed posts come to `/webhooks/{source}`, signed replies go to the
+//! source's `reply_url`. One value per configured source; several exist at once.
+//!
+//! # What the other side promises by its answers
+//!
+//! The contract is ours, so the list of definite refusals is too: by 400, 403, 404, 410, 413 and
+//! 422 the receiver says that it did not publish and never will, by 401 that it does not accept the
+//! signature, by 429 that it did not publish and wants us to wait. Every other answer but a 2xx with
+//! the published reply proves nothing: the reply's end is unknown then.
+
+mod post;
+mod receive;
+mod reply;
+mod signature;
+
+pub use post::{MOST_POSTS, Malformed};
+pub use receive::MOST_BODY;
+pub use signature::{Secret, Unproven};
+
+use crate::adapter::finding::Finding;
+use crate::adapter::http;
+use crate::adapter::link::Link;
+use crate::app::Inbound;
+use crate::config::{self, Idempotency};
+use crate::domain::{Audience, Clock, Reply, SourceName};
+use crate::port::{Abilities, Class, Composed, PortError, Published, SocialPlatform};
+use anyhow::{Context as _, bail};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use url::Url;
+
+/// One webhook source.
+pub struct Webhook {
+    source: SourceName,
+    secret: Secret,
+    reply_url: Option<Url>,
+    lookup_url: Option<Url>,
+    class: Class,
+    limit: usize,
+    client: reqwest::Client,
+    clock: Arc<dyn Clock>,
+    link: Link,
+    /// Whether the log was told already that a signature did not fit.
+    complained: AtomicBool,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook")
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Webhook {
+    /// The source as configured.
+    ///
+    /// # Errors
+    /// The secret or the name cannot be used, or a look-up is promised without an address for it.
+    pub fn new(
+        config: &config::Webhook,
+        reply_timeout: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let name = &config.name;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || !name.chars().all(plain) {
+            bail!(
+                "source {name:?}: the name of a webhook source stands in its address; use letters, digits, `-`, `_` and `.`"
+            );
+        }
+        if config.idempotency == Idempotency::Lookup && config.lookup_url.is_none() {
+            bail!("source {name:?}: idempotency = \"lookup\" needs a lookup_url");
+        }
+        let secret = Secret::parse(&config.secret)
+            .map_err(|reason| anyhow::anyhow!("source {name:?}, key secret: {reason}"))?;
+        let link = Link::new(format!("source:{name}"));
+        // There is no connection that could be missing: the other side comes to us.
+        link.up();
+        Ok(Self {
+            source: SourceName::new(name),
+            secret,
+            reply_url: config.reply_url.clone(),
+            lookup_url: config.lookup_url.clone(),
+            class: match (&config.reply_url, config.idempotency) {
+                (None, _) | (_, Idempotency::None) => Class::None,
+                (_, Idempotency::Key) => Class::Key,
+                (_, Idempotency::Lookup) => Class::Lookup,
+            },
+            limit: config.limit,
+            client: http::writer(reply_timeout).context("the HTTP client for webhook replies")?,
+            clock,
+            link,
+            complained: AtomicBool::new(false),
+        })
+    }
+
+    /// `POST /webhooks/{source}`, for this source.
+    pub fn routes(self: Arc<Self>, inbound: Inbound) -> axum::Router {
+        receive::routes(self, inbound)
+    }
+
+    /// Its connections: one, which always stands.
+    #[must_use]
+    pub fn links(&self) -> Vec<Link> {
+        vec![self.link.clone()]
+    }
+
+    /// Whether the receiver can be reached, without sending it a reply.
+    pub async fn examine(&self) -> Vec<Finding> {
+        reply::examine(self).await
+    }
+}
+
+#[async_trait]
+impl SocialPlatform for Webhook {
+    fn source(&self) -> &SourceName {
+        &self.source
+    }
+
+    fn abilities(&self) -> Abilities {
+        let listens = if self.reply_url.is_some() {
+            ""
+        } else {
+            " (listens only)"
+        };
+        Abilities {
+            class: self.class,
+            private: true,
+            label: format!("{}{listens}", self.source),
+        }
+    }
+
+    /// The text as it is, counted in characters. A source without `reply_url` takes none.
+    fn compose(&self, text: &str, _author_handle: &str, _audience: Audience) -> Composed {
+        Composed {
+            text: text.to_owned(),
+            length: text.chars().count(),
+            limit: if self.reply_url.is_some() { self.limit } else { 0 },
+            unit: "characters",
+        }
+    }
+
+    async fn publish(&self, reply: &Reply) -> Result<Published, PortError> {
+        reply::publish(self, reply).await
+    }
+
+    /// Without a `lookup_url`, `Ok(None)` for a receiver that honours the key: the same call again
+    /// is safe there, whatever became of the first.
+    async fn find(&self, reply: &Reply) -> Result<Option<Published>, PortError> {
+        reply::find(self, reply).await
+    }
+}

@@ -1,0 +1,237 @@
+//! The console's routes: the board, the threads, the event stream, and what agents do.
+
+use super::{Console, view};
+use crate::adapter::html;
+use crate::app::{Given, Inbound, Input, Place, Reader, Response as Answer, Unavailable};
+use crate::command::parse_text;
+use crate::domain::{CaseNumber, Message, Person, Press};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Form, Json, Router};
+use maud::Markup;
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The most cases on the board.
+const MOST_CASES: i64 = 100;
+
+#[derive(Clone)]
+struct Here {
+    console: Arc<Console>,
+    reader: Reader,
+    inbound: Inbound,
+    stop: CancellationToken,
+}
+
+pub(super) fn router(
+    console: Arc<Console>,
+    reader: Reader,
+    inbound: Inbound,
+    stop: CancellationToken,
+) -> Router {
+    Router::new()
+        .route("/console/board", get(board))
+        .route("/console/thread/{case}", get(thread))
+        .route("/console/events", get(events))
+        .route("/console/say", post(say))
+        .route("/console/press", post(press))
+        .route("/console/form", post(form))
+        .with_state(Here {
+            console,
+            reader,
+            inbound,
+            stop,
+        })
+}
+
+#[derive(Deserialize)]
+struct Open {
+    #[serde(default)]
+    open: Option<i64>,
+}
+
+async fn board(State(here): State<Here>, Query(Open { open }): Query<Open>) -> Result<Markup, Response> {
+    let entries = here.reader.board(MOST_CASES).await.map_err(unavailable)?;
+    Ok(view::board(&entries, open.map(CaseNumber)))
+}
+
+async fn thread(State(here): State<Here>, Path(case): Path<i64>) -> Result<Markup, Response> {
+    let case = CaseNumber(case);
+    let thread = here
+        .reader
+        .thread(&here.console.name, case)
+        .await
+        .map_err(unavailable)?;
+    match thread {
+        Some(thread) => Ok(view::thread(case, &thread)),
+        None => Err((StatusCode::NOT_FOUND, view::no_thread(case)).into_response()),
+    }
+}
+
+async fn events(State(here): State<Here>) -> impl IntoResponse {
+    html::ticks(here.console.changes(), here.stop)
+}
+
+#[derive(Deserialize)]
+struct Say {
+    by: String,
+    nonce: String,
+    line: String,
+    /// The case whose thread is open.
+    #[serde(default)]
+    open: Option<i64>,
+}
+
+async fn say(State(here): State<Here>, Form(said): Form<Say>) -> Response {
+    let Say {
+        by,
+        nonce,
+        line,
+        open,
+    } = said;
+    let (line, case) = address(&line, open.map(CaseNumber));
+    give(&here, &by, &nonce, Input::Text(line), case).await
+}
+
+#[derive(Deserialize)]
+struct Pressed {
+    by: String,
+    nonce: String,
+    press: String,
+}
+
+async fn press(State(here): State<Here>, Form(pressed): Form<Pressed>) -> Response {
+    let Pressed { by, nonce, press } = pressed;
+    let case = press.parse::<Press>().ok().map(|press| press.case());
+    give(&here, &by, &nonce, Input::Press(press), case).await
+}
+
+#[derive(Deserialize)]
+struct Filled {
+    by: String,
+    nonce: String,
+    case: i64,
+    verb: String,
+    text: String,
+}
+
+async fn form(State(here): State<Here>, Form(filled): Form<Filled>) -> Response {
+    let Filled {
+        by,
+        nonce,
+        case,
+        verb,
+        text,
+    } = filled;
+    let case = CaseNumber(case);
+    let text = text.replace("\r\n", "\n");
+    give(&here, &by, &nonce, Input::Form { case, verb, text }, Some(case)).await
+}
+
+async fn give(here: &Here, by: &str, nonce: &str, input: Input, case: Option<CaseNumber>) -> Response {
+    let Some(person) = here.console.person(by).filter(|_| html::is_nonce(nonce)) else {
+        let say = Message::line("The page is out of date: load it again. Nothing was done.");
+        return told(StatusCode::BAD_REQUEST, "refused", view::answer(&say), None);
+    };
+    let given = Given {
+        key: key(&person, nonce),
+        by: person,
+        place: Place {
+            channel: Some(Console::channel()),
+            thread: None,
+        },
+        input,
+    };
+    let answer = here.inbound.given(given).await;
+    // What was done shows at once, also on the pages of others; the effects tick again.
+    here.console.tick();
+    match answer {
+        Ok(Answer::Done(message)) => told(StatusCode::OK, "done", view::answer(&message), case),
+        Ok(Answer::Refused(message)) => told(StatusCode::OK, "refused", view::answer(&message), None),
+        Ok(Answer::Ask(form)) => told(StatusCode::OK, "ask", view::ask(&form), Some(form.case)),
+        Err(error) => unavailable(error),
+    }
+}
+
+fn key(person: &Person, nonce: &str) -> String {
+    format!("{}:{}:{nonce}", person.chat, person.user)
+}
+
+fn told(status: StatusCode, kind: &str, html: Markup, case: Option<CaseNumber>) -> Response {
+    let case = case.map(|case| case.0);
+    let body = json!({ "kind": kind, "html": html.into_string(), "case": case });
+    (status, Json(body)).into_response()
+}
+
+fn unavailable(error: Unavailable) -> Response {
+    let say = Message::line(format!("That did not work: {error}. Try again in a moment."));
+    told(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "refused",
+        view::answer(&say),
+        None,
+    )
+}
+
+/// Makes a line say itself which case it is about, and tells which.
+///
+/// With a slash it is a command as anywhere in a chat: a number after the verb names the case. Plain
+/// words belong to the open thread, and free text stays verbatim, so that a public reply may begin
+/// with a number. Where no number is given, the open thread's case is meant.
+fn address(line: &str, open: Option<CaseNumber>) -> (String, Option<CaseNumber>) {
+    let line = line.trim();
+    let (line, implied) = match line.strip_prefix('/') {
+        Some(command) => (command.trim_start(), None),
+        None => (line, open),
+    };
+    let line = match line.split_once(char::is_whitespace) {
+        Some((first, rest)) if first.eq_ignore_ascii_case("case") => rest.trim_start(),
+        Some(_) | None => line,
+    };
+    match parse_text(line, implied) {
+        Ok(parsed) if parsed.command.needs_case() => match (parsed.case, open) {
+            (Some(case), _) => (line.to_owned(), Some(case)),
+            (None, Some(open)) => (format!("{open} {line}"), Some(open)),
+            (None, None) => (line.to_owned(), None),
+        },
+        Ok(_) | Err(_) => (line.to_owned(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("/claim 1", "claim 1", Some(1))]
+    #[case("/claim", "#7 claim", Some(7))]
+    #[case("claim", "#7 claim", Some(7))]
+    #[case("/claim #2", "claim #2", Some(2))]
+    #[case("claim 2", "claim 2", Some(2))]
+    #[case("/case claim 3", "claim 3", Some(3))]
+    #[case("/case 3 reply Hi", "3 reply Hi", Some(3))]
+    #[case("/reply 1 Dear Ann,\nthanks", "reply 1 Dear Ann,\nthanks", Some(1))]
+    #[case("reply 2 coffees are on us", "#7 reply 2 coffees are on us", Some(7))]
+    #[case("/queue", "queue", None)]
+    #[case("queue", "queue", None)]
+    #[case("/help reply", "help reply", None)]
+    #[case("/frobnicate", "frobnicate", None)]
+    fn a_line_says_which_case_it_is_about(
+        #[case] line: &str,
+        #[case] given: &str,
+        #[case] case: Option<i64>,
+    ) {
+        let expected = (given.to_owned(), case.map(CaseNumber));
+        assert_eq!(address(line, Some(CaseNumber(7))), expected);
+    }
+
+    #[test]
+    fn without_an_open_thread_nothing_is_implied() {
+        assert_eq!(address("/claim", None), ("claim".to_owned(), None));
+    }
+}

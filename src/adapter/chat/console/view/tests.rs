@@ -1,0 +1,135 @@
+use super::*;
+use crate::domain::{Agent, EventId, Instant};
+use chrono::DateTime;
+
+fn at(second: i64) -> Instant {
+    DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
+}
+
+fn card(status: &str, words: &str) -> Card {
+    let press = Press::Ask {
+        case: CaseNumber(3),
+        verb: "reply".to_owned(),
+    };
+    let message = Message::default()
+        .with(Part::Heading(vec![Span::Text("#3 · Town Square".to_owned())]))
+        .with(Part::Quote(words.to_owned()))
+        .with(Part::Fields(vec![(
+            "Status".to_owned(),
+            vec![Span::Text(status.to_owned())],
+        )]))
+        .with(Part::Buttons(vec![Button {
+            label: "Reply".to_owned(),
+            press,
+            style: Style::Primary,
+        }]));
+    Card {
+        title: format!("#3 · Ann: {words}"),
+        status: status.to_owned(),
+        message,
+    }
+}
+
+#[test]
+fn what_strangers_wrote_is_text_and_isolated() {
+    let message = Message::default()
+        .with(Part::Line(vec![
+            Span::Strong("<b>Ann</b>\u{202E}".to_owned()),
+            Span::Link {
+                label: "<img>".to_owned(),
+                url: "javascript:alert(1)".to_owned(),
+            },
+            Span::Link {
+                label: "original".to_owned(),
+                url: "https://shop.example/?a=1&b=\"2\"".to_owned(),
+            },
+        ]))
+        .with(Part::Quote(
+            "</blockquote><script>alert(1)</script>\nשלום".to_owned(),
+        ));
+    let html = answer(&message).into_string();
+    assert_eq!(
+        html,
+        "<div class=\"message\"><p><strong><bdi>&lt;b&gt;Ann&lt;/b&gt;⟦U+202E⟧</bdi></strong>\
+         <bdi>&lt;img&gt;</bdi> (<bdi>javascript:alert(1)</bdi>)\
+         <a href=\"https://shop.example/?a=1&amp;b=&quot;2&quot;\" target=\"_blank\" \
+         rel=\"noopener noreferrer nofollow\"><bdi>original</bdi></a></p>\
+         <blockquote dir=\"auto\">&lt;/blockquote&gt;&lt;script&gt;alert(1)&lt;/script&gt;\nשלום</blockquote></div>"
+    );
+}
+
+#[test]
+fn a_thread_has_its_card_what_followed_and_the_way_back() {
+    let entry = |id, by, message| Entry {
+        id: EventId(id),
+        at: at(id),
+        by,
+        message,
+    };
+    let ada = By::Agent {
+        agent: Agent {
+            key: "Ada".to_owned(),
+            name: "Ada".to_owned(),
+        },
+        chat: "console".into(),
+    };
+    let small = Message {
+        parts: vec![Part::Small(vec![Span::Text("Ada has the case now.".to_owned())])],
+    };
+    let view = ThreadView {
+        card: card("claimed", "Where is my box?"),
+        entries: vec![
+            entry(7, ada, small),
+            entry(9, By::Author, Message::line("Ann wrote again")),
+        ],
+        held_until: Some(at(10)),
+    };
+    let html = thread(CaseNumber(3), &view).into_string();
+    for part in [
+        "<span class=\"chip chip-claimed\">claimed</span>",
+        "<button type=\"button\" class=\"primary\" data-press=\"ask:3:reply\">Reply</button>",
+        "<li class=\"entry brief\" id=\"event-7\">",
+        "<li class=\"entry\" id=\"event-9\">",
+        "data-until=\"1800000010000\"",
+        "data-press=\"do:3:cancel\"",
+    ] {
+        assert!(html.contains(part), "{part} is missing in {html}");
+    }
+}
+
+#[test]
+fn the_board_marks_the_open_case_and_escapes_names() {
+    let entry = |status, words| BoardEntry {
+        number: CaseNumber(3),
+        card: card(status, words),
+        updated_at: at(0),
+    };
+    let html = board(&[entry("new", "<i>late</i>")], Some(CaseNumber(3))).into_string();
+    assert!(html.contains("data-case=\"3\" aria-current=\"true\""), "{html}");
+    assert!(
+        html.contains("<bdi class=\"row-words\">&lt;i&gt;late&lt;/i&gt;</bdi>"),
+        "{html}"
+    );
+    let html = board(&[entry("odd\" onclick=\"x", "late")], None).into_string();
+    assert!(
+        html.contains("<span class=\"chip chip-other\">odd&quot; onclick=&quot;x</span>"),
+        "{html}"
+    );
+    assert!(board(&[], None).into_string().contains("No cases yet"));
+}
+
+#[test]
+fn the_command_line_offers_every_verb_with_its_words() {
+    let html = frame(&[]).into_string();
+    for verb in schema() {
+        assert!(
+            html.contains(&format!("data-verb=\"{}\"", verb.name)),
+            "{} is missing",
+            verb.name
+        );
+    }
+    assert!(
+        html.contains("<code>/snooze <span class=\"verb-arg\">DURATION</span></code>"),
+        "{html}"
+    );
+}

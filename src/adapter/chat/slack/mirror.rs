@@ -1,0 +1,255 @@
+//! The way out: threads, messages and edits.
+//!
+//! Slack has no idempotency key. Each message carries our key in its metadata and in the ids of its
+//! blocks; before a message is posted again, the channel or the thread is read and the key looked
+//! for. slack-morphism's request models are sent; its answers are not read (see `api`).
+
+use super::Slack;
+use super::api::{Answer, Failure};
+use super::render::content;
+use crate::domain::{ChannelId, IdempotencyKey, Instant, Message, MessageId, ThreadId};
+use crate::port::{Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
+use chrono::TimeDelta;
+use serde::Serialize;
+use serde_json::{Value, json};
+use slack_morphism::api::{SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest};
+use slack_morphism::{SlackMessageMetadata, SlackTs};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The type of our metadata.
+const EVENT_TYPE: &str = "hearback_mirror";
+/// Clocks differ; look a little further back.
+const SLACK_OF_CLOCKS: TimeDelta = TimeDelta::seconds(5);
+/// The most pages that are read in search of a message.
+const MOST_PAGES: usize = 20;
+/// The key of the workspace-wide limit.
+const EVERYWHERE: &str = "";
+
+impl Slack {
+    pub(super) async fn open(&self, order: &OpenThread) -> Result<Opened, PortError> {
+        let message = &order.card.message;
+        let ts = self
+            .deliver(&order.key, &order.channel, None, message, order.earlier)
+            .await?;
+        Ok(Opened {
+            thread: ThreadId::new(&ts),
+            card: MessageId::new(&ts),
+        })
+    }
+
+    pub(super) async fn say(&self, order: &PostMessage) -> Result<MessageId, PortError> {
+        let thread = Some(&order.thread);
+        let ts = self
+            .deliver(&order.key, &order.channel, thread, &order.message, order.earlier)
+            .await?;
+        Ok(MessageId::new(ts))
+    }
+
+    async fn deliver(
+        &self,
+        key: &IdempotencyKey,
+        channel: &ChannelId,
+        thread: Option<&ThreadId>,
+        message: &Message,
+        earlier: Option<Instant>,
+    ) -> Result<String, PortError> {
+        if let Some(earlier) = earlier
+            && let Some(ts) = self.look(key, channel, thread, earlier).await?
+        {
+            return Ok(ts);
+        }
+        let content = content(message, &self.mark(key)).with_metadata(SlackMessageMetadata {
+            event_type: EVENT_TYPE.to_owned(),
+            event_payload: Some(HashMap::from([
+                ("key".to_owned(), key.to_string()),
+                ("installation".to_owned(), self.installation.clone()),
+            ])),
+        });
+        let mut request = SlackApiChatPostMessageRequest::new(channel.as_str().to_owned().into(), content)
+            .with_parse("none".to_owned())
+            .with_link_names(false)
+            .with_unfurl_links(false)
+            .with_unfurl_media(false);
+        request.thread_ts = thread.map(|thread| SlackTs(thread.as_str().to_owned()));
+        let body = literal(&request).map_err(PortError::Refused)?;
+        let turn = self.posts.turn(channel.as_str()).await;
+        turn.map_err(PortError::RetryAfter)?;
+        let sent = self.api.post(&self.bot_token, "chat.postMessage", &body).await;
+        if let Err(Failure::Limited(wait)) = &sent {
+            self.posts.hold(channel.as_str(), *wait);
+        }
+        let answer = sent?;
+        match answer.text("/ts") {
+            Some(ts) => Ok(ts.to_owned()),
+            None => Err(PortError::Unknown(
+                "Slack's answer to chat.postMessage has no ts".to_owned(),
+            )),
+        }
+    }
+
+    /// What our block ids begin with.
+    fn mark(&self, key: &IdempotencyKey) -> String {
+        format!("{}/{key}", self.installation)
+    }
+
+    /// Looks for the message of an earlier attempt.
+    async fn look(
+        &self,
+        key: &IdempotencyKey,
+        channel: &ChannelId,
+        thread: Option<&ThreadId>,
+        earlier: Instant,
+    ) -> Result<Option<String>, PortError> {
+        let since = (earlier - SLACK_OF_CLOCKS).timestamp_micros();
+        let since = format!("{}.{:06}", since / 1_000_000, since % 1_000_000);
+        let mut cursor = String::new();
+        for _ in 0..MOST_PAGES {
+            let answer = match self.page(channel, thread, &since, &cursor).await {
+                Ok(answer) => answer,
+                Err(failure) if matches!(failure.code(), Some("missing_scope" | "unknown_method")) => {
+                    if !self.cannot_look.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(
+                            %failure,
+                            "Earlier messages cannot be read, so a message may appear twice after a broken \
+                             call; add the scope channels:history (groups:history for private channels)."
+                        );
+                    }
+                    return Ok(None);
+                }
+                // The thread's first message is gone, and our message with it.
+                Err(failure) if failure.code() == Some("thread_not_found") => return Ok(None),
+                Err(failure) => return Err(failure.into()),
+            };
+            let messages = answer.body["messages"].as_array();
+            let found = messages
+                .into_iter()
+                .flatten()
+                .find(|message| self.is_ours(message, key, thread));
+            if let Some(ts) = found.and_then(|message| message["ts"].as_str()) {
+                return Ok(Some(ts.to_owned()));
+            }
+            match answer.text("/response_metadata/next_cursor") {
+                Some(next) if !next.is_empty() => next.clone_into(&mut cursor),
+                _ => return Ok(None),
+            }
+        }
+        Err(PortError::Unknown(
+            "the channel is too busy to find a message in it".to_owned(),
+        ))
+    }
+
+    async fn page(
+        &self,
+        channel: &ChannelId,
+        thread: Option<&ThreadId>,
+        since: &str,
+        cursor: &str,
+    ) -> Result<Answer, Failure> {
+        let mut query = vec![
+            ("channel", channel.as_str()),
+            ("oldest", since),
+            ("include_all_metadata", "true"),
+            ("limit", "200"),
+        ];
+        if !cursor.is_empty() {
+            query.push(("cursor", cursor));
+        }
+        let method = match thread {
+            Some(thread) => {
+                query.push(("ts", thread.as_str()));
+                "conversations.replies"
+            }
+            None => "conversations.history",
+        };
+        self.api.get(&self.bot_token, method, &query).await
+    }
+
+    /// Reads other apps' messages without trusting their shape.
+    fn is_ours(&self, message: &Value, key: &IdempotencyKey, thread: Option<&ThreadId>) -> bool {
+        if thread.is_some_and(|thread| message["ts"].as_str() == Some(thread.as_str())) {
+            return false;
+        }
+        let payload = &message["metadata"]["event_payload"];
+        let told = message["metadata"]["event_type"] == EVENT_TYPE
+            && payload["key"].as_str() == Some(key.as_str())
+            && payload["installation"].as_str() == Some(self.installation.as_str());
+        let mark = self.mark(key) + ":";
+        let blocks = message["blocks"].as_array();
+        let ids = blocks
+            .into_iter()
+            .flatten()
+            .filter_map(|block| block["block_id"].as_str());
+        // Any app of the workspace can read our metadata and copy it.
+        let by_us = match self.me() {
+            Some(me) => message["user"] == *me.user || message["bot_id"].as_str() == me.bot.as_deref(),
+            None => message["bot_id"].is_string(),
+        };
+        by_us && (told || ids.into_iter().any(|id| id.starts_with(&mark)))
+    }
+
+    pub(super) async fn change(&self, order: &EditMessage) -> Result<(), PortError> {
+        let message = match &order.content {
+            Content::Card(card) => &card.message,
+            Content::Message(message) => message,
+        };
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let mark = format!(
+            "{}/{}.{serial}",
+            self.installation,
+            self.clock.now().timestamp_micros()
+        );
+        let request = SlackApiChatUpdateRequest::new(
+            order.channel.as_str().to_owned().into(),
+            content(message, &mark),
+            SlackTs(order.message.as_str().to_owned()),
+        )
+        .with_parse("none".to_owned())
+        .with_link_names(false);
+        let turn = self.edits.turn(EVERYWHERE).await;
+        turn.map_err(PortError::RetryAfter)?;
+        let sent = self.api.post(&self.bot_token, "chat.update", &request).await;
+        if let Err(Failure::Limited(wait)) = &sent {
+            self.edits.hold(EVERYWHERE, *wait);
+        }
+        sent?;
+        Ok(())
+    }
+
+    /// Tells one person something, in the channel or thread they look at.
+    pub(super) async fn whisper(
+        &self,
+        channel: &str,
+        thread: Option<&str>,
+        user: &str,
+        message: &Message,
+    ) -> Result<(), Failure> {
+        let serial = self.serial.fetch_add(1, Ordering::Relaxed);
+        let content = content(message, &format!("w{serial}"));
+        let mut body = json!({
+            "channel": channel,
+            "user": user,
+            "text": content.text,
+            "blocks": content.blocks,
+            "parse": "none",
+            "link_names": false,
+        });
+        if let Some(thread) = thread {
+            body["thread_ts"] = json!(thread);
+        }
+        let sent = self.api.post(&self.bot_token, "chat.postEphemeral", &body);
+        // Not for long: who waits for it has already been told "accepted".
+        match tokio::time::timeout(Duration::from_secs(10), sent).await {
+            Ok(sent) => sent.map(|_| ()),
+            Err(_) => Err(Failure::Unclear("chat.postEphemeral: timed out".to_owned())),
+        }
+    }
+}
+
+/// The request with `mrkdwn: false`, which the model does not know.
+fn literal(request: &impl Serialize) -> Result<Value, String> {
+    let mut body = serde_json::to_value(request).map_err(|error| error.to_string())?;
+    body["mrkdwn"] = Value::Bool(false);
+    Ok(body)
+}

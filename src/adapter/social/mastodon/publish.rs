@@ -1,0 +1,269 @@
+//! The way out: one status a reply, and the look whether an earlier one stands.
+//!
+//! Definite refusals are only those that the API's own code is known to give before it inserts
+//! anything, and only in the API's own form, a JSON object with `error` (a proxy's page proves
+//! nothing): 401, 403 (scope, or an account that may not post), 404 (the post answered is gone,
+//! `statuses.errors.in_reply_not_found`), 422 (validation). All else may have been published.
+
+use super::Mastodon;
+use super::api::Failed;
+use super::instance::Known;
+use super::wire::{Context, Status};
+use super::{count, text, translate};
+use crate::domain::{Audience, Instant, Reply, Visibility};
+use crate::port::{PortError, Published};
+use chrono::TimeDelta;
+use reqwest::StatusCode;
+use std::collections::BTreeMap;
+
+/// How much the server's clock may be behind ours.
+const SKEW: TimeDelta = TimeDelta::seconds(60);
+/// How much later than the attempt's begin another answer of ours counts as a doubt.
+const DOUBT: TimeDelta = TimeDelta::seconds(2);
+/// How many pages of own statuses are looked through.
+const MOST_PAGES: usize = 5;
+/// The statuses of a page.
+const PAGE: usize = 40;
+
+impl Mastodon {
+    pub(super) async fn send(&self, reply: &Reply) -> Result<Published, PortError> {
+        let known = self.known().await.map_err(before)?;
+        let parent = self.parent(&known, reply).await?;
+        let body = serde_json::json!({
+            "status": reply.text,
+            "in_reply_to_id": parent.id,
+            "visibility": translate::word(audible(reply, &parent)),
+            "language": reply.lang,
+            "sensitive": false,
+        });
+        // Pleroma keeps keys for all accounts together: ours carries the account.
+        let key = format!("{}-{}", reply.key, known.me);
+        let answer: Status = self
+            .api
+            .publish(&["api", "v1", "statuses"], &key, &body)
+            .await
+            .map_err(refusal)?;
+        proven(&known, reply, &answer)
+    }
+
+    /// The post to answer, as it is now: servers answer a missing one with a post on its own.
+    async fn parent(&self, known: &Known, reply: &Reply) -> Result<Status, PortError> {
+        let stop = |why: &str| PortError::Refused(why.to_owned());
+        let parent = match self.status(reply.target.as_str()).await {
+            Ok(parent) => parent,
+            Err(Failed::Status {
+                status: StatusCode::NOT_FOUND | StatusCode::GONE,
+                ..
+            }) => {
+                return Err(stop("the post is gone, so nothing was published"));
+            }
+            Err(error) => return Err(before(error)),
+        };
+        if known.software.stable(&parent.id) != reply.target || parent.account.id != reply.author.as_str() {
+            return Err(stop(
+                "the server shows another post under that id, so nothing was published",
+            ));
+        }
+        if parent.edited_at.is_some_and(|at| at > reply.created_at) {
+            return Err(stop(
+                "the post was edited after the reply was written, so nothing was published: read it again",
+            ));
+        }
+        Ok(parent)
+    }
+
+    pub(super) async fn look(&self, reply: &Reply) -> Result<Option<Published>, PortError> {
+        let known = self.known().await.map_err(unread)?;
+        let begun = reply.begun_at.unwrap_or(reply.created_at);
+        let mut ours = self.own_statuses(&known, begun - SKEW).await?;
+        // Some servers leave direct posts out of the account's list; the thread has them.
+        let path = ["api", "v1", "statuses", reply.target.as_str(), "context"];
+        match self.api.get::<Context>(&path, &[]).await {
+            Ok(context) => ours.extend(context.descendants.into_iter().map(|own| (own.id.clone(), own))),
+            Err(Failed::Status {
+                status: StatusCode::NOT_FOUND | StatusCode::GONE,
+                ..
+            }) => {
+                if reply.audience == Audience::Private && known.software.class() != crate::port::Class::Key {
+                    return Err(PortError::Unknown(
+                        "the post is gone, and this server shows private answers only under it".to_owned(),
+                    ));
+                }
+            }
+            Err(error) => return Err(unread(error)),
+        }
+        ours.retain(|_, own| {
+            own.account.id == known.me
+                && own.created_at >= begun - SKEW
+                && own
+                    .in_reply_to_id
+                    .as_deref()
+                    .is_some_and(|parent| known.software.stable(parent) == reply.target)
+        });
+        verdict(&known, reply, begun, ours.into_values().collect())
+    }
+
+    /// What our account wrote since then.
+    async fn own_statuses(
+        &self,
+        known: &Known,
+        since: Instant,
+    ) -> Result<BTreeMap<String, Status>, PortError> {
+        let path = ["api", "v1", "accounts", &known.me, "statuses"];
+        let limit = PAGE.to_string();
+        let mut ours = BTreeMap::new();
+        let mut before: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let mut query = vec![("limit", limit.as_str()), ("exclude_reblogs", "true")];
+            if let Some(id) = &before {
+                query.push(("max_id", id));
+            }
+            let page: Vec<Status> = self.api.get(&path, &query).await.map_err(unread)?;
+            // The list is in the order of publication, but for pinned posts on some servers.
+            let reached = page.iter().filter(|own| own.created_at < since).count();
+            before = page.last().map(|own| own.id.clone());
+            let known_all = page.is_empty() || reached * 2 > page.len() || page.len() < PAGE;
+            let fresh = page.len();
+            let had = ours.len();
+            ours.extend(page.into_iter().map(|own| (own.id.clone(), own)));
+            if known_all || (fresh > 0 && ours.len() == had) {
+                return Ok(ours);
+            }
+        }
+        Err(PortError::Unknown(format!(
+            "our account wrote more than {} posts since the attempt: the reply cannot be looked for",
+            MOST_PAGES * PAGE
+        )))
+    }
+}
+
+/// How visible the answer is: as the post it answers, never more; private if it was meant so.
+fn audible(reply: &Reply, parent: &Status) -> Visibility {
+    let now = translate::visibility(&parent.visibility);
+    match reply.audience {
+        Audience::Private => Visibility::Private,
+        Audience::Public if rank(now) > rank(reply.target_visibility) => now,
+        Audience::Public => reply.target_visibility,
+    }
+}
+
+fn rank(visibility: Visibility) -> u8 {
+    match visibility {
+        Visibility::Public => 0,
+        Visibility::Unlisted => 1,
+        Visibility::Followers => 2,
+        Visibility::Private => 3,
+    }
+}
+
+/// Only an answer of our account under the right post is a published reply.
+fn proven(known: &Known, reply: &Reply, answer: &Status) -> Result<Published, PortError> {
+    let address = answer.url.as_deref().unwrap_or(&answer.id);
+    if answer.account.id != known.me {
+        return Err(PortError::Unknown(format!(
+            "the server says that the reply stands under another account: look at {address}"
+        )));
+    }
+    let parent = answer.in_reply_to_id.as_deref();
+    if parent.map(|id| known.software.stable(id)).as_ref() != Some(&reply.target) {
+        return Err(PortError::Unknown(format!(
+            "the server published the reply, but not under the post it answers: look at {address}"
+        )));
+    }
+    Ok(published(known, answer))
+}
+
+fn published(known: &Known, status: &Status) -> Published {
+    Published {
+        id: known.software.stable(&status.id),
+        url: status.url.clone(),
+    }
+}
+
+/// What our answers to a post, since the attempt began, say about the reply.
+fn verdict(
+    known: &Known,
+    reply: &Reply,
+    begun: Instant,
+    ours: Vec<Status>,
+) -> Result<Option<Published>, PortError> {
+    let wanted = comparable(&reply.text);
+    let (same, other): (Vec<_>, Vec<_>) = ours
+        .iter()
+        .partition(|own| comparable(&text::plain(&own.content, &own.mentions)) == wanted);
+    match (
+        same.as_slice(),
+        other.iter().find(|own| own.created_at >= begun + DOUBT),
+    ) {
+        ([one], _) => Ok(Some(published(known, one))),
+        ([], None) => Ok(None),
+        ([], Some(own)) => Err(PortError::Unknown(format!(
+            "our account answered the post meanwhile, in other words: look at {}",
+            own.url.as_deref().unwrap_or(&own.id)
+        ))),
+        (several, _) => Err(PortError::Unknown(format!(
+            "the reply stands {} times under the post",
+            several.len()
+        ))),
+    }
+}
+
+/// A text as it can be compared: servers add hosts to mentions and change blanks.
+fn comparable(text: &str) -> String {
+    let words = text.split_whitespace().map(|word| match word.strip_prefix('@') {
+        Some(handle) => format!("@{}", handle.split('@').next().unwrap_or_default()),
+        None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// A failure before anything was published.
+fn before(error: Failed) -> PortError {
+    match error {
+        Failed::Limited(wait) => PortError::RetryAfter(wait),
+        Failed::Status {
+            status: StatusCode::UNAUTHORIZED,
+            ..
+        } => PortError::Unauthorized(error.to_string()),
+        Failed::Status { .. } | Failed::Unreached(_) | Failed::Broken(_) => {
+            PortError::NotReached(format!("the post could not be read before answering it: {error}"))
+        }
+    }
+}
+
+/// A failure of looking.
+fn unread(error: Failed) -> PortError {
+    match error {
+        Failed::Limited(wait) => PortError::RetryAfter(wait),
+        Failed::Status { .. } | Failed::Unreached(_) | Failed::Broken(_) => {
+            PortError::Unknown(format!("the look-up: {error}"))
+        }
+    }
+}
+
+/// A failure of the publishing call.
+fn refusal(error: Failed) -> PortError {
+    match error {
+        Failed::Limited(wait) => PortError::RetryAfter(wait),
+        Failed::Unreached(why) => PortError::NotReached(why),
+        Failed::Broken(why) => PortError::Unknown(why),
+        Failed::Status {
+            status,
+            told: Some(ref told),
+        } => match status.as_u16() {
+            401 => PortError::Unauthorized(told.clone()),
+            403 | 404 | 422 => PortError::Refused(format!("the server refused ({status}): {told}")),
+            _ => PortError::Unknown(error.to_string()),
+        },
+        Failed::Status { told: None, .. } => PortError::Unknown(error.to_string()),
+    }
+}
+
+/// The text with the author addressed: the server does not do it, and nobody is told otherwise.
+pub(super) fn addressed(text: &str, handle: &str) -> String {
+    if handle.is_empty() || count::mentions(text, handle) {
+        text.to_owned()
+    } else {
+        format!("@{handle} {text}")
+    }
+}

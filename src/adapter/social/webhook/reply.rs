@@ -1,0 +1,274 @@
+//! The way out: one signed call a reply, and the look whether an earlier one arrived.
+
+use super::Webhook;
+use super::signature::{ID, SIGNATURE, TIMESTAMP};
+use crate::adapter::finding::Finding;
+use crate::adapter::http;
+use crate::domain::{Audience, NativeId, Reply, Visibility};
+use crate::port::{PortError, Published};
+use reqwest::{Response, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use url::Url;
+
+/// How much of a refusal's text people see.
+const MOST_REASON: usize = 300;
+/// How long `examine` waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Serialize)]
+struct Out<'a> {
+    reply_id: &'a str,
+    in_reply_to: &'a str,
+    conversation: &'a str,
+    author: OutAuthor<'a>,
+    account: &'a str,
+    text: &'a str,
+    visibility: Visibility,
+}
+
+#[derive(Serialize)]
+struct OutAuthor<'a> {
+    id: &'a str,
+}
+
+/// What the receiver says it published.
+#[derive(Deserialize)]
+struct Receipt {
+    id: String,
+    #[serde(default)]
+    url: Option<String>,
+    in_reply_to: Option<String>,
+}
+
+pub(super) async fn publish(webhook: &Webhook, reply: &Reply) -> Result<Published, PortError> {
+    let Some(url) = &webhook.reply_url else {
+        return Err(PortError::Refused(format!(
+            "the source {} only listens: give it a reply_url",
+            webhook.source
+        )));
+    };
+    let body = serde_json::to_vec(&Out {
+        reply_id: reply.key.as_str(),
+        in_reply_to: reply.target.as_str(),
+        conversation: reply.conversation.as_str(),
+        author: OutAuthor {
+            id: reply.author.as_str(),
+        },
+        account: webhook.source.as_str(),
+        text: &reply.text,
+        visibility: match reply.audience {
+            Audience::Public => reply.target_visibility,
+            Audience::Private => Visibility::Private,
+        },
+    })
+    .map_err(|error| PortError::Refused(format!("the reply cannot be written as JSON: {error}")))?;
+    let call = signed(webhook, webhook.client.post(url.clone()), reply, &body)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body);
+    let answer = call.send().await.map_err(|error| unsent(&error))?;
+    let status = answer.status();
+    if status.is_success() {
+        return receipt(answer, reply).await;
+    }
+    Err(refusal(webhook, answer).await)
+}
+
+pub(super) async fn find(webhook: &Webhook, reply: &Reply) -> Result<Option<Published>, PortError> {
+    let Some(url) = &webhook.lookup_url else {
+        return match webhook.class {
+            crate::port::Class::Key => Ok(None),
+            crate::port::Class::Lookup | crate::port::Class::None => Err(PortError::Unknown(format!(
+                "the source {} has no lookup_url: nobody can be asked",
+                webhook.source
+            ))),
+        };
+    };
+    let call = signed(
+        webhook,
+        webhook.client.get(asking(url, reply.key.as_str())),
+        reply,
+        b"",
+    );
+    let answer = call
+        .send()
+        .await
+        .map_err(|error| PortError::Unknown(format!("the look-up: {}", http::explain(&error))))?;
+    match answer.status() {
+        StatusCode::OK => receipt(answer, reply).await.map(Some),
+        StatusCode::NOT_FOUND => Ok(None),
+        StatusCode::TOO_MANY_REQUESTS => Err(PortError::RetryAfter(wait(webhook, &answer))),
+        other => Err(PortError::Unknown(format!("the look-up answered {other}"))),
+    }
+}
+
+/// The look-up's address for a reply; what the configured one asks already stays.
+fn asking(url: &Url, reply: &str) -> Url {
+    let mut url = url.clone();
+    url.query_pairs_mut().append_pair("reply_id", reply);
+    url
+}
+
+fn signed(
+    webhook: &Webhook,
+    call: reqwest::RequestBuilder,
+    reply: &Reply,
+    body: &[u8],
+) -> reqwest::RequestBuilder {
+    let (id, now) = (reply.key.as_str(), webhook.clock.now());
+    call.header(ID, id)
+        .header(TIMESTAMP, now.timestamp().to_string())
+        .header(SIGNATURE, webhook.secret.sign(id, now, body))
+}
+
+/// Only an answer that names the reply and the post it stands under proves that it stands there.
+async fn receipt(answer: Response, reply: &Reply) -> Result<Published, PortError> {
+    let status = answer.status();
+    let unproven = |why: String| PortError::Unknown(format!("the receiver answered {status}, but {why}"));
+    let body = http::body(answer).await.map_err(&unproven)?;
+    let receipt: Receipt = serde_json::from_slice(&body).map_err(|error| {
+        unproven(format!(
+            "not with {{\"id\",\"url\",\"in_reply_to\"}} of the published reply ({error})"
+        ))
+    })?;
+    if receipt.in_reply_to.as_deref() != Some(reply.target.as_str()) {
+        return Err(unproven(format!(
+            "says the reply {} does not stand under the post {}: look at it",
+            receipt.id, reply.target
+        )));
+    }
+    if receipt.id.trim().is_empty() {
+        return Err(unproven("the published reply has an empty id".to_owned()));
+    }
+    Ok(Published {
+        id: NativeId::new(receipt.id),
+        url: receipt.url,
+    })
+}
+
+fn unsent(error: &reqwest::Error) -> PortError {
+    if http::never_sent(error) {
+        PortError::NotReached(http::explain(error))
+    } else {
+        PortError::Unknown(http::explain(error))
+    }
+}
+
+async fn refusal(webhook: &Webhook, answer: Response) -> PortError {
+    let status = answer.status();
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        return PortError::RetryAfter(wait(webhook, &answer));
+    }
+    if status.is_redirection() {
+        return PortError::Unknown(format!(
+            "the receiver answered {status}; redirects are not followed: correct the reply_url"
+        ));
+    }
+    let told = match http::body(answer).await {
+        Ok(body) => reason(&body),
+        Err(_) => String::new(),
+    };
+    match status.as_u16() {
+        401 => PortError::Unauthorized(format!(
+            "the receiver does not accept the signature (401){told}: compare the secret and the clocks"
+        )),
+        400 | 403 | 404 | 410 | 413 | 422 => {
+            PortError::Refused(format!("the receiver refused ({status}){told}"))
+        }
+        _ => PortError::Unknown(format!("the receiver answered {status}{told}")),
+    }
+}
+
+fn wait(webhook: &Webhook, answer: &Response) -> Duration {
+    let told = answer.headers().get(header::RETRY_AFTER);
+    http::retry_after(told.and_then(|value| value.to_str().ok()), webhook.clock.now())
+}
+
+/// The receiver's words: the `error` of a JSON object, or a short text.
+fn reason(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Told {
+        error: String,
+    }
+    let text = match serde_json::from_slice::<Told>(body) {
+        Ok(told) => told.error,
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
+    match crate::domain::message::one_line(&text, MOST_REASON) {
+        line if line.is_empty() => line,
+        line => format!(": {line}"),
+    }
+}
+
+pub(super) async fn examine(webhook: &Webhook) -> Vec<Finding> {
+    let source = &webhook.source;
+    let mut findings = vec![if webhook.secret.is_short() {
+        Finding::wrong(
+            format!("source {source}: the secret is shorter than 24 bytes"),
+            "Make a longer one, for example `whsec_$(openssl rand -base64 32)`, for both sides.",
+        )
+    } else {
+        Finding::well(format!(
+            "source {source}: the secret is sound; posts come to /webhooks/{source}"
+        ))
+    }];
+    match &webhook.reply_url {
+        None => findings.push(Finding::well(format!(
+            "source {source}: only listens (no reply_url)"
+        ))),
+        Some(url) => findings.push(reachable(webhook, url).await),
+    }
+    if let Some(url) = &webhook.lookup_url {
+        findings.push(looks_up(webhook, url).await);
+    }
+    findings
+}
+
+/// Connects, and sends nothing: a request could be taken for a reply.
+async fn reachable(webhook: &Webhook, url: &Url) -> Finding {
+    let (source, host) = (&webhook.source, url.host_str().unwrap_or_default());
+    let port = url.port_or_known_default().unwrap_or(443);
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let connecting = tokio::net::TcpStream::connect((bare, port));
+    match tokio::time::timeout(PATIENCE, connecting).await {
+        Ok(Ok(_)) => Finding::well(format!(
+            "source {source}: {host}:{port} of reply_url is reachable"
+        )),
+        Ok(Err(error)) => Finding::wrong(
+            format!("source {source}: {host}:{port} of reply_url is not reachable ({error})"),
+            "Start the receiver, or correct reply_url.",
+        ),
+        Err(_) => Finding::wrong(
+            format!("source {source}: {host}:{port} of reply_url does not answer within five seconds"),
+            "Open the way to it (firewall, proxy), or correct reply_url.",
+        ),
+    }
+}
+
+async fn looks_up(webhook: &Webhook, url: &Url) -> Finding {
+    const NOBODY: &str = "hearback-doctor";
+    let (source, now) = (&webhook.source, webhook.clock.now());
+    let call = webhook
+        .client
+        .get(asking(url, NOBODY))
+        .header(ID, NOBODY)
+        .header(TIMESTAMP, now.timestamp().to_string())
+        .header(SIGNATURE, webhook.secret.sign(NOBODY, now, b""));
+    let mend = "lookup_url must answer 404 for a reply it does not know, 200 with the reply otherwise.";
+    match call.send().await {
+        Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Finding::well(format!(
+            "source {source}: lookup_url answers 404 for an unknown reply"
+        )),
+        Ok(answer) => Finding::wrong(
+            format!(
+                "source {source}: lookup_url answers {} for an unknown reply",
+                answer.status()
+            ),
+            mend,
+        ),
+        Err(error) => Finding::wrong(
+            format!("source {source}: lookup_url: {}", http::explain(&error)),
+            mend,
+        ),
+    }
+}

@@ -1,0 +1,404 @@
+//! Threads, cards and messages in the chats. Losing one is not tolerable, a double one is mended:
+//! an attempt that may have had its effect is looked for before it is made again.
+
+use super::{Delivery, Pause, Turn};
+use crate::app::inbound::Unavailable;
+use crate::app::read::{self, Told};
+use crate::app::request::{Request, Settled};
+use crate::domain::{
+    Case, CaseNumber, ChannelId, ChatName, Effect, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
+    Instant, Lane, MessageId, Post, ReplyId, ThreadId,
+};
+use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, PortError, PostMessage};
+use crate::store::{ReplyMessage, Thread};
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+/// The most time a call to a chat takes.
+const CALL: Duration = Duration::from_secs(60);
+
+/// Everything that the effects of a turn are about.
+struct Facts {
+    cases: HashMap<CaseNumber, Case>,
+    firsts: HashMap<CaseNumber, Post>,
+    threads: HashMap<(CaseNumber, ChatName, ChannelId), (ThreadId, MessageId)>,
+    events: HashMap<EventId, EventRecord>,
+    told: Told,
+    reply_messages: HashMap<ReplyId, Vec<ReplyMessage>>,
+}
+
+/// What a delivered effect leaves to write down.
+enum Delivered {
+    Settled(Vec<Settled>),
+    Failed(PortError),
+}
+
+impl Delivery {
+    /// One turn of a chat lane: begun in one commit, delivered in order, settled behind the calls.
+    pub(super) async fn mirror(&self, lane: Lane, effects: Vec<EffectRow>) -> Turn {
+        let ids = effects.iter().map(|row| row.id).collect();
+        let begun = async {
+            self.inbound
+                .ask(|answer| Request::Begin { effects: ids, answer })
+                .await?;
+            self.facts(&effects).await
+        };
+        let mut facts = match begun.await {
+            Ok(facts) => facts,
+            Err(error) => {
+                return Turn {
+                    lane,
+                    left: effects,
+                    pause: Pause::Failed(error.to_string()),
+                };
+            }
+        };
+        let latest_cards = latest_cards(&effects);
+        let mut settled = Vec::new();
+        let mut pause = Pause::No;
+        let mut queue = effects.into_iter();
+        let mut left = Vec::new();
+        while let Some(row) = queue.next() {
+            if matches!(row.effect, Effect::UpdateCard { .. }) && !latest_cards.contains(&row.id) {
+                settled.push(Settled::Done(row.id));
+                continue;
+            }
+            if self.stop.is_cancelled() {
+                left.push(row);
+                break;
+            }
+            // What the last call did is written down while the next one is under way.
+            let last = std::mem::take(&mut settled);
+            let ((), delivered) = tokio::join!(self.settle(last), self.deliver(&row, &mut facts));
+            match delivered {
+                Delivered::Settled(done) => settled.extend(done),
+                Delivered::Failed(error) => {
+                    let (kept, why) = failed(row, error, self.now(), &mut settled);
+                    left.extend(kept);
+                    pause = why;
+                    if !matches!(pause, Pause::No) {
+                        break;
+                    }
+                }
+            }
+        }
+        left.extend(queue);
+        self.settle(settled).await;
+        Turn { lane, left, pause }
+    }
+
+    async fn facts(&self, effects: &[EffectRow]) -> Result<Facts, Unavailable> {
+        let numbers: Vec<_> = effects
+            .iter()
+            .map(|row| row.case)
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .collect();
+        let cases = self.store.cases(&numbers).await?;
+        let firsts = read::first_posts(&self.store, &cases).await?;
+        let cases: HashMap<_, _> = cases.into_iter().map(|case| (case.number, case)).collect();
+        let threads = self.store.threads(&numbers).await?;
+        let mut ids = Vec::new();
+        let mut reply_messages = HashMap::new();
+        for row in effects {
+            match &row.effect {
+                Effect::Tell { event, .. } => ids.push(*event),
+                Effect::UpdateReply { reply, .. } => {
+                    reply_messages.insert(*reply, self.store.reply_messages(*reply).await?);
+                    let log = self.store.events_of(row.case, EventId(0), i64::MAX).await?;
+                    let held = |record: &EventRecord| matches!(record.event, Event::ReplyHeld { reply: of, .. } if of == *reply);
+                    ids.extend(log.iter().find(|record| held(record)).map(|record| record.id));
+                }
+                Effect::OpenThread { .. }
+                | Effect::UpdateCard { .. }
+                | Effect::SendReply { .. }
+                | Effect::Reconcile { .. }
+                | Effect::Wake => {}
+            }
+        }
+        let events = if ids.is_empty() {
+            Vec::new()
+        } else {
+            self.store.events(&ids).await?
+        };
+        let about = events
+            .iter()
+            .filter_map(|record| Some((record, &cases.get(&record.case)?.source)));
+        let told = Told::load(&self.store, about).await?;
+        Ok(Facts {
+            firsts,
+            threads: threads
+                .into_iter()
+                .map(|row: Thread| ((row.case, row.chat, row.channel), (row.thread, row.card)))
+                .collect(),
+            events: events.into_iter().map(|record| (record.id, record)).collect(),
+            told,
+            reply_messages,
+            cases,
+        })
+    }
+
+    async fn deliver(&self, row: &EffectRow, facts: &mut Facts) -> Delivered {
+        let (chat, channel) = match &row.effect {
+            Effect::OpenThread { chat, channel }
+            | Effect::UpdateCard { chat, channel }
+            | Effect::Tell { chat, channel, .. }
+            | Effect::UpdateReply { chat, channel, .. } => (chat, channel),
+            Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake => {
+                return Delivered::Settled(vec![Settled::Done(row.id)]);
+            }
+        };
+        let Some(platform) = self.chats.get(chat) else {
+            return Delivered::Settled(vec![Settled::Dead(
+                row.id,
+                format!("{chat} is not configured any more"),
+            )]);
+        };
+        if !facts.cases.contains_key(&row.case) {
+            return Delivered::Settled(vec![Settled::Dead(
+                row.id,
+                format!("there is no case {}", row.case),
+            )]);
+        }
+        let began = std::time::Instant::now();
+        let done = match &row.effect {
+            Effect::OpenThread { .. } => self.open(platform.as_ref(), row, channel, facts).await,
+            Effect::UpdateCard { .. } => self.update_card(platform.as_ref(), row, channel, facts).await,
+            Effect::Tell { event, .. } => self.tell(platform.as_ref(), row, channel, *event, facts).await,
+            Effect::UpdateReply { reply, .. } => {
+                self.update_reply(platform.as_ref(), row, channel, *reply, facts)
+                    .await
+            }
+            Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake => {
+                Ok(vec![Settled::Done(row.id)])
+            }
+        };
+        metrics::histogram!("hearback_chat_call_seconds", "chat" => chat.to_string())
+            .record(began.elapsed().as_secs_f64());
+        match done {
+            Ok(settled) => Delivered::Settled(settled),
+            Err(error) => Delivered::Failed(error),
+        }
+    }
+
+    fn key(&self, row: &EffectRow, suffix: &str) -> IdempotencyKey {
+        IdempotencyKey::new(format!("{}-e{}{suffix}", self.rules.installation, row.id))
+    }
+
+    async fn open(
+        &self,
+        platform: &dyn ChatPlatform,
+        row: &EffectRow,
+        channel: &ChannelId,
+        facts: &mut Facts,
+    ) -> Result<Vec<Settled>, PortError> {
+        let place = (row.case, platform.name().clone(), channel.clone());
+        if facts.threads.contains_key(&place) {
+            return Ok(vec![Settled::Done(row.id)]);
+        }
+        self.open_as(platform, row, channel, facts, Some(row.id))
+            .await
+            .map(|settled| vec![settled])
+    }
+
+    async fn open_as(
+        &self,
+        platform: &dyn ChatPlatform,
+        row: &EffectRow,
+        channel: &ChannelId,
+        facts: &mut Facts,
+        effect: Option<crate::domain::EffectId>,
+    ) -> Result<Settled, PortError> {
+        let Some(case) = facts.cases.get(&row.case) else {
+            return Err(PortError::Refused(format!("there is no case {}", row.case)));
+        };
+        let card = read::card(&self.rules, case, facts.firsts.get(&row.case));
+        let order = OpenThread {
+            key: self.key(row, "o"),
+            channel: channel.clone(),
+            card,
+            earlier: earlier(row),
+        };
+        let opened = timed(platform.open_thread(&order)).await?;
+        let place = (row.case, platform.name().clone(), channel.clone());
+        facts
+            .threads
+            .insert(place, (opened.thread.clone(), opened.card.clone()));
+        Ok(Settled::Opened {
+            effect,
+            case: row.case,
+            chat: platform.name().clone(),
+            channel: channel.clone(),
+            thread: opened.thread,
+            card: opened.card,
+        })
+    }
+
+    async fn update_card(
+        &self,
+        platform: &dyn ChatPlatform,
+        row: &EffectRow,
+        channel: &ChannelId,
+        facts: &Facts,
+    ) -> Result<Vec<Settled>, PortError> {
+        let place = (row.case, platform.name().clone(), channel.clone());
+        // A thread that is not open yet will show the truth when it opens.
+        if let (Some((thread, card)), Some(case)) = (facts.threads.get(&place), facts.cases.get(&row.case)) {
+            let content = Content::Card(read::card(&self.rules, case, facts.firsts.get(&row.case)));
+            let order = EditMessage {
+                channel: channel.clone(),
+                thread: thread.clone(),
+                message: card.clone(),
+                content,
+            };
+            timed(platform.edit(&order)).await?;
+        }
+        Ok(vec![Settled::Done(row.id)])
+    }
+
+    async fn tell(
+        &self,
+        platform: &dyn ChatPlatform,
+        row: &EffectRow,
+        channel: &ChannelId,
+        event: EventId,
+        facts: &mut Facts,
+    ) -> Result<Vec<Settled>, PortError> {
+        let (Some(record), Some(case)) = (facts.events.get(&event), facts.cases.get(&row.case)) else {
+            return Ok(vec![Settled::Done(row.id)]);
+        };
+        let reply = match record.event {
+            Event::ReplyHeld { reply, .. } => Some(reply),
+            _ => None,
+        };
+        let place = (platform.name(), channel);
+        let Some(message) = facts.told.message(&self.rules, place, &case.source, record) else {
+            return Ok(vec![Settled::Done(row.id)]);
+        };
+        let mut settled = Vec::new();
+        let key = (row.case, platform.name().clone(), channel.clone());
+        if !facts.threads.contains_key(&key) {
+            // The thread was never opened here (a chat that was added later): open it now.
+            settled.push(self.open_as(platform, row, channel, facts, None).await?);
+        }
+        let Some((thread, _)) = facts.threads.get(&key) else {
+            return Err(PortError::Refused("the thread is missing".to_owned()));
+        };
+        let order = PostMessage {
+            key: self.key(row, ""),
+            channel: channel.clone(),
+            thread: thread.clone(),
+            message,
+            earlier: earlier(row),
+        };
+        let posted = match timed(platform.post(&order)).await {
+            Ok(posted) => posted,
+            Err(error) => {
+                // What was opened on the way stays known.
+                self.settle(settled).await;
+                return Err(error);
+            }
+        };
+        settled.push(match reply {
+            Some(reply) => Settled::ReplyTold {
+                effect: row.id,
+                reply,
+                chat: platform.name().clone(),
+                channel: channel.clone(),
+                message: posted,
+            },
+            None => Settled::Done(row.id),
+        });
+        Ok(settled)
+    }
+
+    async fn update_reply(
+        &self,
+        platform: &dyn ChatPlatform,
+        row: &EffectRow,
+        channel: &ChannelId,
+        reply: ReplyId,
+        facts: &Facts,
+    ) -> Result<Vec<Settled>, PortError> {
+        let place = (row.case, platform.name().clone(), channel.clone());
+        let held =
+            |record: &&EventRecord| matches!(record.event, Event::ReplyHeld { reply: of, .. } if of == reply);
+        let message = facts.reply_messages.get(&reply).and_then(|messages| {
+            messages
+                .iter()
+                .find(|message| message.chat == *platform.name() && message.channel == *channel)
+        });
+        let record = facts.events.values().find(held);
+        // A message that is not told yet is told as things stand then.
+        if let (Some(message), Some(record), Some(case), Some((thread, _))) = (
+            message,
+            record,
+            facts.cases.get(&row.case),
+            facts.threads.get(&place),
+        ) && let Some(content) =
+            facts
+                .told
+                .message(&self.rules, (platform.name(), channel), &case.source, record)
+        {
+            let order = EditMessage {
+                channel: channel.clone(),
+                thread: thread.clone(),
+                message: message.message.clone(),
+                content: Content::Message(content),
+            };
+            timed(platform.edit(&order)).await?;
+        }
+        Ok(vec![Settled::Done(row.id)])
+    }
+}
+
+/// Of several card updates of one case in a turn only the last is made: all would show the same.
+fn latest_cards(effects: &[EffectRow]) -> HashSet<crate::domain::EffectId> {
+    let mut latest = HashMap::new();
+    for row in effects {
+        if let Effect::UpdateCard { chat, channel } = &row.effect {
+            latest.insert((row.case, chat, channel), row.id);
+        }
+    }
+    latest.into_values().collect()
+}
+
+/// When an attempt of an earlier turn began whose end is not known.
+fn earlier(row: &EffectRow) -> Option<Instant> {
+    if row.attempts > 0 { row.begun_at } else { None }
+}
+
+/// What a failed delivery leaves: the effect to be tried again, or its end; and the lane's pause.
+fn failed(
+    mut row: EffectRow,
+    error: PortError,
+    now: Instant,
+    settled: &mut Vec<Settled>,
+) -> (Option<EffectRow>, Pause) {
+    match error {
+        PortError::RetryAfter(wait) => (Some(row), Pause::Told(wait)),
+        PortError::NotReached(reason) => (Some(row), Pause::Failed(reason)),
+        PortError::Closed(reason) | PortError::Unauthorized(reason) => (Some(row), Pause::Failed(reason)),
+        PortError::Unknown(reason) => {
+            row.attempts += 1;
+            row.begun_at = row.begun_at.or(Some(now));
+            (Some(row), Pause::Failed(reason))
+        }
+        PortError::Refused(reason) => {
+            tracing::error!(effect = %row.id, case = %row.case, lane = %row.lane, reason, "A mirror message was refused and given up.");
+            metrics::counter!("hearback_effects_dead_total").increment(1);
+            settled.push(Settled::Dead(row.id, reason));
+            (None, Pause::No)
+        }
+    }
+}
+
+async fn timed<T>(call: impl Future<Output = Result<T, PortError>>) -> Result<T, PortError> {
+    match tokio::time::timeout(CALL, call).await {
+        Ok(done) => done,
+        Err(_) => Err(PortError::Unknown(format!(
+            "no answer within {} s",
+            CALL.as_secs()
+        ))),
+    }
+}

@@ -1,0 +1,515 @@
+//! The ledger: the one writer. It takes whatever requests wait, loads what they need, lets the pure
+//! core work on them, and writes all of it in one commit; only then are they answered. So many
+//! requests share a commit without any of them waiting for others to come.
+
+use super::act;
+use super::directory::Directory;
+use super::inbound::{Intake, Unavailable};
+use super::intake;
+use super::request::{Ask, Request, Settled};
+use super::work::Work;
+use crate::domain::{CaseNumber, Clock, EffectRow, ReplyId, Sighting, SourceName};
+use crate::port::SocialPlatform;
+use crate::store::{Aside, Changes, Counters, Error, Store};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How many requests may wait.
+pub(super) const QUEUE: usize = 1_024;
+/// The most posts in one commit.
+const MOST_POSTS: usize = 1_000;
+/// The most requests in one commit.
+const MOST_REQUESTS: usize = 256;
+/// The most of a thing set aside that is kept.
+const MOST_RAW: usize = 64 * 1024;
+
+/// What the ledger decides by.
+pub struct Rules {
+    /// Who works here, and where.
+    pub directory: Directory,
+    /// The networks, by source.
+    pub networks: HashMap<SourceName, Arc<dyn SocialPlatform>>,
+    /// The undo window of replies.
+    pub hold: Duration,
+    /// How long a platform may still act after an uncertain end.
+    pub settle: Duration,
+    /// This installation's name, part of every idempotency key.
+    pub installation: String,
+}
+
+/// The ledger's own state.
+pub(super) struct Desk {
+    pub store: Store,
+    pub rules: Arc<Rules>,
+    pub clock: Arc<dyn Clock>,
+    pub counters: Counters,
+    pub requests: mpsc::Receiver<Request>,
+    pub outbox: mpsc::UnboundedSender<Vec<EffectRow>>,
+    /// Whether a commit ended without a certain answer, so that the counters must be read again.
+    pub doubtful: bool,
+}
+
+impl Desk {
+    /// Works until every handle is gone.
+    pub async fn run(mut self) {
+        let mut kept = None;
+        loop {
+            let first = match kept.take() {
+                Some(request) => request,
+                None => match self.requests.recv().await {
+                    Some(request) => request,
+                    None => return,
+                },
+            };
+            let mut batch = vec![first];
+            let mut posts = weight(&batch[0]);
+            while batch.len() < MOST_REQUESTS && posts < MOST_POSTS {
+                match self.requests.try_recv() {
+                    Ok(request) if posts + weight(&request) > MOST_POSTS => {
+                        kept = Some(request);
+                        break;
+                    }
+                    Ok(request) => {
+                        posts += weight(&request);
+                        batch.push(request);
+                    }
+                    Err(_) => break,
+                }
+            }
+            self.write(batch).await;
+        }
+    }
+
+    /// Writes a batch in one commit; content that the database refuses is found by writing the
+    /// requests one by one, and set aside, so that it blocks nothing.
+    async fn write(&mut self, batch: Vec<Request>) {
+        let began = std::time::Instant::now();
+        let mut parts: Vec<_> = batch.into_iter().map(Part::from).collect();
+        let done = self.attempt(&mut parts).await;
+        metrics::histogram!("hearback_commit_seconds").record(began.elapsed().as_secs_f64());
+        match done {
+            Ok(()) => parts.into_iter().for_each(Part::answer),
+            Err(Error::Unavailable(reason)) => {
+                tracing::error!(reason, "Cannot write; nothing was acknowledged.");
+                parts.into_iter().for_each(|part| part.fail(&reason));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "The database refused a batch; its parts are written one by one.");
+                for part in parts {
+                    self.write_alone(part).await;
+                }
+            }
+        }
+    }
+
+    async fn write_alone(&mut self, part: Part) {
+        let mut parts = vec![part];
+        match self.attempt(&mut parts).await {
+            Ok(()) => parts.into_iter().for_each(Part::answer),
+            Err(Error::Unavailable(reason)) => parts.into_iter().for_each(|part| part.fail(&reason)),
+            Err(error) => {
+                for part in parts {
+                    self.poisoned(part, &error.to_string()).await;
+                }
+            }
+        }
+    }
+
+    /// A request that cannot be written: posts are split until the bad one is alone, then it is set aside.
+    async fn poisoned(&mut self, part: Part, reason: &str) {
+        let Request::Posts {
+            source,
+            mut sightings,
+            cursor,
+            answer,
+        } = part.request
+        else {
+            tracing::error!(reason, "A request could not be written.");
+            return Part::from(part.request).fail(reason);
+        };
+        let mut intake = Intake::default();
+        let last = sightings.pop();
+        for sighting in sightings {
+            self.one_sighting(&source, sighting, None, &mut intake).await;
+        }
+        if let Some(sighting) = last {
+            self.one_sighting(&source, sighting, cursor, &mut intake).await;
+        }
+        let _ = answer.send(Ok(intake));
+    }
+
+    async fn one_sighting(
+        &mut self,
+        source: &SourceName,
+        sighting: Sighting,
+        cursor: Option<super::inbound::Cursor>,
+        intake: &mut Intake,
+    ) {
+        let raw = format!("{sighting:?}");
+        let (answer, taken) = tokio::sync::oneshot::channel();
+        let alone = Request::Posts {
+            source: source.clone(),
+            sightings: vec![sighting],
+            cursor: cursor.clone(),
+            answer,
+        };
+        let mut parts = vec![Part::from(alone)];
+        match self.attempt(&mut parts).await {
+            Ok(()) => {
+                parts.into_iter().for_each(Part::answer);
+                if let Ok(Ok(one)) = taken.await {
+                    intake.accepted += one.accepted;
+                    intake.duplicates += one.duplicates;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%source, %error, "A post was set aside.");
+                let reason = error.to_string();
+                let row = Aside {
+                    at: self.clock.now(),
+                    origin: source.to_string(),
+                    reason,
+                    raw: shortened(raw),
+                };
+                let cursors = cursor.map(|cursor| crate::store::CursorRow {
+                    source: source.clone(),
+                    stream: cursor.stream,
+                    value: cursor.value,
+                });
+                let changes = Changes {
+                    asides: vec![row],
+                    cursors: cursors.into_iter().collect(),
+                    ..Changes::default()
+                };
+                if let Err(error) = self.store.commit(changes).await {
+                    tracing::error!(%error, "A post could not be set aside.");
+                }
+                intake.set_aside += 1;
+            }
+        }
+    }
+
+    /// Loads, works, commits. The outcome of each part is kept in it, to be answered after the commit.
+    async fn attempt(&mut self, parts: &mut [Part]) -> Result<(), Error> {
+        if self.doubtful {
+            self.counters = self.store.counters().await?;
+            self.doubtful = false;
+            // An empty batch tells the worker to look into the outbox itself.
+            let _ = self.outbox.send(Vec::new());
+        }
+        let mut work = self.load(parts).await?;
+        for part in parts.iter_mut() {
+            part.work(&mut work, &self.rules);
+        }
+        let before = self.counters;
+        let (changes, after) = work.finish(before);
+        let effects = changes.effects.clone();
+        let committed = self.store.commit(changes).await;
+        self.doubtful = matches!(committed, Err(Error::Unavailable(_)));
+        committed?;
+        self.counters = after;
+        if !effects.is_empty() {
+            let _ = self.outbox.send(effects);
+        }
+        Ok(())
+    }
+
+    /// Loads everything that the parts will look at, set-wise.
+    async fn load(&self, parts: &[Part]) -> Result<Work, Error> {
+        let mut work = Work::new(self.clock.now(), self.counters);
+        let mut posts = BTreeSet::new();
+        let mut talks = BTreeSet::new();
+        let mut cases = BTreeSet::new();
+        let mut replies = BTreeSet::new();
+        let mut inbox = Vec::new();
+        for part in parts {
+            match &part.request {
+                Request::Posts {
+                    source, sightings, ..
+                } => {
+                    for sighting in sightings {
+                        match sighting {
+                            Sighting::Post(post) => {
+                                posts.insert((post.source.clone(), post.id.clone()));
+                                let author = post.author.id.clone();
+                                talks.insert((post.source.clone(), post.conversation.clone(), author));
+                            }
+                            Sighting::Gone(id) => {
+                                posts.insert((source.clone(), id.clone()));
+                            }
+                        }
+                    }
+                }
+                Request::Command { order, .. } => {
+                    cases.insert(order.case);
+                    inbox.push(order.key.clone());
+                    if let Ask::Settle { reply, there: _ } = order.ask {
+                        replies.insert(reply);
+                    }
+                }
+                Request::Claim { reply, .. } => {
+                    replies.insert(*reply);
+                }
+                Request::Settle { settled, .. } => needs(settled, &mut cases, &mut replies),
+                Request::Begin { .. } | Request::Aside { .. } => {}
+            }
+        }
+        self.load_posts(&mut work, posts, talks, &mut cases, &mut inbox)
+            .await?;
+        self.load_cases(&mut work, cases, replies).await?;
+        if !inbox.is_empty() {
+            let rows = self.store.inbox(&inbox).await?;
+            work.inbox = rows.into_iter().map(|row| (row.key, row.answer)).collect();
+        }
+        Ok(work)
+    }
+
+    async fn load_posts(
+        &self,
+        work: &mut Work,
+        posts: BTreeSet<super::work::PostKey>,
+        talks: BTreeSet<super::work::TalkKey>,
+        cases: &mut BTreeSet<CaseNumber>,
+        inbox: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        if posts.is_empty() {
+            return Ok(());
+        }
+        let posts: Vec<_> = posts.into_iter().collect();
+        for stored in self.store.posts(&posts).await? {
+            cases.insert(stored.case);
+            work.posts
+                .insert((stored.post.source.clone(), stored.post.id.clone()), stored);
+        }
+        inbox.extend(
+            posts
+                .iter()
+                .filter(|key| !work.posts.contains_key(*key))
+                .map(intake::tombstone),
+        );
+        work.own = self.store.own_posts(&posts).await?.into_iter().collect();
+        let talks: Vec<_> = talks.into_iter().collect();
+        for case in self.store.cases_of(&talks).await? {
+            work.talks.insert(
+                (
+                    case.source.clone(),
+                    case.conversation.clone(),
+                    case.author.clone(),
+                ),
+                case.number,
+            );
+            cases.insert(case.number);
+            work.cases.insert(case.number, case);
+        }
+        Ok(())
+    }
+
+    async fn load_cases(
+        &self,
+        work: &mut Work,
+        mut cases: BTreeSet<CaseNumber>,
+        mut replies: BTreeSet<ReplyId>,
+    ) -> Result<(), Error> {
+        if !replies.is_empty() {
+            let ids: Vec<_> = replies.iter().copied().collect();
+            for reply in self.store.replies(&ids).await? {
+                cases.insert(reply.case);
+                work.replies.insert(reply.id, reply);
+            }
+        }
+        if cases.is_empty() {
+            return Ok(());
+        }
+        let missing: Vec<_> = cases
+            .iter()
+            .copied()
+            .filter(|number| !work.cases.contains_key(number))
+            .collect();
+        if !missing.is_empty() {
+            work.cases.extend(
+                self.store
+                    .cases(&missing)
+                    .await?
+                    .into_iter()
+                    .map(|case| (case.number, case)),
+            );
+        }
+        let numbers: Vec<_> = cases.into_iter().collect();
+        for thread in self.store.threads(&numbers).await? {
+            work.threads.entry(thread.case).or_default().push(thread);
+        }
+        let mut targets = Vec::new();
+        for case in work.cases.values() {
+            if let Some(pending) = case.pending
+                && !work.replies.contains_key(&pending.id)
+            {
+                replies.insert(pending.id);
+            }
+            let key = (case.source.clone(), case.last_post.clone());
+            if !work.posts.contains_key(&key) {
+                targets.push(key);
+            }
+        }
+        let pending: Vec<_> = replies
+            .into_iter()
+            .filter(|id| !work.replies.contains_key(id))
+            .collect();
+        if !pending.is_empty() {
+            work.replies.extend(
+                self.store
+                    .replies(&pending)
+                    .await?
+                    .into_iter()
+                    .map(|reply| (reply.id, reply)),
+            );
+        }
+        if !targets.is_empty() {
+            for stored in self.store.posts(&targets).await? {
+                work.posts
+                    .insert((stored.post.source.clone(), stored.post.id.clone()), stored);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What has to be loaded to settle effects.
+fn needs(settled: &[Settled], cases: &mut BTreeSet<CaseNumber>, replies: &mut BTreeSet<ReplyId>) {
+    for one in settled {
+        match one {
+            Settled::Done(_) | Settled::Dead(..) | Settled::Opened { .. } => {}
+            Settled::ReplyTold { reply, .. } | Settled::Reply { reply, .. } => {
+                replies.insert(*reply);
+            }
+            Settled::Woken { case, .. } => {
+                cases.insert(*case);
+            }
+        }
+    }
+}
+
+fn weight(request: &Request) -> usize {
+    match request {
+        Request::Posts { sightings, .. } => sightings.len(),
+        Request::Command { .. }
+        | Request::Begin { .. }
+        | Request::Claim { .. }
+        | Request::Settle { .. }
+        | Request::Aside { .. } => 1,
+    }
+}
+
+fn shortened(mut raw: String) -> String {
+    if raw.len() > MOST_RAW {
+        let mut end = MOST_RAW;
+        while !raw.is_char_boundary(end) {
+            end -= 1;
+        }
+        raw.truncate(end);
+    }
+    raw
+}
+
+/// A request with its outcome, which is answered only after the commit.
+struct Part {
+    request: Request,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    None,
+    Intake(Intake),
+    Response(Box<super::inbound::Response>),
+    Claimed(Option<Box<crate::domain::Reply>>),
+}
+
+impl From<Request> for Part {
+    fn from(request: Request) -> Self {
+        Self {
+            request,
+            outcome: Outcome::None,
+        }
+    }
+}
+
+impl Part {
+    /// Does the request's work. May be called again after a batch was refused, so it takes nothing away.
+    fn work(&mut self, work: &mut Work, rules: &Rules) {
+        self.outcome = match &self.request {
+            Request::Posts {
+                source,
+                sightings,
+                cursor,
+                ..
+            } => Outcome::Intake(intake::posts(
+                work,
+                &rules.directory,
+                source,
+                sightings.clone(),
+                cursor.clone(),
+            )),
+            Request::Command { order, .. } => {
+                Outcome::Response(Box::new(act::command(work, rules, order.clone())))
+            }
+            Request::Begin { effects, .. } => {
+                let now = work.now;
+                work.changes
+                    .effects_begun
+                    .extend(effects.iter().map(|id| (*id, now)));
+                Outcome::None
+            }
+            Request::Claim { reply, .. } => Outcome::Claimed(act::claim(work, *reply)),
+            Request::Settle { settled, .. } => {
+                for one in settled {
+                    act::settle(work, rules, one.clone());
+                }
+                Outcome::None
+            }
+            Request::Aside {
+                origin, reason, raw, ..
+            } => {
+                work.changes.asides.push(Aside {
+                    at: work.now,
+                    origin: origin.clone(),
+                    reason: reason.clone(),
+                    raw: shortened(raw.clone()),
+                });
+                Outcome::None
+            }
+        };
+    }
+
+    fn answer(self) {
+        // A receiver that is gone has nobody to tell; the work is done.
+        match (self.request, self.outcome) {
+            (Request::Posts { answer, .. }, Outcome::Intake(intake)) => drop(answer.send(Ok(intake))),
+            (Request::Command { answer, .. }, Outcome::Response(response)) => {
+                drop(answer.send(Ok(*response)))
+            }
+            (Request::Claim { answer, .. }, Outcome::Claimed(reply)) => drop(answer.send(Ok(reply))),
+            (
+                Request::Begin { answer, .. }
+                | Request::Settle { answer, .. }
+                | Request::Aside { answer, .. },
+                _,
+            ) => drop(answer.send(Ok(()))),
+            (Request::Posts { .. } | Request::Command { .. } | Request::Claim { .. }, _) => {}
+        }
+    }
+
+    fn fail(self, reason: &str) {
+        let why = Unavailable(reason.to_owned());
+        match self.request {
+            Request::Posts { answer, .. } => drop(answer.send(Err(why))),
+            Request::Command { answer, .. } => drop(answer.send(Err(why))),
+            Request::Claim { answer, .. } => drop(answer.send(Err(why))),
+            Request::Begin { answer, .. }
+            | Request::Settle { answer, .. }
+            | Request::Aside { answer, .. } => {
+                drop(answer.send(Err(why)));
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Who works here, in which teams, and where cases appear. Made from the configuration once.
+
+use crate::domain::{Agent, ChannelId, ChatName, Person, Role, TeamName};
+
+/// How a chat knows an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The chat.
+    pub chat: ChatName,
+    /// The chat's id of the agent.
+    pub user: String,
+    /// The workspace the id belongs to, if it matters.
+    pub workspace: Option<String>,
+}
+
+/// A configured agent.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Who.
+    pub agent: Agent,
+    /// What they may do.
+    pub role: Role,
+    /// How the chats know them.
+    pub identities: Vec<Identity>,
+}
+
+/// A group of a chat whose members work here.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The chat.
+    pub chat: ChatName,
+    /// The chat's id of the group.
+    pub id: String,
+    /// What its members may do.
+    pub role: Role,
+}
+
+/// A channel of a chat.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Home {
+    /// The chat.
+    pub chat: ChatName,
+    /// The channel.
+    pub channel: ChannelId,
+}
+
+/// A team that cases are handed to.
+#[derive(Debug, Clone)]
+pub struct TeamEntry {
+    /// Its name.
+    pub name: TeamName,
+    /// Where its cases appear.
+    pub homes: Vec<Home>,
+    /// Its agents.
+    pub members: Vec<Agent>,
+}
+
+/// An agent who acts, with what they may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Who.
+    pub agent: Agent,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// Everybody and every place.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    /// The configured agents.
+    pub members: Vec<Member>,
+    /// The groups.
+    pub groups: Vec<Group>,
+    /// The teams; the first one is where cases go when none is named.
+    pub teams: Vec<TeamEntry>,
+    /// Where new cases open.
+    pub homes: Vec<Home>,
+}
+
+impl Directory {
+    /// Who a person is for us, looked up when they act. `None`: they may do nothing.
+    #[must_use]
+    pub fn recognise(&self, person: &Person) -> Option<Known> {
+        let by_group = self
+            .groups
+            .iter()
+            .filter(|group| group.chat == person.chat && person.groups.contains(&group.id))
+            .map(|group| group.role)
+            .max();
+        if let Some(member) = self
+            .members
+            .iter()
+            .find(|member| member.identities.iter().any(|id| id.is(person)))
+        {
+            let role = by_group.map_or(member.role, |role| role.max(member.role));
+            return Some(Known {
+                agent: member.agent.clone(),
+                role,
+            });
+        }
+        let key = format!("{}:{}", person.chat, person.user);
+        by_group.map(|role| Known {
+            agent: Agent {
+                key,
+                name: person.name.clone(),
+            },
+            role,
+        })
+    }
+
+    /// Whom a person means by `@name`, an id of their chat, or `me`.
+    #[must_use]
+    pub fn find(&self, chat: &ChatName, who: &str, me: &Agent) -> Option<Agent> {
+        if matches!(who.to_lowercase().as_str(), "me" | "you") {
+            return Some(me.clone());
+        }
+        let by_id = |member: &&Member| {
+            member
+                .identities
+                .iter()
+                .any(|id| id.chat == *chat && id.user == who)
+        };
+        let by_name = |member: &&Member| member.agent.name.to_lowercase() == who.to_lowercase();
+        let found = self
+            .members
+            .iter()
+            .find(by_id)
+            .or_else(|| self.members.iter().find(by_name));
+        found.map(|member| member.agent.clone())
+    }
+
+    /// The chat's id of an agent, to address them there.
+    #[must_use]
+    pub fn user_id(&self, chat: &ChatName, agent: &Agent) -> Option<String> {
+        let member = self.members.iter().find(|member| member.agent.key == agent.key);
+        let known = member.and_then(|member| member.identities.iter().find(|id| id.chat == *chat));
+        match known {
+            Some(identity) => Some(identity.user.clone()),
+            None => agent.key.strip_prefix(&format!("{chat}:")).map(str::to_owned),
+        }
+    }
+
+    /// The team of this name, without regard to case.
+    #[must_use]
+    pub fn team(&self, name: &str) -> Option<&TeamEntry> {
+        let name = name.trim_start_matches('@').to_lowercase();
+        self.teams
+            .iter()
+            .find(|team| team.name.as_str().to_lowercase() == name)
+    }
+
+    /// The names of all agents, for a refusal that says who could be meant.
+    #[must_use]
+    pub fn names(&self) -> String {
+        self.members
+            .iter()
+            .map(|member| member.agent.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+impl Identity {
+    fn is(&self, person: &Person) -> bool {
+        self.chat == person.chat
+            && self.user == person.user
+            && self
+                .workspace
+                .as_ref()
+                .is_none_or(|workspace| *workspace == person.workspace)
+    }
+}

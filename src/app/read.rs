@@ -1,0 +1,400 @@
+//! What people look at: lists, one case, its history; and the threads that a page of ours shows.
+
+use super::desk::Rules;
+use super::directory::Known;
+use super::inbound::{Inbound, Response, Unavailable};
+use super::text::{self, CardFacts, Telling};
+use crate::command::Command;
+use crate::domain::{
+    By, Card, Case, CaseNumber, ChannelId, ChatName, Clock, Event, EventId, EventRecord, Instant, Message,
+    NativeId, Post, ReplyId, ReplyState, SourceName,
+};
+use crate::store::{CaseFilter, Store, StoredPost};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The most lines of a list.
+const LIST: i64 = 15;
+/// The most entries of a history.
+const HISTORY: i64 = 40;
+/// The most events a page shows of a thread.
+const THREAD: i64 = 500;
+
+/// Answers the verbs that only look. `None`: the verb is not one of them.
+pub(super) async fn command(
+    inbound: &Inbound,
+    known: &Known,
+    command: &Command,
+    case: Option<CaseNumber>,
+) -> Result<Option<Response>, Unavailable> {
+    let Inbound {
+        store,
+        rules,
+        clock,
+        requests: _,
+    } = inbound;
+    let list = |cases: Vec<Case>, headline: &'static str, none: &'static str| async move {
+        let lines = lines(store, rules, clock.as_ref(), &cases).await?;
+        Ok::<_, Unavailable>(Some(text::case_list(headline, lines, none)))
+    };
+    match command {
+        Command::Queue => {
+            let open = CaseFilter {
+                open: true,
+                owner: None,
+            };
+            list(
+                store.list_cases(&open, LIST).await?,
+                "Open cases, the oldest first",
+                "No open cases. Well done.",
+            )
+            .await
+        }
+        Command::Mine => {
+            let mine = CaseFilter {
+                open: true,
+                owner: Some(known.agent.key.clone()),
+            };
+            list(
+                store.list_cases(&mine, LIST).await?,
+                "Your open cases",
+                "You have no open cases. `queue` lists all.",
+            )
+            .await
+        }
+        Command::Search { text } => {
+            let found = store.search_cases(&text.join(" "), LIST).await?;
+            list(found, "Found, the newest first", "No post contains that.").await
+        }
+        Command::Help { verb } => Ok(Some(text::help(verb.as_deref()))),
+        Command::Show => match case {
+            None => Ok(Some(text::which_case("show"))),
+            Some(number) => Ok(Some(show(store, rules, number).await?)),
+        },
+        Command::History => match case {
+            None => Ok(Some(text::which_case("history"))),
+            Some(number) => Ok(Some(history(store, number).await?)),
+        },
+        Command::Claim
+        | Command::Release
+        | Command::Assign { .. }
+        | Command::Reply { .. }
+        | Command::Dm { .. }
+        | Command::Note { .. }
+        | Command::Escalate { .. }
+        | Command::Cancel
+        | Command::Resolve { .. }
+        | Command::Reopen
+        | Command::Snooze { .. }
+        | Command::Priority { .. }
+        | Command::Kind { .. }
+        | Command::Label { .. } => Ok(None),
+    }
+}
+
+async fn show(store: &Store, rules: &Rules, number: CaseNumber) -> Result<Response, Unavailable> {
+    let cases = store.cases(&[number]).await?;
+    let Some(case) = cases.first() else {
+        return Ok(text::no_such_case(number));
+    };
+    let posts = first_posts(store, &cases).await?;
+    Ok(Response::Done(card(rules, case, posts.get(&number)).message))
+}
+
+async fn history(store: &Store, number: CaseNumber) -> Result<Response, Unavailable> {
+    let cases = store.cases(&[number]).await?;
+    let Some(case) = cases.first() else {
+        return Ok(text::no_such_case(number));
+    };
+    let log = store.events_of(number, EventId(0), i64::MAX).await?;
+    let from = log
+        .len()
+        .saturating_sub(usize::try_from(HISTORY).unwrap_or(usize::MAX));
+    Ok(text::history(case, &log[from..]))
+}
+
+async fn lines(
+    store: &Store,
+    rules: &Rules,
+    clock: &dyn Clock,
+    cases: &[Case],
+) -> Result<Vec<Vec<crate::domain::Span>>, Unavailable> {
+    let posts = first_posts(store, cases).await?;
+    let now = clock.now();
+    let line = |case: &Case| {
+        text::case_line(
+            case,
+            posts.get(&case.number),
+            &rules.network_label(&case.source),
+            now,
+        )
+    };
+    Ok(cases.iter().map(line).collect())
+}
+
+/// The posts that cases began with.
+pub(super) async fn first_posts(
+    store: &Store,
+    cases: &[Case],
+) -> Result<HashMap<CaseNumber, Post>, Unavailable> {
+    let keys: Vec<_> = cases
+        .iter()
+        .map(|case| (case.source.clone(), case.first_post.clone()))
+        .collect();
+    let posts = if keys.is_empty() {
+        Vec::new()
+    } else {
+        store.posts(&keys).await?
+    };
+    Ok(posts
+        .into_iter()
+        .map(|stored| (stored.case, stored.post))
+        .collect())
+}
+
+/// The card of a case, as it stands.
+pub(super) fn card(rules: &Rules, case: &Case, first: Option<&Post>) -> Card {
+    let network = rules.network_label(&case.source);
+    let private = rules
+        .networks
+        .get(&case.source)
+        .is_some_and(|network| network.abilities().private);
+    text::card(CardFacts {
+        case,
+        first,
+        network: &network,
+        private,
+    })
+}
+
+pub(super) async fn suggest(
+    inbound: &Inbound,
+    typed: &str,
+) -> Result<Vec<(CaseNumber, String)>, Unavailable> {
+    let digits: String = typed
+        .trim()
+        .trim_start_matches('#')
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
+    let cases = inbound.store.suggest_cases(&digits, 25).await?;
+    let spans = lines(&inbound.store, &inbound.rules, inbound.clock.as_ref(), &cases).await?;
+    let plain = |line: Vec<_>| {
+        let message = Message {
+            parts: vec![crate::domain::Part::Line(line)],
+        };
+        crate::domain::message::one_line(&message.plain(), 95)
+    };
+    Ok(cases
+        .iter()
+        .map(|case| case.number)
+        .zip(spans.into_iter().map(plain))
+        .collect())
+}
+
+pub(super) async fn watched_posts(
+    store: &Store,
+    source: &SourceName,
+    limit: usize,
+) -> Result<Vec<Post>, Unavailable> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let cases = store.latest_cases(limit.saturating_mul(4)).await?;
+    let mut keys: Vec<(SourceName, NativeId)> = Vec::new();
+    for case in cases
+        .iter()
+        .filter(|case| case.source == *source && case.is_open())
+    {
+        keys.push((case.source.clone(), case.last_post.clone()));
+        if case.first_post != case.last_post {
+            keys.push((case.source.clone(), case.first_post.clone()));
+        }
+    }
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut posts: Vec<_> = store
+        .posts(&keys)
+        .await?
+        .into_iter()
+        .map(|stored| stored.post)
+        .collect();
+    posts.retain(|post| !post.deleted);
+    posts.sort_by_key(|post| std::cmp::Reverse(post.created_at));
+    posts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(posts)
+}
+
+/// What is needed beside an event to tell it.
+#[derive(Default)]
+pub(super) struct Told {
+    posts: HashMap<(SourceName, NativeId), StoredPost>,
+    replies: HashMap<ReplyId, crate::domain::Reply>,
+}
+
+impl Told {
+    /// Loads what these events of these cases are about.
+    pub async fn load<'a>(
+        store: &Store,
+        records: impl Iterator<Item = (&'a EventRecord, &'a SourceName)>,
+    ) -> Result<Self, Unavailable> {
+        let (mut posts, mut replies) = (Vec::new(), Vec::new());
+        for (record, source) in records {
+            match &record.event {
+                Event::PostAdded { post, .. } | Event::PostDeleted { post } => {
+                    posts.push((source.clone(), post.clone()));
+                }
+                Event::ReplyHeld { reply, .. } => replies.push(*reply),
+                _ => {}
+            }
+        }
+        let posts = if posts.is_empty() {
+            Vec::new()
+        } else {
+            store.posts(&posts).await?
+        };
+        let replies = if replies.is_empty() {
+            Vec::new()
+        } else {
+            store.replies(&replies).await?
+        };
+        Ok(Self {
+            posts: posts
+                .into_iter()
+                .map(|stored| ((stored.post.source.clone(), stored.post.id.clone()), stored))
+                .collect(),
+            replies: replies.into_iter().map(|reply| (reply.id, reply)).collect(),
+        })
+    }
+
+    /// The message of an event for a channel of a chat.
+    pub fn message(
+        &self,
+        rules: &Rules,
+        (chat, channel): (&ChatName, &ChannelId),
+        source: &SourceName,
+        record: &EventRecord,
+    ) -> Option<Message> {
+        let post = match &record.event {
+            Event::PostAdded { post, .. } | Event::PostDeleted { post } => self
+                .posts
+                .get(&(source.clone(), post.clone()))
+                .map(|stored| &stored.post),
+            _ => None,
+        };
+        let reply = match &record.event {
+            Event::ReplyHeld { reply, .. } => self.replies.get(reply),
+            _ => None,
+        };
+        text::told(Telling {
+            directory: &rules.directory,
+            chat,
+            channel,
+            record,
+            post,
+            reply,
+        })
+    }
+}
+
+/// A case in a list of cards.
+#[derive(Debug, Clone)]
+pub struct BoardEntry {
+    /// The case.
+    pub number: CaseNumber,
+    /// Its card.
+    pub card: Card,
+    /// When something last happened to it.
+    pub updated_at: Instant,
+}
+
+/// An entry of a thread.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The event it tells.
+    pub id: EventId,
+    /// When it happened.
+    pub at: Instant,
+    /// Who made it happen.
+    pub by: By,
+    /// What it says.
+    pub message: Message,
+}
+
+/// A case's thread.
+#[derive(Debug, Clone)]
+pub struct ThreadView {
+    /// The card.
+    pub card: Card,
+    /// What followed.
+    pub entries: Vec<Entry>,
+    /// When the waiting reply is published, while it can be taken back.
+    pub held_until: Option<Instant>,
+}
+
+/// Reads for pages of our own. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    pub(super) store: Store,
+    pub(super) rules: Arc<Rules>,
+}
+
+impl Reader {
+    /// The cases that changed last, the newest change first.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn board(&self, limit: i64) -> Result<Vec<BoardEntry>, Unavailable> {
+        let cases = self.store.latest_cases(limit).await?;
+        let posts = first_posts(&self.store, &cases).await?;
+        let entry = |case: &Case| BoardEntry {
+            number: case.number,
+            card: card(&self.rules, case, posts.get(&case.number)),
+            updated_at: case.updated_at,
+        };
+        Ok(cases.iter().map(entry).collect())
+    }
+
+    /// What a chat's thread of the case shows. `None`: there is no such case.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn thread(
+        &self,
+        chat: &ChatName,
+        number: CaseNumber,
+    ) -> Result<Option<ThreadView>, Unavailable> {
+        let cases = self.store.cases(&[number]).await?;
+        let Some(case) = cases.first() else {
+            return Ok(None);
+        };
+        let posts = first_posts(&self.store, &cases).await?;
+        let log = self.store.events_of(number, EventId(0), THREAD).await?;
+        let told = Told::load(&self.store, log.iter().map(|record| (record, &case.source))).await?;
+        let channel = ChannelId::new(chat.as_str());
+        let entry = |record: &EventRecord| {
+            let message = told.message(&self.rules, (chat, &channel), &case.source, record)?;
+            Some(Entry {
+                id: record.id,
+                at: record.at,
+                by: record.by.clone(),
+                message,
+            })
+        };
+        let entries = log.iter().filter_map(entry).collect();
+        let pending = case.pending.and_then(|pending| told.replies.get(&pending.id));
+        let held = pending.filter(|reply| reply.state == ReplyState::Held);
+        Ok(Some(ThreadView {
+            card: card(&self.rules, case, posts.get(&number)),
+            entries,
+            held_until: held.map(|reply| reply.hold_until),
+        }))
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn health(&self) -> Result<(), Unavailable> {
+        Ok(self.store.ping().await?)
+    }
+}

@@ -1,0 +1,121 @@
+//! What the ledger is asked to write, and what it answers.
+
+use super::directory::Known;
+use super::inbound::{Cursor, Intake, Response, Unavailable};
+use crate::domain::case::Wish;
+use crate::domain::{
+    Audience, CaseNumber, ChannelId, ChatName, EffectId, Instant, MessageId, NativeId, Reply, ReplyId,
+    Sighting, SourceName, ThreadId,
+};
+use tokio::sync::oneshot;
+
+/// Where an answer goes. The asker may be gone: then the answer is dropped, not the work.
+pub(super) type Answer<T> = oneshot::Sender<Result<T, Unavailable>>;
+
+/// Something to write.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Posts that a source saw.
+    Posts {
+        source: SourceName,
+        sightings: Vec<Sighting>,
+        cursor: Option<Cursor>,
+        answer: Answer<Intake>,
+    },
+    /// A command of an agent.
+    Command { order: Order, answer: Answer<Response> },
+    /// Effects are begun: an attempt may have its effect from now on.
+    Begin {
+        effects: Vec<EffectId>,
+        answer: Answer<()>,
+    },
+    /// A reply is to be published: the claim, before the first byte. `None`: it may not be sent.
+    Claim {
+        reply: ReplyId,
+        answer: Answer<Option<Box<Reply>>>,
+    },
+    /// What became of effects.
+    Settle {
+        settled: Vec<Settled>,
+        answer: Answer<()>,
+    },
+    /// Something that could not be understood.
+    Aside {
+        origin: String,
+        reason: String,
+        raw: String,
+        answer: Answer<()>,
+    },
+}
+
+/// A command, parsed and permitted, about one case.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub key: String,
+    pub by: Known,
+    pub chat: ChatName,
+    pub case: CaseNumber,
+    pub ask: Ask,
+}
+
+/// What is ordered.
+#[derive(Debug, Clone)]
+pub(super) enum Ask {
+    /// A wish that the case decides about.
+    Wish(Wish),
+    /// A reply; its target and composed text are found while the case is at hand.
+    Reply { audience: Audience, text: String },
+    /// A person says what became of a reply.
+    Settle { reply: ReplyId, there: bool },
+}
+
+/// What became of an effect.
+#[derive(Debug, Clone)]
+pub(super) enum Settled {
+    /// Done, nothing to remember.
+    Done(EffectId),
+    /// Given up.
+    Dead(EffectId, String),
+    /// The case has a thread. The effect may go on (`None`) or be done with it.
+    Opened {
+        effect: Option<EffectId>,
+        case: CaseNumber,
+        chat: ChatName,
+        channel: ChannelId,
+        thread: ThreadId,
+        card: MessageId,
+    },
+    /// The thread tells about a held reply.
+    ReplyTold {
+        effect: EffectId,
+        reply: ReplyId,
+        chat: ChatName,
+        channel: ChannelId,
+        message: MessageId,
+    },
+    /// What became of a reply.
+    Reply {
+        effect: Option<EffectId>,
+        reply: ReplyId,
+        end: ReplyEnd,
+    },
+    /// A snoozed case is due.
+    Woken { effect: EffectId, case: CaseNumber },
+}
+
+/// What became of a publishing call, or of looking for its result.
+#[derive(Debug, Clone)]
+pub(super) enum ReplyEnd {
+    /// The platform has it.
+    Sent { remote: NativeId, url: Option<String> },
+    /// Refused for certain.
+    Failed(String),
+    /// Not executed, for certain: the same effect tries again at this time.
+    Again(Instant),
+    /// Unknown: look at the platform after the settle time.
+    Uncertain(String),
+    /// Looked: not there. Send again.
+    NotThere,
+    /// It cannot be found out.
+    AskPerson(String),
+}

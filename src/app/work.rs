@@ -1,0 +1,245 @@
+//! One batch of requests at work: what was loaded for it, what it changes. No input or output here.
+
+use super::directory::{Directory, Home};
+use crate::domain::case::{Case, shows_on_card};
+use crate::domain::{
+    By, CaseNumber, Effect, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Lane, NativeId, Reply,
+    ReplyId, SourceName, Status,
+};
+use crate::store::{Changes, Counters, StoredPost, Thread};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// The identity of a post.
+pub(super) type PostKey = (SourceName, NativeId);
+/// The identity of a conversation: (source, conversation, author).
+pub(super) type TalkKey = (SourceName, NativeId, NativeId);
+
+/// What was loaded for a batch, and what changed since.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    pub now: Instant,
+    pub counters: Counters,
+    pub cases: HashMap<CaseNumber, Case>,
+    pub talks: HashMap<TalkKey, CaseNumber>,
+    pub posts: HashMap<PostKey, StoredPost>,
+    pub own: HashSet<PostKey>,
+    pub replies: HashMap<ReplyId, Reply>,
+    pub threads: HashMap<CaseNumber, Vec<Thread>>,
+    pub inbox: HashMap<String, String>,
+    /// Written at the end.
+    pub changes: Changes,
+    touched: BTreeMap<CaseNumber, ()>,
+    touched_posts: BTreeMap<PostKey, ()>,
+    touched_replies: BTreeMap<ReplyId, ()>,
+    cards: HashSet<(CaseNumber, Home)>,
+}
+
+impl Work {
+    /// Work that begins at these counters.
+    pub fn new(now: Instant, counters: Counters) -> Self {
+        Self {
+            now,
+            counters,
+            ..Self::default()
+        }
+    }
+
+    /// Lets an event happen: the log, the fold, and the effects it owes.
+    pub fn happen(&mut self, directory: &Directory, number: CaseNumber, by: &By, event: Event) -> EventId {
+        self.counters.event += 1;
+        let id = EventId(self.counters.event);
+        let before = self.cases.get(&number).map(|case| case.status);
+        match self.cases.get_mut(&number) {
+            Some(case) => case.evolve(&event, self.now),
+            None => {
+                if let Some(case) = Case::open(number, &event, self.now) {
+                    self.cases.insert(number, case);
+                }
+            }
+        }
+        let after = self.cases.get(&number).map(|case| case.status);
+        self.count(before, after);
+        self.touched.insert(number, ());
+        self.owe(directory, number, id, &event);
+        self.changes.events.push(EventRecord {
+            id,
+            case: number,
+            at: self.now,
+            by: by.clone(),
+            event,
+        });
+        id
+    }
+
+    fn count(&mut self, before: Option<Status>, after: Option<Status>) {
+        if before == after {
+            return;
+        }
+        if let Some(status) = before {
+            self.counters.by_status[status as usize] -= 1;
+        }
+        if let Some(status) = after {
+            self.counters.by_status[status as usize] += 1;
+        }
+    }
+
+    /// The effects of an event: threads to open, things to tell, cards to update.
+    fn owe(&mut self, directory: &Directory, number: CaseNumber, id: EventId, event: &Event) {
+        let Some(case) = self.cases.get(&number).cloned() else {
+            return;
+        };
+        if let Event::Opened { .. } = event {
+            for home in &directory.homes {
+                let Home { chat, channel } = home.clone();
+                self.cards.insert((number, home.clone()));
+                self.effect(
+                    Lane::channel(&chat, &channel),
+                    number,
+                    Effect::OpenThread { chat, channel },
+                    self.now,
+                );
+            }
+            return;
+        }
+        let mut homes = self.homes(directory, &case);
+        if let Event::Escalated { team, .. } = event
+            && let Some(team) = directory.team(team.as_str())
+        {
+            for home in &team.homes {
+                if !homes.contains(home) {
+                    let Home { chat, channel } = home.clone();
+                    let lane = Lane::channel(&chat, &channel);
+                    self.effect(lane, number, Effect::OpenThread { chat, channel }, self.now);
+                    homes.push(home.clone());
+                }
+            }
+        }
+        for home in homes {
+            let Home { chat, channel } = home.clone();
+            let tell = Effect::Tell {
+                chat: chat.clone(),
+                channel: channel.clone(),
+                event: id,
+            };
+            self.effect(Lane::channel(&chat, &channel), number, tell, self.now);
+            if shows_on_card(event) && self.cards.insert((number, home)) {
+                let lane = Lane::cards(&chat, &channel);
+                self.effect(lane, number, Effect::UpdateCard { chat, channel }, self.now);
+            }
+        }
+    }
+
+    /// Where a case is mirrored: where cases open, where it has a thread, and where its team is.
+    fn homes(&self, directory: &Directory, case: &Case) -> Vec<Home> {
+        let mut homes = directory.homes.clone();
+        for thread in self.threads.get(&case.number).into_iter().flatten() {
+            let home = Home {
+                chat: thread.chat.clone(),
+                channel: thread.channel.clone(),
+            };
+            if !homes.contains(&home) {
+                homes.push(home);
+            }
+        }
+        let opened_here = self.changes.effects.iter().filter(|row| row.case == case.number);
+        for row in opened_here {
+            if let Effect::OpenThread { chat, channel } = &row.effect {
+                let home = Home {
+                    chat: chat.clone(),
+                    channel: channel.clone(),
+                };
+                if !homes.contains(&home) {
+                    homes.push(home);
+                }
+            }
+        }
+        homes
+    }
+
+    /// The messages about a reply no longer show the truth.
+    pub fn update_reply(&mut self, directory: &Directory, reply: &Reply) {
+        let Some(case) = self.cases.get(&reply.case).cloned() else {
+            return;
+        };
+        for Home { chat, channel } in self.homes(directory, &case) {
+            let lane = Lane::cards(&chat, &channel);
+            self.effect(
+                lane,
+                reply.case,
+                Effect::UpdateReply {
+                    chat,
+                    channel,
+                    reply: reply.id,
+                },
+                self.now,
+            );
+        }
+    }
+
+    /// Puts an effect into the outbox.
+    pub fn effect(&mut self, lane: Lane, case: CaseNumber, effect: Effect, due_at: Instant) {
+        self.counters.effect += 1;
+        let id = EffectId(self.counters.effect);
+        self.changes.effects.push(EffectRow {
+            id,
+            lane,
+            case,
+            effect,
+            due_at,
+            attempts: 0,
+            begun_at: None,
+        });
+    }
+
+    /// Keeps a post.
+    pub fn put_post(&mut self, stored: StoredPost) {
+        let key = (stored.post.source.clone(), stored.post.id.clone());
+        self.touched_posts.insert(key.clone(), ());
+        self.posts.insert(key, stored);
+    }
+
+    /// Keeps a reply.
+    pub fn put_reply(&mut self, reply: Reply) {
+        self.touched_replies.insert(reply.id, ());
+        self.replies.insert(reply.id, reply);
+    }
+
+    /// A new case's number.
+    pub fn next_case(&mut self) -> CaseNumber {
+        self.counters.case += 1;
+        CaseNumber(self.counters.case)
+    }
+
+    /// A new reply's number.
+    pub fn next_reply(&mut self) -> ReplyId {
+        self.counters.reply += 1;
+        ReplyId(self.counters.reply)
+    }
+
+    /// Everything to write, and the new counters.
+    pub fn finish(mut self, before: Counters) -> (Changes, Counters) {
+        let cases = &mut self.cases;
+        self.changes.cases = self
+            .touched
+            .keys()
+            .filter_map(|number| cases.remove(number))
+            .collect();
+        let posts = &mut self.posts;
+        self.changes.posts = self
+            .touched_posts
+            .keys()
+            .filter_map(|key| posts.remove(key))
+            .collect();
+        self.changes.posts.sort_by_key(|stored| stored.case);
+        let replies = &mut self.replies;
+        self.changes.replies = self
+            .touched_replies
+            .keys()
+            .filter_map(|id| replies.remove(id))
+            .collect();
+        if self.counters != before {
+            self.changes.counters = Some(self.counters);
+        }
+        (self.changes, self.counters)
+    }
+}

@@ -1,0 +1,130 @@
+//! `/healthz`, `/readyz`, `/metrics`.
+
+use crate::adapter::link::{Link, LinkState};
+use crate::app::Reader;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+use std::time::Duration;
+
+/// The most time the database has to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+struct Here {
+    reader: Reader,
+    links: Vec<Link>,
+    metrics: PrometheusHandle,
+}
+
+pub(super) fn router(reader: Reader, links: Vec<Link>, metrics: PrometheusHandle) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(render))
+        .with_state(Here {
+            reader,
+            links,
+            metrics,
+        })
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Readiness {
+    ready: bool,
+    /// `ok`, or why not.
+    database: String,
+    links: Vec<LinkLine>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct LinkLine {
+    name: String,
+    state: &'static str,
+    reason: Option<String>,
+}
+
+async fn ready(State(here): State<Here>) -> impl IntoResponse {
+    let database = match tokio::time::timeout(PATIENCE, here.reader.health()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    };
+    let (status, readiness) = readiness(database, &here.links);
+    (status, Json(readiness))
+}
+
+fn readiness(database: Result<(), String>, links: &[Link]) -> (StatusCode, Readiness) {
+    let lines: Vec<_> = links.iter().map(line).collect();
+    let ready = database.is_ok() && lines.iter().all(|line| line.state == "up");
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let database = database.err().unwrap_or_else(|| "ok".to_owned());
+    let readiness = Readiness {
+        ready,
+        database,
+        links: lines,
+    };
+    (status, readiness)
+}
+
+fn line(link: &Link) -> LinkLine {
+    let (state, reason) = match link.state() {
+        LinkState::Starting => ("starting", None),
+        LinkState::Up => ("up", None),
+        LinkState::Down(reason) => ("down", Some(reason)),
+    };
+    LinkLine {
+        name: link.name().to_owned(),
+        state,
+        reason,
+    }
+}
+
+async fn render(State(here): State<Here>) -> impl IntoResponse {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], here.metrics.render())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_means_that_the_database_and_every_link_stand() {
+        let (socket, source) = (Link::new("slack:socket-1"), Link::new("source:fedi"));
+        let links = [socket.clone(), source.clone()];
+        socket.up();
+        let (status, told) = readiness(Ok(()), &links);
+        assert_eq!(
+            (status, told.ready),
+            (StatusCode::SERVICE_UNAVAILABLE, false),
+            "a link is starting"
+        );
+        source.up();
+        assert_eq!(readiness(Ok(()), &links).0, StatusCode::OK);
+        source.down("the token was revoked");
+        let (status, told) = readiness(Ok(()), &links);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            serde_json::to_value(told).unwrap(),
+            serde_json::json!({"ready": false, "database": "ok", "links": [
+                {"name": "slack:socket-1", "state": "up", "reason": null},
+                {"name": "source:fedi", "state": "down", "reason": "the token was revoked"},
+            ]})
+        );
+        source.up();
+        let (status, told) = readiness(Err("disk full".to_owned()), &links);
+        assert_eq!(
+            (status, told.database.as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "disk full")
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! What people type, and what comes of it.
+
+use hearback::command::{Command, LabelChange, parse_options, parse_text, schema};
+use hearback::domain::CaseNumber;
+use rstest::rstest;
+
+#[rstest]
+#[case("claim 12", None, "Some(CaseNumber(12)) Claim")]
+#[case("claim #12", None, "Some(CaseNumber(12)) Claim")]
+#[case("12 claim", None, "Some(CaseNumber(12)) Claim")]
+#[case("#12", None, "Some(CaseNumber(12)) Show")]
+#[case("Claim", Some(3), "None Claim")]
+#[case("claim 12", Some(3), "Some(CaseNumber(12)) Claim")]
+#[case(
+    "reply 12 3 days  ago —\n“so”",
+    None,
+    "Some(CaseNumber(12)) Reply { text: [\"3 days  ago —\\n“so”\"] }"
+)]
+#[case("reply 3 days --now", Some(3), "None Reply { text: [\"3 days --now\"] }")]
+#[case(
+    "escalate 12 managers very angry",
+    None,
+    "Some(CaseNumber(12)) Escalate { text: [\"managers very angry\"] }"
+)]
+#[case("escalate", Some(3), "None Escalate { text: [] }")]
+#[case(
+    "assign 12 <@U123|ada>",
+    None,
+    "Some(CaseNumber(12)) Assign { who: UserRef(\"U123\") }"
+)]
+#[case("assign me", Some(3), "None Assign { who: UserRef(\"me\") }")]
+#[case("snooze 2h", Some(3), "None Snooze { duration: 7200s }")]
+#[case("priority 12 urgent", None, "Some(CaseNumber(12)) Priority { level: Urgent }")]
+#[case("search 500 error", None, "None Search { text: [\"500 error\"] }")]
+#[case("search 500", Some(3), "None Search { text: [\"500\"] }")]
+#[case("resolve", Some(3), "None Resolve { outcome: [] }")]
+fn typed(#[case] text: &str, #[case] implied: Option<i64>, #[case] expected: &str) {
+    let parsed = parse_text(text, implied.map(CaseNumber)).unwrap();
+    assert_eq!(format!("{:?} {:?}", parsed.case, parsed.command), expected);
+}
+
+#[test]
+fn labels_go_on_and_off() {
+    let parsed = parse_text("label +Refund -angry #vip", Some(CaseNumber(1))).unwrap();
+    let on = |name: &str| LabelChange::Add(name.to_owned());
+    let labels = vec![on("refund"), LabelChange::Remove("angry".to_owned()), on("vip")];
+    assert_eq!(parsed.command, Command::Label { labels });
+}
+
+#[test]
+fn what_is_unclear_is_explained() {
+    let say = |text: &str| parse_text(text, Some(CaseNumber(1))).unwrap_err().to_string();
+    insta::assert_snapshot!(say("clam"), @r"
+    Unrecognized command 'clam'
+    a similar command exists: 'claim'
+    `help` lists the commands.
+    ");
+    insta::assert_snapshot!(say("priority hihg"), @"");
+    insta::assert_snapshot!(say("snooze soon"), @"");
+    insta::assert_snapshot!(say("reply"), @"");
+}
+
+#[test]
+fn options_and_text_mean_the_same() {
+    let given = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    };
+    let same = |verb: &str, options: &[(&str, &str)], text: &str| {
+        assert_eq!(
+            parse_options(verb, &given(options)),
+            parse_text(text, None),
+            "{text}"
+        );
+    };
+    same("claim", &[("case", "12")], "claim 12");
+    same(
+        "reply",
+        &[("case", "12"), ("text", "-- so  it is")],
+        "reply 12 -- so  it is",
+    );
+    same(
+        "escalate",
+        &[("case", "12"), ("team", "managers"), ("reason", "angry")],
+        "escalate 12 managers angry",
+    );
+    same("label", &[("case", "12"), ("labels", "+a -b")], "label 12 +a -b");
+    same(
+        "priority",
+        &[("case", "12"), ("level", "high")],
+        "priority 12 high",
+    );
+    same("assign", &[("case", "12"), ("who", "<@7>")], "assign 12 <@7>");
+    same("queue", &[], "queue");
+}
+
+#[test]
+fn every_verb_has_help_and_fits_option_based_chats() {
+    let verbs = schema();
+    assert!(verbs.len() <= 25);
+    for verb in &verbs {
+        assert!((1..=100).contains(&verb.about.chars().count()), "{}", verb.name);
+        let optional = verb
+            .options
+            .iter()
+            .position(|option| !option.required)
+            .unwrap_or(usize::MAX);
+        let required_last = verb
+            .options
+            .iter()
+            .rposition(|option| option.required)
+            .unwrap_or(0);
+        assert!(
+            required_last <= optional,
+            "{}: required options come first",
+            verb.name
+        );
+        for option in &verb.options {
+            assert!(
+                (1..=100).contains(&option.about.chars().count()),
+                "{} {}",
+                verb.name,
+                option.name
+            );
+        }
+    }
+    insta::assert_snapshot!(hearback::command::help(None), @"");
+    insta::assert_snapshot!(hearback::command::help(Some("priority")), @"");
+}
