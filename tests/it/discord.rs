@@ -1,7 +1,5 @@
 //! Discord, against a fake one.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use crate::fake::discord::{BOT, FORUM, FakeDiscord, GUILD, MANAGERS, PATIENCE, TEXT, TOKEN};
 use crate::fake::fault::Fault;
 use hearback::adapter::chat::discord::{Discord, commands};
@@ -340,7 +338,14 @@ async fn the_doctor_sees_what_is_missing() {
         };
         found.into_iter().map(line).collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(lines(s.discord.examine().await), @"");
+    insta::assert_snapshot!(lines(s.discord.examine().await), @r"
+    ok Discord: the token is that of hearback
+    ok Discord: our clock differs from theirs by 0 s
+    ok Discord: the application is 1100000000000000005
+    ok Discord: the server is Care
+    ok Discord: #care is a text channel
+    ok Discord: the bot has its permissions in #care
+    ");
     s.fake.world().bot_permissions = (1 << 10) | (1 << 11);
     s.fake.world().endpoint_url = Some("https://care.example/discord/interactions".to_owned());
     insta::assert_snapshot!(lines(s.discord.examine().await), @"");
@@ -348,3 +353,7 @@ async fn the_doctor_sees_what_is_missing() {
     insta::assert_snapshot!(lines(s.discord.examine().await), @"");
     s.fake.check();
 }
+
+mod gateway;
+mod stage;
+mod talk;

@@ -113,19 +113,25 @@ impl Discord {
 
     async fn listen(&self, inbound: Inbound, stop: CancellationToken) {
         let answers = self.answers();
-        let mut gateway = Gateway::new(
+        let gateway = Gateway::new(
             Arc::clone(&self.rest),
             self.config.token.clone(),
             self.config.api_url.clone(),
             self.gateway.clone(),
         );
-        supervise(self.gateway.clone(), stop, async || {
-            let heard = |raw: &str| {
-                let (answers, inbound, raw) = (answers.clone(), inbound.clone(), raw.to_owned());
-                self.tasks
-                    .spawn(async move { answers.by_callback(&raw, &inbound).await });
-            };
-            gateway.listen(heard).await
+        // The session outlives its connections, to be resumed; each connection borrows it.
+        let gateway = Arc::new(tokio::sync::Mutex::new(gateway));
+        let tasks = self.tasks.clone();
+        supervise(self.gateway.clone(), stop, move || {
+            let (gateway, answers, inbound) = (Arc::clone(&gateway), answers.clone(), inbound.clone());
+            let tasks = tasks.clone();
+            async move {
+                let heard = |raw: &str| {
+                    let (answers, inbound, raw) = (answers.clone(), inbound.clone(), raw.to_owned());
+                    tasks.spawn(async move { answers.by_callback(&raw, &inbound).await });
+                };
+                gateway.lock().await.listen(heard).await
+            }
         })
         .await;
     }

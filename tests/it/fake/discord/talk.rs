@@ -1,6 +1,6 @@
 //! What people do in the fake, and what they see.
 
-use super::{APP, BOT, FakeDiscord, GUILD, Pending, TEXT};
+use super::{APP, BOT, FakeDiscord, GUILD, Pending};
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 
@@ -291,12 +291,21 @@ pub fn seen(body: &Value) -> String {
         }
     }
     let lines: Vec<_> = out.iter().flat_map(|text| text.lines()).collect();
-    let stamp = |line: &str| {
-        line.strip_prefix("-# ")
-            .is_some_and(|mark| mark.len() == 16 && mark.bytes().all(|b| b.is_ascii_hexdigit()))
-    };
-    let lines: Vec<_> = lines.into_iter().filter(|line| !stamp(line)).collect();
-    lines.join("\n")
+    let kept = lines.into_iter().filter_map(without_mark);
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+/// A line without the mark of its delivery, which is small and at the end.
+fn without_mark(line: &str) -> Option<&str> {
+    let is_mark = |text: &str| text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match line.strip_prefix("-# ") {
+        Some(mark) if is_mark(mark) => None,
+        Some(small) => match small.rsplit_once(" · ") {
+            Some((own, mark)) if is_mark(mark) => Some(&line[..own.len() + 3]),
+            Some(_) | None => Some(line),
+        },
+        None => Some(line),
+    }
 }
 
 fn unescape(text: &str) -> String {
@@ -310,6 +319,3 @@ fn unescape(text: &str) -> String {
     }
     out
 }
-
-/// The channel that tests use when none matters.
-pub const ANYWHERE: u64 = TEXT;
