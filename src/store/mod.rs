@@ -1,59 +1,43 @@
-//! The only SQL. One set of statements, two engines: SQLite for one machine, PostgreSQL for those who
-//! have one. Writes are set-wise, all of a commit or nothing, and run in tasks that nobody can cancel:
-//! sqlx 0.9.0 loses acknowledged writes when a transaction's beginning is dropped half-way.
+//! The only SQL. One set of statements, two engines.
+//!
+//! A write is one transaction, set-wise: one statement for each list of [`Changes`] that is not
+//! empty, with one JSON parameter. Values are kept whole as JSON; only what is searched or sorted
+//! by has a column. There is one writer in SQLite, and nobody else ever waits for it to read.
 
 mod engine;
+mod error;
+mod lock;
 mod model;
 mod read;
-mod sql;
+mod row;
+pub mod sql;
 mod write;
 
+pub use error::{Error, Result};
 pub use model::{
     Aside, CaseFilter, Changes, Counters, CursorRow, InboxRow, ReplyMessage, StoredPost, Thread,
 };
 
-use engine::{Engine, Held};
+use engine::Engine;
+use lock::Held;
 use rand::Rng as _;
-use rand::distr::Alphanumeric;
-use sqlx::{Column as _, Executor as _, SqlStr, Statement as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
-
-/// Why the store could not do its work.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The database could not take the work now (disk full, connection lost, locked).
-    #[error("the database is not available: {0}")]
-    Unavailable(String),
-    /// The database refused this content (for example a text it cannot hold). Nothing was written.
-    #[error("the database refused the content: {0}")]
-    Refused(String),
-    /// What is stored does not make sense.
-    #[error("{table}.{column} of {row} makes no sense: {why}")]
-    Inconsistent {
-        /// The table.
-        table: &'static str,
-        /// The column.
-        column: &'static str,
-        /// Which row.
-        row: String,
-        /// What is wrong with it.
-        why: String,
-    },
-}
-
-/// Short for the store's results.
-pub type Result<T> = std::result::Result<T, Error>;
 
 /// Where cases are kept. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store {
+    inner: Arc<Inner>,
+}
 
 #[derive(Debug)]
 struct Inner {
     engine: Engine,
-    tasks: TaskTracker,
-    held: Mutex<Option<Held>>,
+    /// The writes under way; closing waits for them.
+    writes: TaskTracker,
+    /// Held while this process works on the database.
+    lock: Mutex<Option<Held>>,
 }
 
 impl Store {
@@ -62,101 +46,55 @@ impl Store {
     /// # Errors
     /// The database cannot be opened, or not be brought up to date.
     pub async fn open(url: &str) -> Result<Self> {
-        let engine = Engine::open(url).await?;
-        let store = Self(Arc::new(Inner {
-            engine,
-            tasks: TaskTracker::new(),
-            held: Mutex::new(None),
-        }));
-        store.name_installation().await?;
+        let store = Self {
+            inner: Arc::new(Inner {
+                engine: Engine::open(url).await?,
+                writes: TaskTracker::new(),
+                lock: Mutex::new(None),
+            }),
+        };
+        store.install(&random_name()).await?;
         Ok(store)
     }
 
-    /// Keeps other processes away from this database until this store is closed: there is one writer.
+    /// Makes this the one process that works on the database, until it is closed or the process
+    /// ends. Whoever only reads needs no lock.
     ///
     /// # Errors
     /// Another process has it.
     pub async fn lock(&self) -> Result<()> {
-        let held = self.engine().hold().await?;
-        *self.0.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        let mut held = self.inner.lock.lock().await;
+        if held.is_none() {
+            *held = Some(lock::take(&self.inner.engine).await?);
+        }
         Ok(())
     }
 
-    /// Ends: waits for writes under way and closes the connections.
+    /// Takes the lock again if the server lost the session that held it.
+    async fn keep_lock(&self) -> Result<()> {
+        let mut held = self.inner.lock.lock().await;
+        if let Some(Held::Session(session)) = held.as_mut()
+            && sqlx::Connection::ping(session.as_mut()).await.is_err()
+        {
+            *held = Some(lock::take(&self.inner.engine).await?);
+        }
+        Ok(())
+    }
+
+    /// Ends: waits for the writes under way, checkpoints and closes the connections.
     pub async fn close(&self) {
-        self.tasks().close();
-        self.tasks().wait().await;
-        self.engine().close().await;
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.inner.writes.close();
+        self.inner.writes.wait().await;
+        self.inner.engine.close().await;
+        *self.inner.lock.lock().await = None;
     }
+}
 
-    /// Prepares every statement, to find one that an engine does not take.
-    ///
-    /// # Errors
-    /// Names the statement.
-    pub async fn prepare_all(&self) -> Result<Vec<(&'static str, Vec<String>)>> {
-        let mut out = Vec::new();
-        for (name, sql) in sql::all() {
-            let text = SqlStr::from_static(sql.on(self.engine()));
-            let wrong = |error: sqlx::Error| Error::Refused(format!("{name}: {error}"));
-            let columns = match self.engine() {
-                Engine::Sqlite { write, .. } => {
-                    let statement = write.prepare(text).await.map_err(wrong)?;
-                    statement
-                        .columns()
-                        .iter()
-                        .map(|column| column.name().to_owned())
-                        .collect()
-                }
-                Engine::Postgres { pool, .. } => {
-                    let statement = pool.prepare(text).await.map_err(wrong)?;
-                    statement
-                        .columns()
-                        .iter()
-                        .map(|column| column.name().to_owned())
-                        .collect()
-                }
-            };
-            out.push((name, columns));
-        }
-        Ok(out)
-    }
-
-    fn engine(&self) -> &Engine {
-        &self.0.engine
-    }
-
-    fn tasks(&self) -> &TaskTracker {
-        &self.0.tasks
-    }
-
-    /// Gives a new database its random name.
-    async fn name_installation(&self) -> Result<()> {
-        let random: String = rand::rng()
-            .sample_iter(Alphanumeric)
-            .take(8)
-            .map(char::from)
-            .collect();
-        let name = random.to_lowercase();
-        let sql = sql::PUT_FACT.on(self.engine());
-        match self.engine() {
-            Engine::Sqlite { write, .. } => {
-                sqlx::query(sql)
-                    .bind("installation")
-                    .bind(name)
-                    .execute(write)
-                    .await
-                    .map(drop)?;
-            }
-            Engine::Postgres { pool, .. } => {
-                sqlx::query(sql)
-                    .bind("installation")
-                    .bind(name)
-                    .execute(pool)
-                    .await
-                    .map(drop)?;
-            }
-        }
-        Ok(())
-    }
+/// Eight characters of `[a-z0-9]`.
+fn random_name() -> String {
+    const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let mut random = rand::rng();
+    (0..8)
+        .map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())]))
+        .collect()
 }

@@ -1,251 +1,261 @@
-//! One commit: a statement for each kind of change, each with all its rows in one JSON parameter.
+//! The way to disk: every write is one transaction in a task of its own.
+//!
+//! A future that is dropped inside `begin()` can leave a PostgreSQL connection in a transaction
+//! that nobody commits, and the next user's acknowledged writes vanish with it. So no caller's
+//! future ever holds a transaction: the caller only waits for the task, and may go.
 
 use super::engine::Engine;
-use super::model::{Changes, Counters};
+use super::row::{self, batch, last_of, micros};
 use super::sql::{self, Sql};
-use super::{Error, Result, Store};
-use crate::domain::{Instant, Post, Status};
-use serde::Serialize;
-use sqlx::{Postgres, Sqlite, Transaction};
+use super::{Changes, Counters, Error, Result, Store};
+use crate::domain::{Instant, Status};
+use std::sync::Arc;
 
-/// What is kept of an event beside its columns.
-#[derive(Serialize)]
-struct EventBody<'a> {
-    by: &'a crate::domain::By,
-    event: &'a crate::domain::Event,
+/// A statement with its one parameter.
+type Step = (Sql, Parameter);
+
+/// What `$1` is.
+#[derive(Debug)]
+enum Parameter {
+    None,
+    Batch(String),
+    Number(i64),
 }
-
-/// A statement with its rows, ready to run.
-type Batch = (Sql, String);
 
 impl Store {
     /// Writes everything or nothing, durably. Runs in a task of its own: a caller that goes away
     /// cancels nothing.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]: nothing was written, or (when the connection broke at the commit itself)
-    /// it is not known. [`Error::Refused`]: nothing was written, and the same content never will be.
     pub async fn commit(&self, changes: Changes) -> Result<()> {
-        let batches = batches(&changes)?;
-        if batches.is_empty() {
+        self.write(steps(&changes)?).await
+    }
+
+    /// Whether the database answers and can be written to.
+    pub async fn ping(&self) -> Result<()> {
+        self.keep_lock().await?;
+        self.write(vec![(sql::TOUCH, Parameter::None)]).await
+    }
+
+    /// Forgets inbox rows older than this.
+    pub async fn forget_inbox(&self, before: Instant) -> Result<()> {
+        self.write(vec![(sql::FORGET_INBOX, Parameter::Number(micros(before)))])
+            .await
+    }
+
+    /// Gives the installation its name, unless it has one.
+    pub(super) async fn install(&self, name: &str) -> Result<()> {
+        self.write(vec![(sql::INSTALL, Parameter::Batch(name.to_owned()))])
+            .await
+    }
+
+    async fn write(&self, steps: Vec<Step>) -> Result<()> {
+        if steps.is_empty() {
             return Ok(());
         }
-        let engine = self.engine().clone();
-        let task = self.tasks().spawn(async move { write(&engine, batches).await });
+        let inner = Arc::clone(&self.inner);
+        let task = self
+            .inner
+            .writes
+            .spawn(async move { transact(&inner.engine, steps).await });
         task.await
-            .map_err(|error| Error::Unavailable(format!("the write broke off: {error}")))?
+            .map_err(|error| Error::Unavailable(format!("the write ended early: {error}")))?
     }
 }
 
-async fn write(engine: &Engine, batches: Vec<Batch>) -> Result<()> {
+/// Runs the steps in one transaction on this connection.
+macro_rules! transact {
+    ($pool:expr, $engine:ident, $steps:expr) => {{
+        let mut connection = $pool.acquire().await?;
+        let done: sqlx::Result<()> = async {
+            sqlx::query(sql::BEGIN.$engine).execute(&mut *connection).await?;
+            for (sql, parameter) in $steps {
+                let query = sqlx::query(sql.$engine);
+                let query = match parameter {
+                    Parameter::None => query,
+                    Parameter::Batch(json) => query.bind(json),
+                    Parameter::Number(number) => query.bind(number),
+                };
+                query.execute(&mut *connection).await?;
+            }
+            sqlx::query(sql::COMMIT.$engine).execute(&mut *connection).await?;
+            Ok(())
+        }
+        .await;
+        if done.is_err()
+            && let Err(error) = sqlx::query(sql::ROLLBACK.$engine).execute(&mut *connection).await
+        {
+            // The engine may have rolled back by itself (SQLite does when the disk is full), or
+            // the connection is gone. A fresh connection is certainly in no transaction.
+            tracing::debug!(%error, "A connection is replaced after a failed write.");
+            connection.close_on_drop();
+        }
+        Ok(done?)
+    }};
+}
+
+async fn transact(engine: &Engine, steps: Vec<Step>) -> Result<()> {
     match engine {
-        Engine::Sqlite { write, .. } => {
-            // IMMEDIATE: a transaction that reads before it writes would fail when another wrote.
-            let mut transaction: Transaction<'_, Sqlite> = write.begin_with("BEGIN IMMEDIATE").await?;
-            for (sql, rows) in batches {
-                sqlx::query(sql.sqlite)
-                    .bind(rows)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            Ok(transaction.commit().await?)
-        }
-        Engine::Postgres { pool, .. } => {
-            let mut transaction: Transaction<'_, Postgres> = pool.begin().await?;
-            for (sql, rows) in batches {
-                sqlx::query(sql.postgres)
-                    .bind(rows)
-                    .execute(&mut *transaction)
-                    .await?;
-            }
-            Ok(transaction.commit().await?)
-        }
+        Engine::Sqlite { write, .. } => transact!(write, sqlite, steps),
+        Engine::Postgres { pool, .. } => transact!(pool, postgres, steps),
     }
 }
 
-/// Turns changes into statements, in an order that no reader could find odd.
-fn batches(changes: &Changes) -> Result<Vec<Batch>> {
-    let Changes {
-        authors,
-        posts,
-        cases,
-        events,
-        effects,
-        effects_begun,
-        effects_due,
-        effects_done,
-        effects_dead,
-        threads,
-        reply_messages,
-        replies,
-        inbox,
-        cursors,
-        asides,
-        counters,
-    } = changes;
-    let mut out = Vec::new();
-    // Of an author who wrote twice only the last profile is written: a set may name a row once.
-    let mut latest = std::collections::BTreeMap::new();
-    for (source, author) in authors {
-        latest.insert((source, &author.id), author);
-    }
-    add(&mut out, sql::PUT_AUTHORS, &latest, |((source, id), author)| {
-        Ok((*source, *id, json(author)?))
-    })?;
-    add(&mut out, sql::PUT_CASES, cases, |case| {
-        let owner = case.owner.as_ref().map(|owner| &owner.key);
-        let at = micros(case.updated_at);
-        Ok((
-            case.number,
-            &case.source,
-            &case.conversation,
-            &case.author,
-            case.status,
-            owner,
-            at,
-            json(case)?,
-        ))
-    })?;
-    add(&mut out, sql::PUT_POSTS, posts, |stored| {
-        let Post { source, id, text, .. } = &stored.post;
-        // The text stands in a column of its own, to be searched; it is not kept twice.
-        let body = Post {
-            text: String::new(),
-            ..stored.post.clone()
-        };
-        Ok((source, id, stored.case, text, json(&body)?))
-    })?;
-    add(&mut out, sql::ADD_EVENTS, events, |record| {
-        let body = EventBody {
-            by: &record.by,
-            event: &record.event,
-        };
-        Ok((record.id, record.case, micros(record.at), json(&body)?))
-    })?;
-    add(&mut out, sql::ADD_EFFECTS, effects, |row| {
-        Ok((
-            row.id,
-            &row.lane,
-            row.case,
-            json(&row.effect)?,
-            micros(row.due_at),
-        ))
-    })?;
-    add(&mut out, sql::BEGIN_EFFECTS, effects_begun, |(id, at)| {
-        Ok((id, micros(*at)))
-    })?;
-    add(&mut out, sql::PUT_OFF_EFFECTS, effects_due, |(id, at)| {
-        Ok((id, micros(*at)))
-    })?;
-    add(&mut out, sql::KILL_EFFECTS, effects_dead, |(id, reason)| {
-        Ok((id, reason))
-    })?;
-    add(&mut out, sql::DROP_EFFECTS, effects_done, |id| Ok((id,)))?;
-    add(&mut out, sql::PUT_THREADS, threads, |row| {
-        Ok((row.case, &row.chat, &row.channel, &row.thread, &row.card))
-    })?;
-    add(&mut out, sql::PUT_REPLIES, replies, |reply| {
-        Ok((
-            reply.id,
-            reply.case,
-            &reply.source,
-            reply.state,
-            &reply.remote_id,
-            json(reply)?,
-        ))
-    })?;
-    add(&mut out, sql::PUT_REPLY_MESSAGES, reply_messages, |row| {
-        Ok((row.reply, &row.chat, &row.channel, &row.message))
-    })?;
-    add(&mut out, sql::ADD_INBOX, inbox, |row| {
-        Ok((&row.key, micros(row.at), &row.answer))
-    })?;
-    add(&mut out, sql::PUT_CURSORS, cursors, |row| {
-        Ok((&row.source, &row.stream, &row.value))
-    })?;
-    add(&mut out, sql::ADD_ASIDES, asides, |row| {
-        Ok((micros(row.at), &row.origin, &row.reason, &row.raw))
-    })?;
-    add(
-        &mut out,
-        sql::PUT_COUNTERS,
-        counters.map(named).iter().flatten(),
-        |row| Ok(row.clone()),
-    )?;
-    Ok(out)
+/// The statements of the lists that are not empty.
+fn steps(changes: &Changes) -> Result<Vec<Step>> {
+    let mut steps = Vec::with_capacity(8);
+    conversations(changes, &mut steps)?;
+    outbox(changes, &mut steps)?;
+    mirrors(changes, &mut steps)?;
+    bookkeeping(changes, &mut steps)?;
+    Ok(steps)
 }
 
-/// Adds a statement for these rows, if there are any.
-fn add<T, R: Serialize>(
-    out: &mut Vec<Batch>,
+/// Adds a statement, unless there is nothing for it to do.
+fn step<T: serde::Serialize>(
+    steps: &mut Vec<Step>,
     sql: Sql,
-    rows: impl IntoIterator<Item = T>,
-    row: impl Fn(T) -> Result<R>,
+    rows: impl ExactSizeIterator<Item = T>,
 ) -> Result<()> {
-    let rows = rows.into_iter().map(row).collect::<Result<Vec<_>>>()?;
-    if !rows.is_empty() {
-        out.push((sql, json(&rows)?));
+    if rows.len() > 0 {
+        steps.push((sql, Parameter::Batch(batch(rows)?)));
     }
     Ok(())
 }
 
-/// The counters by name.
-fn named(counters: Counters) -> Vec<(String, i64)> {
-    let Counters {
-        case,
-        event,
-        effect,
-        reply,
-        by_status,
-    } = counters;
-    let mut out: Vec<_> = [
-        ("case", case),
-        ("event", event),
-        ("effect", effect),
-        ("reply", reply),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
-    out.extend(
-        Status::ALL
-            .iter()
-            .map(|status| (format!("status:{}", status.word()), by_status[*status as usize])),
-    );
-    out
+fn conversations(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let authors = last_of(&changes.authors, |(source, author)| (source, &author.id));
+    let authors = authors.into_iter().map(|(source, author)| row::AuthorRow {
+        source: source.as_str(),
+        id: author.id.as_str(),
+        body: author,
+    });
+    step(steps, sql::PUT_AUTHORS, authors)?;
+    let cases = last_of(&changes.cases, |case| case.number);
+    let cases = cases.into_iter().map(|case| row::CaseRow {
+        number: case.number,
+        source: case.source.as_str(),
+        conversation: case.conversation.as_str(),
+        author: case.author.as_str(),
+        status: case.status.word(),
+        owner: case.owner.as_ref().map(|owner| owner.key.as_str()),
+        updated_at: micros(case.updated_at),
+        body: case,
+    });
+    step(steps, sql::PUT_CASES, cases)?;
+    let posts = last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id));
+    let posts = posts.into_iter().map(|stored| row::PostRow {
+        source: stored.post.source.as_str(),
+        id: stored.post.id.as_str(),
+        case_number: stored.case,
+        created_at: micros(stored.post.created_at),
+        body: &stored.post,
+    });
+    step(steps, sql::PUT_POSTS, posts)?;
+    let events = changes.events.iter().map(|record| row::EventOut {
+        id: record.id,
+        case_number: record.case,
+        at: micros(record.at),
+        body: row::EventBody {
+            by: &record.by,
+            event: &record.event,
+        },
+    });
+    step(steps, sql::ADD_EVENTS, events)
 }
 
-pub(super) fn micros(at: Instant) -> i64 {
-    at.timestamp_micros()
+fn outbox(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let effects = changes.effects.iter().map(|effect| row::EffectOut {
+        id: effect.id,
+        lane: effect.lane.as_str(),
+        case_number: effect.case,
+        due_at: micros(effect.due_at),
+        attempts: effect.attempts,
+        begun_at: effect.begun_at.map(micros),
+        body: &effect.effect,
+    });
+    step(steps, sql::ADD_EFFECTS, effects)?;
+    let at = |(id, at): &(crate::domain::EffectId, Instant)| row::EffectAt {
+        id: *id,
+        at: micros(*at),
+    };
+    step(steps, sql::BEGIN_EFFECTS, changes.effects_begun.iter().map(at))?;
+    step(steps, sql::PUT_OFF_EFFECTS, changes.effects_due.iter().map(at))?;
+    let dead = changes
+        .effects_dead
+        .iter()
+        .map(|(id, reason)| row::EffectDead { id: *id, reason });
+    step(steps, sql::BURY_EFFECTS, dead)?;
+    let done = changes.effects_done.iter().map(|id| row::Id { id: id.0 });
+    step(steps, sql::END_EFFECTS, done)
 }
 
-pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<String> {
-    serde_json::to_string(value)
-        .map(without_nul)
-        .map_err(|error| Error::Refused(error.to_string()))
+fn mirrors(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let threads = last_of(&changes.threads, |row| (row.case, &row.chat, &row.channel));
+    let threads = threads.into_iter().map(|thread| row::ThreadRow {
+        case_number: thread.case,
+        chat: thread.chat.as_str(),
+        channel: thread.channel.as_str(),
+        thread: thread.thread.as_str(),
+        card: thread.card.as_str(),
+    });
+    step(steps, sql::PUT_THREADS, threads)?;
+    let messages = last_of(&changes.reply_messages, |row| {
+        (row.reply, &row.chat, &row.channel)
+    });
+    let messages = messages.into_iter().map(|message| row::ReplyMessageRow {
+        reply: message.reply.0,
+        chat: message.chat.as_str(),
+        channel: message.channel.as_str(),
+        message: message.message.as_str(),
+    });
+    step(steps, sql::PUT_REPLY_MESSAGES, messages)?;
+    let replies = last_of(&changes.replies, |reply| reply.id);
+    let replies = replies.into_iter().map(|reply| row::ReplyRow {
+        id: reply.id.0,
+        case_number: reply.case,
+        source: reply.source.as_str(),
+        state: reply.state,
+        remote_id: reply.remote_id.as_ref().map(|id| id.as_str()),
+        body: reply,
+    });
+    step(steps, sql::PUT_REPLIES, replies)
 }
 
-/// Postgres keeps no NUL in a text, and SQLite ends one there: both get U+FFFD instead. In JSON it
-/// stands as `\u0000`, behind an even number of further backslashes.
-fn without_nul(text: String) -> String {
-    if !text.contains("\\u0000") {
-        return text;
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find('\\') {
-        let (before, escape) = rest.split_at(at);
-        out.push_str(before);
-        let escaped = match escape.strip_prefix("\\u0000") {
-            Some(after) => {
-                out.push('\u{FFFD}');
-                rest = after;
-                continue;
-            }
-            None => escape.char_indices().nth(2).map_or(escape.len(), |(end, _)| end),
-        };
-        out.push_str(&escape[..escaped]);
-        rest = &escape[escaped..];
-    }
-    out.push_str(rest);
-    out
+fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let inbox = changes.inbox.iter().map(|row| row::InboxOut {
+        key: &row.key,
+        at: micros(row.at),
+        answer: &row.answer,
+    });
+    step(steps, sql::ADD_INBOX, inbox)?;
+    let cursors = last_of(&changes.cursors, |row| (&row.source, &row.stream));
+    let cursors = cursors.into_iter().map(|row| row::CursorOut {
+        source: row.source.as_str(),
+        stream: &row.stream,
+        value: &row.value,
+    });
+    step(steps, sql::PUT_CURSORS, cursors)?;
+    let asides = changes.asides.iter().map(|aside| row::AsideRow {
+        at: micros(aside.at),
+        origin: &aside.origin,
+        reason: &aside.reason,
+        raw: &aside.raw,
+    });
+    step(steps, sql::ADD_ASIDES, asides)?;
+    let counters = changes.counters.iter().flat_map(counter_rows).collect::<Vec<_>>();
+    step(steps, sql::PUT_COUNTERS, counters.into_iter())
+}
+
+/// A counter's rows: four, and one for each status by its word.
+fn counter_rows(counters: &Counters) -> impl Iterator<Item = row::CounterRow<'static>> {
+    let plain = [
+        ("case", counters.case),
+        ("event", counters.event),
+        ("effect", counters.effect),
+        ("reply", counters.reply),
+    ];
+    let stages = Status::ALL.map(Status::word).into_iter().zip(counters.by_status);
+    plain
+        .into_iter()
+        .chain(stages)
+        .map(|(key, value)| row::CounterRow { key, value })
 }

@@ -195,7 +195,9 @@ impl Slack {
                 .await;
             let answer = answer.map_err(|failure| match PortError::from(failure) {
                 PortError::RetryAfter(wait) => Lost::Later(wait),
-                PortError::Unauthorized(reason) | PortError::Refused(reason) => Lost::Hopeless(reason),
+                PortError::Unauthorized(reason) | PortError::Refused(reason) | PortError::Closed(reason) => {
+                    Lost::Hopeless(reason)
+                }
                 PortError::NotReached(reason) | PortError::Unknown(reason) => Lost::Broken(reason),
             })?;
             if let (Some(user), Some(team)) = (answer.text("/user_id"), answer.text("/team_id")) {

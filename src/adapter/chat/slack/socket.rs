@@ -202,7 +202,9 @@ async fn greeting(read: &mut SplitStream<Stream>) -> Result<(), Lost> {
 fn lost(failure: Failure) -> Lost {
     match PortError::from(failure) {
         PortError::RetryAfter(wait) => Lost::Later(wait),
-        PortError::Unauthorized(reason) | PortError::Refused(reason) => Lost::Hopeless(reason),
+        PortError::Unauthorized(reason) | PortError::Refused(reason) | PortError::Closed(reason) => {
+            Lost::Hopeless(reason)
+        }
         PortError::NotReached(reason) | PortError::Unknown(reason) => Lost::Broken(reason),
     }
 }
