@@ -107,7 +107,7 @@ async fn a_revoked_token_says_so_and_does_not_hammer() {
         }
     });
     let reason = down.await.unwrap();
-    insta::assert_snapshot!(reason, @"");
+    insta::assert_snapshot!(reason, @"the gateway closed with 4004: the bot token is not accepted; put the current one into [discord] token");
     assert!(!reason.contains(TOKEN));
     assert_eq!(s.fake.world().introductions.len(), 1);
     s.close().await;
@@ -151,14 +151,14 @@ async fn what_is_not_understood_is_answered_and_kept() {
     let data = json!({"id": "1", "name": "ban", "type": 1});
     let (id, told) = s.fake.interaction(2, ADA, TEXT, &data, None);
     s.fake.dispatch("INTERACTION_CREATE", &told);
-    insta::assert_snapshot!(s.fake.answer(id).await.text(), @"");
+    insta::assert_snapshot!(s.fake.answer(id).await.text(), @"This is not understood by this version of Hearback. It was kept for the operators.");
     // Another server's roles are not ours.
     let (id, mut told) = s
         .fake
         .interaction(2, ADA, TEXT, &json!({"name": "queue", "type": 1}), None);
     told["guild_id"] = json!((GUILD + 1).to_string());
     s.fake.dispatch("INTERACTION_CREATE", &told);
-    insta::assert_snapshot!(s.fake.answer(id).await.text(), @"");
+    insta::assert_snapshot!(s.fake.answer(id).await.text(), @"This server is not the one Hearback works in.");
     s.close().await;
 }
 

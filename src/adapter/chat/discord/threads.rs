@@ -96,10 +96,13 @@ impl Threads {
         let what = format!("open a thread in channel {channel}");
         let stamp = self.stamp(order.key.as_str());
         // A channel that is not there waits for a mended configuration; nothing is lost.
-        let kind = self.kind(channel).await.map_err(|failure| match failure.port(&what) {
-            PortError::Refused(reason) => PortError::Closed(reason),
-            other => other,
-        })?;
+        let kind = self
+            .kind(channel)
+            .await
+            .map_err(|failure| match failure.port(&what) {
+                PortError::Refused(reason) => PortError::Closed(reason),
+                other => other,
+            })?;
         let opened = match kind {
             Kind::Text => self.open_in_text(channel, order, &stamp).await,
             Kind::Forum { tags, required } => {
