@@ -72,7 +72,30 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
 
 /// Says what each metric means.
 fn describe() {
-    metrics::describe_gauge!("hearback_link_up", "Whether a connection stands: 1 or 0.");
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!("hearback_posts_total", "Posts taken in, by source.");
+    describe_counter!("hearback_commands_total", "Commands taken in, by chat.");
+    describe_counter!(
+        "hearback_replies_total",
+        "Steps of replies, by the state they came to."
+    );
+    describe_counter!(
+        "hearback_effects_dead_total",
+        "Messages to chats that were given up, because the chat refuses them for good."
+    );
+    describe_counter!(
+        "hearback_webhook_unproven_total",
+        "Webhooks without a sound signature, by source."
+    );
+    describe_histogram!(
+        "hearback_commit_seconds",
+        "How long a commit to the database takes."
+    );
+    describe_histogram!(
+        "hearback_chat_call_seconds",
+        "How long a call to a chat takes, by chat."
+    );
+    describe_gauge!("hearback_link_up", "Whether a connection stands: 1 or 0.");
 }
 
 #[cfg(test)]

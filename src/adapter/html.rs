@@ -54,7 +54,8 @@ pub fn ticks(
                 Err(RecvError::Closed) => return None,
             }
         }
-        let event = Event::default().event("changed").data("");
+        // Browsers drop an event without data.
+        let event = Event::default().event("changed").data("look");
         Some((Ok(event), (changes, stop, false)))
     });
     Sse::new(events).keep_alive(KeepAlive::default())

@@ -42,9 +42,6 @@ struct Inner {
 
 impl Store {
     /// Opens `sqlite:PATH` or `postgres://…`, and brings its tables up to date.
-    ///
-    /// # Errors
-    /// The database cannot be opened, or not be brought up to date.
     pub async fn open(url: &str) -> Result<Self> {
         let store = Self {
             inner: Arc::new(Inner {

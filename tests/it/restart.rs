@@ -1,1 +1,238 @@
-//! To come.
+//! kill -9 at any moment: the real binary, killed and started again. What was accepted is there once.
+
+use crate::fake::postgres;
+use crate::fake::slack::{BOT, CHANNEL, ESCALATIONS, SlackFake};
+use crate::fake::webhook::{SECRET, Shop};
+use hearback::domain::{Clock, SystemClock};
+use serde_json::json;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// How long anything is waited for.
+const GUARD: Duration = Duration::from_secs(30);
+
+/// The binary, running.
+struct Process {
+    child: Child,
+    url: Url,
+    log: Option<BufReader<ChildStderr>>,
+}
+
+impl Process {
+    /// Starts it, and waits until it says that it is ready.
+    async fn start(config: &Path) -> Self {
+        let config = config.to_owned();
+        tokio::task::spawn_blocking(move || Self::spawn(&config))
+            .await
+            .unwrap()
+    }
+
+    fn spawn(config: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_hearback"))
+            .args(["serve", "--config"])
+            .arg(config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(
+                log.read_line(&mut line).unwrap() > 0,
+                "it ended instead of getting ready: {said}"
+            );
+            if line.contains("Hearback is ready") {
+                let address = line.split("addr=").nth(1).unwrap().trim();
+                let address: String = address
+                    .chars()
+                    .take_while(|c| !c.is_whitespace() && *c != '\u{1b}')
+                    .collect();
+                let url = Url::parse(&format!("http://{address}")).unwrap();
+                return Self {
+                    child,
+                    url,
+                    log: Some(log),
+                };
+            }
+            said += &line;
+        }
+    }
+
+    /// kill -9.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        drop(self.log.take());
+    }
+}
+
+/// A shop, a workspace, and a configuration that joins them.
+struct Town {
+    slack: SlackFake,
+    shop: Shop,
+    config: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Town {
+    async fn found(database: Option<String>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let slack = SlackFake::start(Arc::clone(&clock)).await;
+        let shop = Shop::open(clock, false).await;
+        let folder = tempfile::tempdir().unwrap();
+        let database =
+            database.unwrap_or_else(|| format!("sqlite:{}", folder.path().join("hearback.db").display()));
+        let section = slack.config();
+        let config = folder.path().join("hearback.toml");
+        let text = format!(
+            r#"
+[server]
+listen = "127.0.0.1:0"
+[database]
+url = "{database}"
+[reply]
+hold = "0s"
+timeout = "5s"
+settle = "1s"
+[slack]
+bot_token = "{bot}"
+app_token = "{app}"
+channel = "{CHANNEL}"
+api_url = "{api}"
+[[source]]
+name = "shop"
+platform = "webhook"
+secret = "{SECRET}"
+reply_url = "{reply}"
+lookup_url = "{lookup}"
+idempotency = "lookup"
+[[agent]]
+name = "Ada"
+slack = "U0ADA"
+roles = ["agent"]
+[[team]]
+name = "managers"
+slack_channel = "{ESCALATIONS}"
+members = ["Ada"]
+"#,
+            bot = secret(&section.bot_token),
+            app = secret(section.app_token.as_ref().unwrap()),
+            api = section.api_url,
+            reply = shop.reply_url(),
+            lookup = shop.lookup_url(),
+        );
+        std::fs::write(&config, text).unwrap();
+        Self {
+            slack,
+            shop,
+            config,
+            _folder: folder,
+        }
+    }
+
+    /// A customer writes; the shop gets its answer from Hearback.
+    async fn complaint(&self, process: &Process, number: usize) {
+        let to = process.url.join("/webhooks/shop").unwrap();
+        let post = json!({
+            "id": format!("p{number}"), "author": {"id": format!("u{number}"), "handle": "ann"},
+            "text": format!("complaint no. {number}."),
+        });
+        let (status, _) = self.shop.send(&to, &post).await;
+        assert_eq!(status, 202);
+    }
+
+    fn cards(&self) -> Vec<String> {
+        let cards = self.slack.messages(CHANNEL).into_iter();
+        cards
+            .filter(|message| message.thread.is_none() && message.user == BOT)
+            .map(|card| card.shown())
+            .collect()
+    }
+}
+
+fn secret(secret: &secrecy::SecretString) -> &str {
+    use secrecy::ExposeSecret as _;
+    secret.expose_secret()
+}
+
+/// Kills the binary around everything that is accepted, and counts what came of it.
+async fn survives(database: Option<String>) {
+    let town = Town::found(database).await;
+    let slack = &town.slack;
+    let cases = 8;
+    for number in 1..=cases {
+        let process = Process::start(&town.config).await;
+        town.complaint(&process, number).await;
+        if number % 2 == 0 {
+            // Killed while, or just after, the card goes out.
+            slack
+                .until("a card", |_| (town.cards().len() >= number).then_some(()))
+                .await;
+        }
+        process.kill();
+    }
+    let process = Process::start(&town.config).await;
+    slack
+        .until("all cards", |_| (town.cards().len() >= cases).then_some(()))
+        .await;
+    slack.connected(2).await;
+    process.kill();
+
+    for number in 1..=cases {
+        let process = Process::start(&town.config).await;
+        slack.connected(2).await;
+        let number_of = i64::try_from(number).unwrap();
+        let answer = slack
+            .command("U0ADA", "/reply", &format!("{number_of} Sorry, no. {number}."))
+            .await;
+        assert!(answer.starts_with("This goes out publicly"), "{answer}");
+        if number % 3 != 0 {
+            town.shop.called(number).await;
+        }
+        process.kill();
+        let process = Process::start(&town.config).await;
+        let text = format!("Sorry, no. {number}.");
+        let card = slack.thread(number_of).await;
+        slack.said(&card.ts, "The reply is published").await;
+        let there = town
+            .shop
+            .replies()
+            .iter()
+            .filter(|reply| reply["text"] == text.as_str())
+            .count();
+        assert_eq!(there, 1, "{text}");
+        process.kill();
+    }
+
+    let cards = town.cards();
+    for number in 1..=cases {
+        let words = format!("complaint no. {number}.");
+        assert_eq!(
+            cards.iter().filter(|card| card.contains(&words)).count(),
+            1,
+            "{words}"
+        );
+    }
+    assert_eq!(town.shop.replies().len(), cases);
+    assert_eq!(slack.problems(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_again_and_again_it_loses_and_doubles_nothing() {
+    tokio::time::timeout(GUARD * 4, survives(None)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_again_and_again_on_postgres_too() {
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    tokio::time::timeout(GUARD * 4, survives(Some(database)))
+        .await
+        .unwrap();
+}

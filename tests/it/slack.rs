@@ -1,1 +1,7 @@
-//! To come.
+//! Slack, against a workspace made here.
+
+mod out;
+mod signed;
+mod socket;
+mod talk;
+mod world;

@@ -84,20 +84,28 @@ export class Live {
         this.again = false;
         const address = this.address();
         if (!address) continue;
-        const answer = await fetch(address, { headers: { accept: "text/html" } });
+        const answer = await ask(address);
+        if (!answer) return;
         const isHtml = answer.headers.get("content-type")?.startsWith("text/html");
         if (!isHtml || address !== this.address()) {
           this.again = isHtml;
           continue;
         }
-        const html = await answer.text();
-        this.after(() => morph(this.target, html));
+        this.after(() => morph(this.target, answer.text));
       } while (this.again);
-    } catch {
-      // The stream reconnects by itself and ticks again.
     } finally {
       this.busy = false;
     }
+  }
+}
+
+/** Fetches; nothing when there is no answer: the stream reconnects by itself and ticks again. */
+async function ask(address) {
+  try {
+    const answer = await fetch(address, { headers: { accept: "text/html" } });
+    return { headers: answer.headers, text: await answer.text() };
+  } catch {
+    return null;
   }
 }
 

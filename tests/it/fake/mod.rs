@@ -2,8 +2,10 @@
 
 pub mod discord;
 pub mod fault;
+pub mod house;
 pub mod mastodon;
 pub mod postgres;
+pub mod server;
 pub mod slack;
 pub mod specs;
 pub mod webhook;

@@ -159,11 +159,27 @@ pub(super) fn thread(case: CaseNumber, thread: &ThreadView) -> Markup {
             bdi.thread-name { (inert(name)) }
             (chip(&thread.card.status))
         }
-        article.card id={ "card-" (case.0) } { (message(&thread.card.message)) }
+        article.card id={ "card-" (case.0) } { (card_message(&thread.card.message)) }
         ol.entries id={ "entries-" (case.0) } {
             @for entry in &thread.entries { (told(entry)) }
         }
         @if let Some(until) = thread.held_until { (held(case, until)) }
+    }
+}
+
+/// A card without the status: the head of the thread shows it, wherever one has scrolled to.
+fn card_message(card: &Message) -> Markup {
+    html! {
+        div.message {
+            @for part in &card.parts {
+                @if let Part::Fields(fields) = part {
+                    @let rest = fields.iter().filter(|(name, _)| name != "Status");
+                    (part_of(&Part::Fields(rest.cloned().collect())))
+                } @else {
+                    (part_of(part))
+                }
+            }
+        }
     }
 }
 
@@ -194,16 +210,10 @@ fn held(case: CaseNumber, until: crate::domain::Instant) -> Markup {
 }
 
 fn told(entry: &Entry) -> Markup {
-    let (name, face) = match &entry.by {
-        By::Author => (
-            "Customer",
-            html! { span.avatar.customer aria-hidden="true" { (icon_person()) } },
-        ),
-        By::Agent { agent, chat: _ } => (agent.name.as_str(), avatar(&agent.name)),
-        By::System => (
-            "Hearback",
-            html! { span.avatar.hearback aria-hidden="true" { (icon_back()) } },
-        ),
+    let face = match &entry.by {
+        By::Author => html! { span.avatar.customer aria-hidden="true" { (icon_person()) } },
+        By::Agent { agent, chat: _ } => avatar(&agent.name),
+        By::System => html! { span.avatar.hearback aria-hidden="true" { (icon_back()) } },
     };
     let brief = entry.message.parts.iter().all(|part| match part {
         Part::Small(_) => true,
@@ -213,19 +223,30 @@ fn told(entry: &Entry) -> Markup {
         li.entry.brief[brief] id={ "event-" (entry.id.0) } {
             (face)
             div.entry-body {
-                @if !brief {
-                    div.entry-head { bdi.entry-name { (inert(name)) } (time(entry.at)) }
-                }
                 (message(&entry.message))
-                @if brief { (time(entry.at)) }
+                (time(entry.at))
             }
         }
     }
 }
 
-/// What one person is told.
+/// What one person is told. In a sentence of ours, what stands between backticks is to be typed.
 pub(super) fn answer(told: &Message) -> Markup {
-    message(told)
+    let mut told = told.clone();
+    for part in &mut told.parts {
+        if let Part::Line(line) = part
+            && let [Span::Text(sentence)] = line.as_slice()
+        {
+            let runs = sentence.split('`').enumerate().filter(|(_, run)| !run.is_empty());
+            *line = runs
+                .map(|(at, run)| match at % 2 {
+                    0 => Span::Text(run.to_owned()),
+                    _ => Span::Code(run.to_owned()),
+                })
+                .collect();
+        }
+    }
+    message(&told)
 }
 
 fn message(message: &Message) -> Markup {

@@ -6,6 +6,7 @@
 //! failed when the answer has a field it does not expect.
 
 use crate::adapter::http;
+use crate::adapter::supervise::Lost;
 use crate::domain::Clock;
 use crate::port::PortError;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -63,10 +64,23 @@ impl From<Failure> for PortError {
                 };
                 match meaning(&code) {
                     Meaning::Credentials => Self::Unauthorized(words),
+                    Meaning::Closed => Self::Closed(words),
                     Meaning::Definite => Self::Refused(words),
                     Meaning::Unclear => Self::Unknown(words),
                 }
             }
+        }
+    }
+}
+
+impl From<Failure> for Lost {
+    fn from(failure: Failure) -> Self {
+        match PortError::from(failure) {
+            PortError::RetryAfter(wait) => Self::Later(wait),
+            PortError::Unauthorized(reason) | PortError::Refused(reason) | PortError::Closed(reason) => {
+                Self::Hopeless(reason)
+            }
+            PortError::NotReached(reason) | PortError::Unknown(reason) => Self::Broken(reason),
         }
     }
 }
@@ -76,6 +90,8 @@ impl From<Failure> for PortError {
 pub(super) enum Meaning {
     /// Not executed; the token does not suffice.
     Credentials,
+    /// Not executed; the channel takes nothing until somebody mends it.
+    Closed,
     /// Not executed; it will be refused again.
     Definite,
     /// Perhaps executed ("some aspect of the operation may have succeeded"), or a code that is not
@@ -104,7 +120,12 @@ pub(super) fn meaning(code: &str) -> Meaning {
         | "not_in_channel"
         | "is_archived"
         | "is_inactive"
-        | "msg_too_long"
+        | "restricted_action"
+        | "restricted_action_read_only_channel"
+        | "restricted_action_thread_only_channel"
+        | "restricted_action_non_threadable_channel"
+        | "external_channel_migrating" => Meaning::Closed,
+        "msg_too_long"
         | "msg_blocks_too_long"
         | "invalid_blocks"
         | "invalid_blocks_format"
@@ -116,10 +137,6 @@ pub(super) fn meaning(code: &str) -> Meaning {
         | "block_mismatch"
         | "thread_not_found"
         | "cannot_reply_to_message"
-        | "restricted_action"
-        | "restricted_action_read_only_channel"
-        | "restricted_action_thread_only_channel"
-        | "restricted_action_non_threadable_channel"
         | "restricted_action_thread_locked"
         | "messages_tab_disabled"
         | "metadata_too_large"
@@ -131,7 +148,6 @@ pub(super) fn meaning(code: &str) -> Meaning {
         | "user_not_found"
         | "user_is_bot"
         | "user_is_restricted"
-        | "external_channel_migrating"
         | "invalid_arguments"
         | "invalid_arg_name"
         | "invalid_array_arg"
@@ -350,7 +366,7 @@ mod tests {
     #[rstest]
     #[case("invalid_auth", Meaning::Credentials)]
     #[case("missing_scope", Meaning::Credentials)]
-    #[case("not_in_channel", Meaning::Definite)]
+    #[case("not_in_channel", Meaning::Closed)]
     #[case("msg_too_long", Meaning::Definite)]
     #[case("internal_error", Meaning::Unclear)]
     #[case("fatal_error", Meaning::Unclear)]
@@ -366,8 +382,8 @@ mod tests {
             code: "not_in_channel".to_owned(),
             detail: String::new(),
         };
-        let PortError::Refused(words) = PortError::from(failure) else {
-            panic!("not a refusal");
+        let PortError::Closed(words) = PortError::from(failure) else {
+            panic!("not a closed channel");
         };
         assert_eq!(
             words,

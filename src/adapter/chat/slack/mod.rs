@@ -193,13 +193,7 @@ impl Slack {
                 .api
                 .post(&self.bot_token, "auth.test", &serde_json::json!({}))
                 .await;
-            let answer = answer.map_err(|failure| match PortError::from(failure) {
-                PortError::RetryAfter(wait) => Lost::Later(wait),
-                PortError::Unauthorized(reason) | PortError::Refused(reason) | PortError::Closed(reason) => {
-                    Lost::Hopeless(reason)
-                }
-                PortError::NotReached(reason) | PortError::Unknown(reason) => Lost::Broken(reason),
-            })?;
+            let answer = answer.map_err(Lost::from)?;
             if let (Some(user), Some(team)) = (answer.text("/user_id"), answer.text("/team_id")) {
                 *self.me.lock().unwrap_or_else(PoisonError::into_inner) = Some(Me {
                     user: user.to_owned(),

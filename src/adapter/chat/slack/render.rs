@@ -316,10 +316,7 @@ mod tests {
             ])
         );
         let fallback = fallback(&message);
-        assert!(
-            !fallback.contains('<') && !fallback.contains("&lt;!here&gt; ⟦U+202E⟧x\n>"),
-            "{fallback}"
-        );
+        assert!(!fallback.contains(['<', '\u{202E}']), "{fallback}");
         assert!(fallback.contains("&lt;!channel&gt;") && fallback.contains("&amp;lt;!here&amp;gt;"));
     }
 
@@ -418,6 +415,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn limits_hold(texts in prop::collection::vec("[a-z<&\u{1F600}\u{0300}\n]{0,6000}", 0..8)) {
             let mut message = Message::default();

@@ -10,14 +10,12 @@
 //! announces a refresh, the new socket opens first, and the old one is read until it closes.
 
 use super::Slack;
-use super::api::Failure;
 use super::hear::Verdict;
 use super::translate::Kind;
 use crate::adapter::http::install_tls;
 use crate::adapter::link::Link;
 use crate::adapter::supervise::Lost;
 use crate::app::Inbound;
-use crate::port::PortError;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
 use secrecy::SecretString;
@@ -130,7 +128,7 @@ pub(super) async fn connect(
     link: &Link,
     stop: &CancellationToken,
 ) -> Result<(), Lost> {
-    while let Some(opened) = stop.run_until_cancelled(open(slack, app_token)).await {
+    while let Some(opened) = stop.run_until_cancelled(Box::pin(open(slack, app_token))).await {
         let mut socket = opened?;
         link.up();
         match serve(slack, &mut socket, inbound, stop).await? {
@@ -155,7 +153,7 @@ async fn open(slack: &Slack, app_token: &SecretString) -> Result<Socket, Lost> {
     let answer = timeout(limit, asked)
         .await
         .map_err(|_| Lost::Broken("apps.connections.open does not answer".to_owned()))?
-        .map_err(lost)?;
+        .map_err(Lost::from)?;
     let url = answer
         .text("/url")
         .filter(|url| url.starts_with("wss://") || slack.api.is_plain())
@@ -197,16 +195,6 @@ async fn greeting(read: &mut SplitStream<Stream>) -> Result<(), Lost> {
         }
     }
     Err(Lost::Broken("the socket closed before the greeting".to_owned()))
-}
-
-fn lost(failure: Failure) -> Lost {
-    match PortError::from(failure) {
-        PortError::RetryAfter(wait) => Lost::Later(wait),
-        PortError::Unauthorized(reason) | PortError::Refused(reason) | PortError::Closed(reason) => {
-            Lost::Hopeless(reason)
-        }
-        PortError::NotReached(reason) | PortError::Unknown(reason) => Lost::Broken(reason),
-    }
 }
 
 fn disconnected(reason: &str) -> Result<End, Lost> {

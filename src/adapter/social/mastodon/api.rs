@@ -125,9 +125,13 @@ impl Api {
         path: &[&str],
         key: &str,
         body: &serde_json::Value,
+        limit: Duration,
     ) -> Result<T, Failed> {
         let call = self.writer.post(self.address(path)).json(body);
-        let call = self.authorized(call).header("Idempotency-Key", key);
+        let call = self
+            .authorized(call)
+            .header("Idempotency-Key", key)
+            .timeout(limit);
         decode(&self.read(call).await?)
     }
 

@@ -27,8 +27,16 @@ const PAGE: usize = 40;
 
 impl Mastodon {
     pub(super) async fn send(&self, reply: &Reply) -> Result<Published, PortError> {
-        let known = self.known().await.map_err(before)?;
-        let parent = self.parent(&known, reply).await?;
+        // Half of the time for reading, what is left for publishing: all of it ends in time.
+        let deadline = tokio::time::Instant::now() + self.reply_timeout;
+        let reading = tokio::time::timeout(self.reply_timeout / 2, async {
+            let known = self.known().await.map_err(before)?;
+            let parent = self.parent(&known, reply).await?;
+            Ok::<_, PortError>((known, parent))
+        });
+        let late =
+            |_| PortError::NotReached("the post could not be read in time before answering it".to_owned());
+        let (known, parent) = reading.await.map_err(late)??;
         let body = serde_json::json!({
             "status": reply.text,
             "in_reply_to_id": parent.id,
@@ -38,9 +46,10 @@ impl Mastodon {
         });
         // Pleroma keeps keys for all accounts together: ours carries the account.
         let key = format!("{}-{}", reply.key, known.me);
+        let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         let answer: Status = self
             .api
-            .publish(&["api", "v1", "statuses"], &key, &body)
+            .publish(&["api", "v1", "statuses"], &key, &body, left)
             .await
             .map_err(refusal)?;
         proven(&known, reply, &answer)
@@ -217,7 +226,8 @@ fn comparable(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-/// A failure before anything was published.
+/// A failure before anything was published. What the server refuses to show stays refused; what
+/// broke may be tried again.
 fn before(error: Failed) -> PortError {
     match error {
         Failed::Limited(wait) => PortError::RetryAfter(wait),
@@ -225,6 +235,9 @@ fn before(error: Failed) -> PortError {
             status: StatusCode::UNAUTHORIZED,
             ..
         } => PortError::Unauthorized(error.to_string()),
+        Failed::Status { status, .. } if status.is_client_error() => PortError::Refused(format!(
+            "{error} when the post was to be read before answering it: the access_token needs the scope read:statuses"
+        )),
         Failed::Status { .. } | Failed::Unreached(_) | Failed::Broken(_) => {
             PortError::NotReached(format!("the post could not be read before answering it: {error}"))
         }
