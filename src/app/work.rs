@@ -222,9 +222,23 @@ impl Work {
     /// Keeps a reply.
     pub fn put_reply(&mut self, reply: Reply) {
         self.flights.retain(|flight| flight.reply != reply.id);
-        if matches!(reply.state, ReplyState::Sending | ReplyState::Ambiguous | ReplyState::NeedsHuman) {
-            let Reply { id, source, target, text, .. } = reply.clone();
-            self.flights.push(Flight { reply: id, source, target, text });
+        if matches!(
+            reply.state,
+            ReplyState::Sending | ReplyState::Ambiguous | ReplyState::NeedsHuman
+        ) {
+            let Reply {
+                id,
+                source,
+                target,
+                text,
+                ..
+            } = reply.clone();
+            self.flights.push(Flight {
+                reply: id,
+                source,
+                target,
+                text,
+            });
         }
         self.touched_replies.insert(reply.id, ());
         self.replies.insert(reply.id, reply);
