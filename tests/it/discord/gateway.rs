@@ -17,6 +17,20 @@ fn state(s: &Stage) -> LinkState {
 }
 
 #[tokio::test]
+async fn the_commands_are_registered_once_a_start() {
+    let s = Stage::open(TEXT).await;
+    assert_eq!(
+        s.fake.world().commands,
+        hearback::adapter::chat::discord::commands()
+    );
+    s.fake.gateway(&Order::Close(4009));
+    s.fake.introductions(2).await;
+    s.fake.until("a session", |world| world.live.then_some(())).await;
+    assert_eq!(s.fake.calls("PUT /applications/:id/guilds/:id/commands").len(), 1);
+    s.close().await;
+}
+
+#[tokio::test]
 async fn what_happened_while_the_line_was_cut_is_replayed() {
     let mut s = Stage::open(TEXT).await;
     s.complaint("p1", "ann", "It broke.").await;
