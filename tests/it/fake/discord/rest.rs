@@ -555,3 +555,18 @@ fn original(world: &mut World, token: &str, body: &Value) -> Told {
         Some(_) | None => error(404, 10015, "Unknown Webhook"),
     }
 }
+
+#[test]
+fn text_without_a_word_about_mentions_is_seen() {
+    let path = "/channels/1/messages";
+    assert!(check_mentions(path, &json!({"content": "x"})).is_some());
+    assert!(
+        check_mentions(
+            path,
+            &json!({"content": "x", "allowed_mentions": {"parse": ["users"]}})
+        )
+        .is_some()
+    );
+    assert!(check_mentions(path, &json!({"content": "x", "allowed_mentions": {"parse": []}})).is_none());
+    assert!(check_mentions(path, &json!({"archived": false})).is_none());
+}
