@@ -1,6 +1,11 @@
 //! One integration binary: fakes that speak real HTTP and WebSocket, and conversations with them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 mod architecture;
 mod cases;
