@@ -49,7 +49,7 @@ impl Mastodon {
             .get(&["api", "v1", "apps", "verify_credentials"], &[])
             .await;
         let Ok(App { scopes: Some(scopes) }) = app else {
-            return Finding::well(format!("the server does not tell the token's scopes"));
+            return Finding::well("the server does not tell the token's scopes");
         };
         let has = |wanted: &str| {
             let whole = wanted.split(':').next().unwrap_or(wanted);
@@ -63,7 +63,7 @@ impl Mastodon {
         ];
         let missing: Vec<_> = needed.into_iter().filter(|scope| !has(scope)).collect();
         if missing.is_empty() {
-            Finding::well(format!("the application has the scopes it needs"))
+            Finding::well("the application has the scopes it needs")
         } else {
             Finding::wrong(
                 format!("the application lacks {}", missing.join(" ")),
@@ -81,7 +81,7 @@ impl Mastodon {
             )
             .await;
         match page {
-            Ok(_) => Finding::well(format!("notifications can be read")),
+            Ok(_) => Finding::well("notifications can be read"),
             Err(
                 error @ Failed::Status {
                     status: StatusCode::FORBIDDEN,
@@ -120,11 +120,11 @@ impl Mastodon {
         let now = self.clock.now();
         let date = self.api.date().await;
         let Some(told) = date.and_then(|date| DateTime::parse_from_rfc2822(&date).ok()) else {
-            return Finding::well(format!("the server does not tell the time"));
+            return Finding::well("the server does not tell the time");
         };
         let apart = (told.to_utc() - now).num_seconds().abs();
         if apart <= DRIFT {
-            Finding::well(format!("the clocks agree"))
+            Finding::well("the clocks agree")
         } else {
             Finding::wrong(
                 format!("this machine's clock is {apart} seconds from the server's"),

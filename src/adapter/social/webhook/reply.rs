@@ -204,14 +204,14 @@ pub(super) async fn examine(webhook: &Webhook) -> Vec<Finding> {
     let source = &webhook.source;
     let mut findings = vec![if webhook.secret.is_short() {
         Finding::wrong(
-            format!("the secret is shorter than 24 bytes"),
+            "the secret is shorter than 24 bytes",
             "Make a longer one, for example `whsec_$(openssl rand -base64 32)`, for both sides.",
         )
     } else {
         Finding::well(format!("the secret is sound; posts come to /webhooks/{source}"))
     }];
     match &webhook.reply_url {
-        None => findings.push(Finding::well(format!("only listens (no reply_url)"))),
+        None => findings.push(Finding::well("only listens (no reply_url)")),
         Some(url) => findings.push(reachable(url).await),
     }
     if let Some(url) = &webhook.lookup_url {
@@ -251,7 +251,7 @@ async fn looks_up(webhook: &Webhook, url: &Url) -> Finding {
     let mend = "lookup_url must answer 404 for a reply it does not know, 200 with the reply otherwise.";
     match call.send().await {
         Ok(answer) if answer.status() == StatusCode::NOT_FOUND => {
-            Finding::well(format!("lookup_url answers 404 for an unknown reply"))
+            Finding::well("lookup_url answers 404 for an unknown reply")
         }
         Ok(answer) => Finding::wrong(
             format!("lookup_url answers {} for an unknown reply", answer.status()),
