@@ -1,8 +1,9 @@
 //! Every statement, once. Where the engines differ (how a batch in one JSON parameter becomes
 //! rows, how a transaction begins), the difference is in the macros here and nowhere else.
 //!
-//! Batches: `$1` is a JSON array of objects, read by `json_each` on SQLite and by
-//! `json_to_recordset` on PostgreSQL, so that a batch costs one statement whatever its size.
+//! Batches: `$1` is a JSON array of objects, read by `jsonb_each` on SQLite (where `json_each` would
+//! write out each object again for every column taken from it) and by `json_to_recordset` on
+//! PostgreSQL, so that a batch costs one statement whatever its size.
 //! `CROSS JOIN` from the batch keeps SQLite from turning the join around.
 
 /// One statement, as each engine wants it written.
@@ -25,7 +26,7 @@ macro_rules! statements {
             name: stringify!($name),
             sqlite: concat!($before, $(
                 " (SELECT key AS place", $(", value ->> '", stringify!($column), "' AS ", stringify!($column)),+,
-                " FROM json_each($1)) AS r ", $after
+                " FROM jsonb_each($1)) AS r ", $after
             )?),
             postgres: concat!($before, $(
                 " json_to_recordset(CAST($1 AS JSON)) AS r(place BIGINT", $(", ", stringify!($column), " ", stringify!($kind)),+,
@@ -59,7 +60,7 @@ pub const ROLLBACK: Sql = Sql {
 statements! {
     PUT_AUTHORS = "INSERT INTO authors (source, id, body) SELECT r.source, r.id, r.body FROM"
         [source TEXT, id TEXT, body TEXT]
-        "WHERE true ON CONFLICT (source, id) DO UPDATE SET body = excluded.body";
+        "WHERE true ON CONFLICT (source, id) DO UPDATE SET body = excluded.body WHERE authors.body <> excluded.body";
     PUT_POSTS = "INSERT INTO posts (source, id, case_number, created_at, body) \
             SELECT r.source, r.id, r.case_number, r.created_at, r.body FROM"
         [source TEXT, id TEXT, case_number BIGINT, created_at BIGINT, body TEXT]
