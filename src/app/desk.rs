@@ -259,42 +259,23 @@ impl Desk {
                 Request::Begin { .. } | Request::Aside { .. } => {}
             }
         }
-        self.load_posts(&mut work, posts, talks, &mut cases, &mut inbox)
-            .await?;
-        self.load_cases(&mut work, cases, replies).await?;
-        if !inbox.is_empty() {
-            let rows = self.store.inbox(&inbox).await?;
-            work.inbox = rows.into_iter().map(|row| (row.key, row.answer)).collect();
-        }
-        Ok(work)
-    }
-
-    async fn load_posts(
-        &self,
-        work: &mut Work,
-        posts: BTreeSet<super::work::PostKey>,
-        talks: BTreeSet<super::work::TalkKey>,
-        cases: &mut BTreeSet<CaseNumber>,
-        inbox: &mut Vec<String>,
-    ) -> Result<(), Error> {
-        if posts.is_empty() {
-            return Ok(());
-        }
         let posts: Vec<_> = posts.into_iter().collect();
-        for stored in self.store.posts(&posts).await? {
+        let talks: Vec<_> = talks.into_iter().collect();
+        inbox.extend(posts.iter().map(intake::tombstone));
+        // None of these needs the others' answers.
+        let (known, own, talking, taken) = tokio::try_join!(
+            self.store.posts(&posts),
+            self.store.own_posts(&posts),
+            self.store.cases_of(&talks),
+            self.store.inbox(&inbox),
+        )?;
+        for stored in known {
             cases.insert(stored.case);
             work.posts
                 .insert((stored.post.source.clone(), stored.post.id.clone()), stored);
         }
-        inbox.extend(
-            posts
-                .iter()
-                .filter(|key| !work.posts.contains_key(*key))
-                .map(intake::tombstone),
-        );
-        work.own = self.store.own_posts(&posts).await?.into_iter().collect();
-        let talks: Vec<_> = talks.into_iter().collect();
-        for case in self.store.cases_of(&talks).await? {
+        work.own = own.into_iter().collect();
+        for case in talking {
             work.talks.insert(
                 (
                     case.source.clone(),
@@ -306,7 +287,9 @@ impl Desk {
             cases.insert(case.number);
             work.cases.insert(case.number, case);
         }
-        Ok(())
+        work.inbox = taken.into_iter().map(|row| (row.key, row.answer)).collect();
+        self.load_cases(&mut work, cases, replies).await?;
+        Ok(work)
     }
 
     async fn load_cases(

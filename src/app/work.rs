@@ -97,9 +97,9 @@ impl Work {
 
     /// The effects of an event: threads to open, things to tell, cards to update.
     fn owe(&mut self, directory: &Directory, number: CaseNumber, id: EventId, event: &Event) {
-        let Some(case) = self.cases.get(&number).cloned() else {
+        if !self.cases.contains_key(&number) {
             return;
-        };
+        }
         if let Event::Opened { .. } = event {
             for home in &directory.homes {
                 let Home { chat, channel } = home.clone();
@@ -113,7 +113,7 @@ impl Work {
             }
             return;
         }
-        let mut homes = self.homes(directory, &case);
+        let mut homes = self.homes(directory, number);
         if let Event::Escalated { team, .. } = event
             && let Some(team) = directory.team(team.as_str())
         {
@@ -142,9 +142,9 @@ impl Work {
     }
 
     /// Where a case is mirrored: where cases open, where it has a thread, and where its team is.
-    fn homes(&self, directory: &Directory, case: &Case) -> Vec<Home> {
+    fn homes(&self, directory: &Directory, number: CaseNumber) -> Vec<Home> {
         let mut homes = directory.homes.clone();
-        for thread in self.threads.get(&case.number).into_iter().flatten() {
+        for thread in self.threads.get(&number).into_iter().flatten() {
             let home = Home {
                 chat: thread.chat.clone(),
                 channel: thread.channel.clone(),
@@ -153,7 +153,7 @@ impl Work {
                 homes.push(home);
             }
         }
-        let opened_here = self.changes.effects.iter().filter(|row| row.case == case.number);
+        let opened_here = self.changes.effects.iter().filter(|row| row.case == number);
         for row in opened_here {
             if let Effect::OpenThread { chat, channel } = &row.effect {
                 let home = Home {
@@ -170,10 +170,10 @@ impl Work {
 
     /// The messages about a reply no longer show the truth.
     pub fn update_reply(&mut self, directory: &Directory, reply: &Reply) {
-        let Some(case) = self.cases.get(&reply.case).cloned() else {
+        if !self.cases.contains_key(&reply.case) {
             return;
-        };
-        for Home { chat, channel } in self.homes(directory, &case) {
+        }
+        for Home { chat, channel } in self.homes(directory, reply.case) {
             let lane = Lane::cards(&chat, &channel);
             self.effect(
                 lane,
