@@ -58,12 +58,16 @@ fn summary(config: &Config) -> String {
     ];
     let chats: Vec<&str> = chats.into_iter().flatten().collect();
     let sources: Vec<&str> = config.sources.iter().map(Source::name).collect();
+    let counted = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
+    };
     format!(
-        "{} hears {}; {} agents, {} groups, {} teams",
+        "{} hears {}; {}, {}, {}",
         chats.join(" and "),
         sources.join(", "),
-        config.agents.len(),
-        config.access.len(),
-        config.teams.len()
+        counted(config.agents.len(), "agent"),
+        counted(config.access.len(), "group"),
+        counted(config.teams.len(), "team")
     )
 }

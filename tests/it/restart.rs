@@ -26,7 +26,9 @@ impl Process {
     /// Starts it, and waits until it says that it is ready.
     async fn start(config: &Path) -> Self {
         let config = config.to_owned();
-        tokio::task::spawn_blocking(move || Self::spawn(&config)).await.unwrap()
+        tokio::task::spawn_blocking(move || Self::spawn(&config))
+            .await
+            .unwrap()
     }
 
     fn spawn(config: &Path) -> Self {
@@ -40,12 +42,22 @@ impl Process {
         let mut said = String::new();
         loop {
             let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended instead of getting ready: {said}");
+            assert!(
+                log.read_line(&mut line).unwrap() > 0,
+                "it ended instead of getting ready: {said}"
+            );
             if line.contains("Hearback is ready") {
                 let address = line.split("addr=").nth(1).unwrap().trim();
-                let address: String = address.chars().take_while(|c| !c.is_whitespace() && *c != '\u{1b}').collect();
+                let address: String = address
+                    .chars()
+                    .take_while(|c| !c.is_whitespace() && *c != '\u{1b}')
+                    .collect();
                 let url = Url::parse(&format!("http://{address}")).unwrap();
-                return Self { child, url, log: Some(log) };
+                return Self {
+                    child,
+                    url,
+                    log: Some(log),
+                };
             }
             said += &line;
         }
@@ -115,7 +127,12 @@ members = ["Ada"]
             lookup = shop.lookup_url(),
         );
         std::fs::write(&config, text).unwrap();
-        Self { slack, shop, config, _folder: folder }
+        Self {
+            slack,
+            shop,
+            config,
+            _folder: folder,
+        }
     }
 
     /// A customer writes; the shop gets its answer from Hearback.
@@ -131,7 +148,10 @@ members = ["Ada"]
 
     fn cards(&self) -> Vec<String> {
         let cards = self.slack.messages(CHANNEL).into_iter();
-        cards.filter(|message| message.thread.is_none() && message.user == BOT).map(|card| card.shown()).collect()
+        cards
+            .filter(|message| message.thread.is_none() && message.user == BOT)
+            .map(|card| card.shown())
+            .collect()
     }
 }
 
@@ -150,12 +170,16 @@ async fn survives(database: Option<String>) {
         town.complaint(&process, number).await;
         if number % 2 == 0 {
             // Killed while, or just after, the card goes out.
-            slack.until("a card", |_| (town.cards().len() >= number).then_some(())).await;
+            slack
+                .until("a card", |_| (town.cards().len() >= number).then_some(()))
+                .await;
         }
         process.kill();
     }
     let process = Process::start(&town.config).await;
-    slack.until("all cards", |_| (town.cards().len() >= cases).then_some(())).await;
+    slack
+        .until("all cards", |_| (town.cards().len() >= cases).then_some(()))
+        .await;
     slack.connected(2).await;
     process.kill();
 
@@ -163,7 +187,9 @@ async fn survives(database: Option<String>) {
         let process = Process::start(&town.config).await;
         slack.connected(2).await;
         let number_of = i64::try_from(number).unwrap();
-        let answer = slack.command("U0ADA", "/reply", &format!("{number_of} Sorry, no. {number}.")).await;
+        let answer = slack
+            .command("U0ADA", "/reply", &format!("{number_of} Sorry, no. {number}."))
+            .await;
         assert!(answer.starts_with("This goes out publicly"), "{answer}");
         if number % 3 != 0 {
             town.shop.called(number).await;
@@ -173,7 +199,12 @@ async fn survives(database: Option<String>) {
         let text = format!("Sorry, no. {number}.");
         let card = slack.thread(number_of).await;
         slack.said(&card.ts, "The reply is published").await;
-        let there = town.shop.replies().iter().filter(|reply| reply["text"] == text.as_str()).count();
+        let there = town
+            .shop
+            .replies()
+            .iter()
+            .filter(|reply| reply["text"] == text.as_str())
+            .count();
         assert_eq!(there, 1, "{text}");
         process.kill();
     }
@@ -181,7 +212,11 @@ async fn survives(database: Option<String>) {
     let cards = town.cards();
     for number in 1..=cases {
         let words = format!("complaint no. {number}.");
-        assert_eq!(cards.iter().filter(|card| card.contains(&words)).count(), 1, "{words}");
+        assert_eq!(
+            cards.iter().filter(|card| card.contains(&words)).count(),
+            1,
+            "{words}"
+        );
     }
     assert_eq!(town.shop.replies().len(), cases);
     assert_eq!(slack.problems(), Vec::<String>::new());
@@ -194,6 +229,10 @@ async fn killed_again_and_again_it_loses_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_again_and_again_on_postgres_too() {
-    let Some(database) = postgres::database().await else { return };
-    tokio::time::timeout(GUARD * 4, survives(Some(database))).await.unwrap();
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    tokio::time::timeout(GUARD * 4, survives(Some(database)))
+        .await
+        .unwrap();
 }
