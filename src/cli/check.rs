@@ -45,10 +45,7 @@ pub fn run(
 /// `out` cannot be written.
 pub fn write_problems(error: &ConfigError, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{error}")?;
-    match error.problems.len() {
-        1 => writeln!(out, "1 problem."),
-        many => writeln!(out, "{many} problems."),
-    }
+    writeln!(out, "{}.", count(error.problems.len(), "problem"))
 }
 
 fn summary(config: &Config) -> String {
@@ -58,16 +55,17 @@ fn summary(config: &Config) -> String {
     ];
     let chats: Vec<&str> = chats.into_iter().flatten().collect();
     let sources: Vec<&str> = config.sources.iter().map(Source::name).collect();
-    let counted = |number: usize, what: &str| match number {
-        1 => format!("1 {what}"),
-        many => format!("{many} {what}s"),
-    };
     format!(
         "{} hears {}; {}, {}, {}",
         chats.join(" and "),
         sources.join(", "),
-        counted(config.agents.len(), "agent"),
-        counted(config.access.len(), "group"),
-        counted(config.teams.len(), "team")
+        count(config.agents.len(), "agent"),
+        count(config.access.len(), "group"),
+        count(config.teams.len(), "team")
     )
+}
+
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }

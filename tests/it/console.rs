@@ -28,13 +28,17 @@ struct Demo {
 
 impl Demo {
     async fn start(folder: &Path, hold: Duration) -> Self {
+        Self::start_with(folder, hold, false).await
+    }
+
+    async fn start_with(folder: &Path, hold: Duration, samples: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut config = Config::demo(listener.local_addr().unwrap(), folder).unwrap();
         config.reply.hold = hold;
         let options = Options {
             clock: Arc::new(SystemClock),
             demo: Some(folder.to_path_buf()),
-            samples: false,
+            samples,
             stepped: false,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
@@ -159,6 +163,8 @@ async fn a_complaint_is_answered_in_a_browser() {
         .await;
     browser.picture("answered").await;
 
+    browser.until("!document.querySelector('#answer').hidden").await;
+
     // The permalink in the thread leads to the reply in the square, on this page.
     browser.click("#entries-1 li:last-child a").await;
     browser
@@ -166,12 +172,12 @@ async fn a_complaint_is_answered_in_a_browser() {
         .await;
 
     // As the customer again, under the brand's answer.
-    browser.click("#feed .official .reply-box summary").await;
+    browser.click("#feed .official button[data-opens=reply]").await;
     browser
         .until("document.activeElement.matches('#feed .official textarea')")
         .await;
     browser.write("Thank you!").await;
-    browser.click("#feed .official .reply-box button").await;
+    browser.click("#feed .official form.box button").await;
     browser
         .until_text("#feed .answers .post:last-child .post-text", "Thank you!")
         .await;
@@ -217,7 +223,7 @@ async fn buttons_ask_and_a_reply_can_be_undone() {
     browser.click("#ask button.primary").await;
     browser.until("!document.querySelector('#ask[open]')").await;
     browser
-        .until("/^\\d+ s$/.test(document.querySelector('#held-1 [data-left]').textContent)")
+        .until("/^\\d+ min$/.test(document.querySelector('#held-1 [data-left]').textContent)")
         .await;
     browser.picture("held").await;
     browser.click("#held-1 button").await;
@@ -256,9 +262,9 @@ async fn what_is_being_typed_survives_what_happens_meanwhile() {
     demo.write("Ann Lee", "Where is my box?", NONCE).await;
     browser.open(&demo.base).await;
     browser.until("document.querySelector('#card-1')").await;
-    browser.click("#feed .reply-box summary").await;
+    browser.click("#feed button[data-opens=reply]").await;
     browser
-        .until("document.activeElement.matches('#feed .reply-box textarea')")
+        .until("document.activeElement.matches('#feed form.box textarea')")
         .await;
     browser.write("Half a thou").await;
 
@@ -289,6 +295,92 @@ async fn what_is_being_typed_survives_what_happens_meanwhile() {
     browser.key("Enter", 13).await;
     browser.until_text("#thread .thread-head .chip", "snoozed").await;
     assert_eq!(browser.complaints, Vec::<String>::new());
+    drop(browser);
+    demo.stop().await;
+}
+
+#[tokio::test]
+async fn an_empty_square_fills_by_itself_and_says_so() {
+    let Some(mut browser) = Browser::start().await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start_with(folder.path(), LONG, true).await;
+    browser.open(&demo.base).await;
+    browser
+        .until("document.querySelector('#arriving progress').max === 5")
+        .await;
+    browser.until("document.querySelector('#rows li')").await;
+    browser.until_text("#thread .thread-name", "Maya Lindqvist").await;
+    browser.picture("arriving").await;
+    drop(browser);
+    demo.stop().await;
+}
+
+/// Makes the pictures of the README: set `HEARBACK_TEST_SCREENSHOTS` to a folder.
+#[tokio::test]
+#[ignore = "makes pictures; takes as long as the samples do"]
+async fn portrait() {
+    let Some(mut browser) = Browser::start().await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start_with(folder.path(), Duration::ZERO, true).await;
+    browser.open(&demo.base).await;
+    browser
+        .until("document.querySelectorAll('#rows li').length === 5")
+        .await;
+    browser.until("!document.querySelector('#arriving')").await;
+    let say = async |by: &str, line: &str, nonce: &str| {
+        let said = demo
+            .post("/console/say", &[("by", by), ("line", line), ("nonce", nonce)])
+            .await;
+        assert_eq!(said.1["kind"], "done", "{}", said.1);
+    };
+    say(
+        "grace",
+        "/escalate 2 managers Third time this month, and it is an allergy.",
+        "0000000001",
+    )
+    .await;
+    say("ada", "/priority 2 urgent", "0000000002").await;
+    say("ada", "/claim 3", "0000000003").await;
+    say("grace", "/resolve 4 spam", "0000000004").await;
+    say("ada", "/claim 1", "0000000005").await;
+    say(
+        "ada",
+        "/note 1 The courier lost the box; a second one is free of charge.",
+        "0000000006",
+    )
+    .await;
+    let reply = "/reply 1 Hi Maya, nine days is too long and we are sorry. A new box left the roastery today by express, \
+                 and this one is on us. Tracking comes by mail within the hour.";
+    say("ada", reply, "0000000007").await;
+    browser.until("document.querySelector('#feed .official')").await;
+    browser.click("#rows a[data-case='1']").await;
+    browser.until_text("#thread .thread-head .chip", "answered").await;
+    browser
+        .until("document.querySelector('#entries-1').textContent.includes('The reply is published')")
+        .await;
+    for step in ["write", "reply", "appear"] {
+        browser
+            .say(&format!("sessionStorage.setItem('hearback-step-{step}', 'done')"))
+            .await;
+    }
+    browser.open(&demo.base).await;
+    browser.until("document.querySelector('#feed .official')").await;
+    browser.until("document.querySelector('#entries-1')").await;
+    browser.picture("demo").await;
+    browser.say("document.querySelector('#feed .official').scrollIntoView({block: 'center', behavior: 'instant'})").await;
+    browser.picture("demo-answered").await;
+    browser.scheme("dark").await;
+    browser.picture("demo-dark").await;
+    browser.scheme("light").await;
+    browser.size(390, 844).await;
+    browser
+        .say("document.querySelector('#console').scrollIntoView({block: 'start', behavior: 'instant'})")
+        .await;
+    browser.picture("demo-phone").await;
     drop(browser);
     demo.stop().await;
 }
@@ -334,10 +426,11 @@ async fn everything_on_the_page_has_a_name_and_fits() {
     assert_eq!(doubled, json!([]));
     for (width, height) in [(1440, 900), (1024, 768), (800, 1000), (390, 844)] {
         browser.size(width, height).await;
-        let over = browser
-            .say("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            .await;
-        assert_eq!(over, 0, "the page is wider than a window of {width}");
+        let wide =
+            "[document.documentElement, ...document.querySelectorAll('.pane-scroll, .thread-scroll, .board')]
+            .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.className)";
+        let wide = browser.say(wide).await;
+        assert_eq!(wide, json!([]), "wider than a window of {width} lets it be");
         browser.picture(&format!("{width}")).await;
     }
     browser.size(1440, 900).await;

@@ -18,6 +18,7 @@ class Team {
     this.done = done;
     this.open = caseOf(location.hash) ?? (Number(sessionStorage.getItem(OPEN)) || null);
     this.shown = null;
+    this.atEnd = true;
     this.totals = new Map();
     this.said = [];
     this.recalled = 0;
@@ -45,6 +46,7 @@ class Team {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form?.requestSubmit();
     });
     byId("answer-close").addEventListener("click", () => this.hideAnswer());
+    this.stayAtEnd();
     this.commandLine();
     setInterval(() => this.countDown(), 200);
     this.mark();
@@ -78,6 +80,8 @@ class Team {
     }
     byId("say-case").hidden = !this.open;
     byId("say-case").textContent = this.open ? `#${this.open}` : "";
+    const number = this.open ?? 1;
+    byId("line").placeholder = `/claim ${number}   ·   /reply ${number} We are on it…`;
   }
 
   /** Keeps the end of the thread in view for who was reading there. */
@@ -88,11 +92,22 @@ class Team {
       scroll.replaceChildren();
       scroll.dataset.filled = "no";
     }
-    const atEnd = other || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+    if (other) this.atEnd = true;
     draw();
     this.shown = this.open;
     this.countDown();
-    if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+    if (this.atEnd) scroll.scrollTop = scroll.scrollHeight;
+  }
+
+  /** Also when an answer under the thread takes some of its room. */
+  stayAtEnd() {
+    const scroll = byId("thread");
+    scroll.addEventListener("scroll", () => {
+      this.atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+    });
+    new ResizeObserver(() => {
+      if (this.atEnd) scroll.scrollTop = scroll.scrollHeight;
+    }).observe(scroll);
   }
 
   clicked(event) {
@@ -111,11 +126,11 @@ class Team {
   async give(address, fields, holder) {
     if (holder.busy) return null;
     holder.busy = true;
-    holder.nonce ??= nonce();
-    const body = { ...fields, by: byId("seat").value, nonce: holder.nonce };
+    holder.submitKey ??= nonce();
+    const body = { ...fields, by: byId("seat").value, nonce: holder.submitKey };
     const answer = await post(address, body);
     holder.busy = false;
-    if (answer.settled) holder.nonce = undefined;
+    if (answer.settled) holder.submitKey = undefined;
     this.look();
     return answer;
   }
@@ -193,7 +208,8 @@ class Team {
       const until = Number(held.dataset.until);
       const left = Math.max(0, until - Date.now());
       if (!this.totals.has(until)) this.totals.set(until, Math.max(left, 1));
-      const text = left > 0 ? `${Math.ceil(left / 1000)} s` : "a moment";
+      const seconds = Math.ceil(left / 1000);
+      const text = seconds > 90 ? `${Math.ceil(seconds / 60)} min` : seconds > 0 ? `${seconds} s` : "a moment";
       const shown = held.querySelector("[data-left]");
       if (shown.textContent !== text) shown.textContent = text;
       held.querySelector(".held-bar span").style.transform = `scaleX(${left / this.totals.get(until)})`;

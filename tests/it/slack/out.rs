@@ -2,7 +2,7 @@
 
 use super::world::HOSTILE;
 use crate::fake::fault::Fault;
-use crate::fake::slack::{BOT, CHANNEL, ESCALATIONS, Posted, SlackFake};
+use crate::fake::slack::{BOT, BOT_TOKEN, CHANNEL, ESCALATIONS, Posted, SlackFake};
 use crate::fake::specs;
 use hearback::adapter::chat::slack::{Limits, Slack, manifest};
 use hearback::domain::{
@@ -11,6 +11,7 @@ use hearback::domain::{
 };
 use hearback::port::{ChatPlatform as _, Content, EditMessage, OpenThread, PortError, PostMessage};
 use rstest::rstest;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,6 +147,36 @@ async fn a_case_gets_its_thread_and_its_card_changes() {
         changed.shown()
     );
     desk.well();
+}
+
+#[tokio::test]
+async fn a_message_carries_its_key_and_nothing_about_people() {
+    let desk = Desk::open().await;
+    desk.thread("case-1", None).await.unwrap();
+    let body = &desk.slack.calls("chat.postMessage")[0].body;
+    let metadata = json!({"event_type": "hearback_mirror",
+        "event_payload": {"key": "case-1", "installation": "here"}});
+    assert_eq!(body["metadata"], metadata, "any app of the workspace can read it");
+    assert_eq!(body["blocks"][0]["block_id"], "here/case-1:0");
+}
+
+#[tokio::test]
+async fn the_workspace_notices_what_could_do_harm() {
+    let desk = Desk::open().await;
+    let client = hearback::adapter::http::client(Duration::from_secs(10)).unwrap();
+    let harm = json!({"channel": CHANNEL, "text": "<!channel>", "unknown": 1, "link_names": true,
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "<!here>"}}]});
+    let url = format!("{}/chat.postMessage", desk.slack.config().api_url);
+    let request = client.post(url).bearer_auth(BOT_TOKEN).json(&harm);
+    assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
+    let problems = desk.slack.problems().join("\n");
+    for word in ["<!channel>", "mrkdwn", "parse is null", "unfurl_links"] {
+        assert!(problems.contains(word), "{word} in {problems}");
+    }
+    match specs::folder() {
+        Some(_) => assert!(problems.contains("does not fit its schema"), "{problems}"),
+        None => println!("HEARBACK_TEST_SPECS is not set: requests are not checked against schemas."),
+    }
 }
 
 #[tokio::test]

@@ -141,6 +141,7 @@ async fn an_escalation_reaches_the_other_channel_and_calls_the_team() {
     let there = slack.thread_in(ESCALATIONS, 1).await;
     let told = slack.said(&there.ts, "She is a journalist <!channel>").await;
     assert_eq!(told.pings(), [GRACE]);
+    world.known(&there).await;
     assert_eq!(
         slack.press(GRACE, &there, "Claim").await.words(),
         "You have #1 now."

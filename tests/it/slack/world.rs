@@ -190,7 +190,30 @@ impl World {
             .iter()
             .filter(|m| m.thread.is_none() && m.user == crate::fake::slack::BOT)
             .count();
-        self.slack.thread(i64::try_from(case).unwrap()).await
+        let card = self.slack.thread(i64::try_from(case).unwrap()).await;
+        self.known(&card).await;
+        card
+    }
+
+    /// Waits until a thread that stands in Slack is written down, so that its case is implied there.
+    pub async fn known(&self, card: &Posted) {
+        let (chat, channel, thread) = (
+            "slack".into(),
+            card.channel.as_str().into(),
+            card.ts.as_str().into(),
+        );
+        let written = async {
+            while self
+                .store
+                .case_of_thread(&chat, Some(&channel), &thread)
+                .await
+                .unwrap()
+                .is_none()
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        within("the thread is written down", written).await;
     }
 
     /// A customer writes in a conversation.

@@ -27,12 +27,33 @@ const MOST_PAGES: usize = 20;
 /// The key of the workspace-wide limit.
 const EVERYWHERE: &str = "";
 
+/// A message that stands.
+enum Sent {
+    /// Posted now.
+    Now(String),
+    /// Posted by an earlier attempt.
+    Before(String),
+}
+
+impl Sent {
+    fn ts(self) -> String {
+        match self {
+            Self::Now(ts) | Self::Before(ts) => ts,
+        }
+    }
+}
+
 impl Slack {
     pub(super) async fn open(&self, order: &OpenThread) -> Result<Opened, PortError> {
         let message = &order.card.message;
-        let ts = self
+        let sent = self
             .deliver(&order.key, &order.channel, None, message, order.earlier)
             .await?;
+        if let Sent::Before(ts) = &sent {
+            // It shows what was true at the earlier attempt.
+            self.rewrite(&order.channel, ts, message).await?;
+        }
+        let ts = sent.ts();
         Ok(Opened {
             thread: ThreadId::new(&ts),
             card: MessageId::new(&ts),
@@ -41,10 +62,10 @@ impl Slack {
 
     pub(super) async fn say(&self, order: &PostMessage) -> Result<MessageId, PortError> {
         let thread = Some(&order.thread);
-        let ts = self
+        let sent = self
             .deliver(&order.key, &order.channel, thread, &order.message, order.earlier)
             .await?;
-        Ok(MessageId::new(ts))
+        Ok(MessageId::new(sent.ts()))
     }
 
     async fn deliver(
@@ -54,11 +75,11 @@ impl Slack {
         thread: Option<&ThreadId>,
         message: &Message,
         earlier: Option<Instant>,
-    ) -> Result<String, PortError> {
+    ) -> Result<Sent, PortError> {
         if let Some(earlier) = earlier
             && let Some(ts) = self.look(key, channel, thread, earlier).await?
         {
-            return Ok(ts);
+            return Ok(Sent::Before(ts));
         }
         let content = content(message, &self.mark(key)).with_metadata(SlackMessageMetadata {
             event_type: EVENT_TYPE.to_owned(),
@@ -82,7 +103,7 @@ impl Slack {
         }
         let answer = sent?;
         match answer.text("/ts") {
-            Some(ts) => Ok(ts.to_owned()),
+            Some(ts) => Ok(Sent::Now(ts.to_owned())),
             None => Err(PortError::Unknown(
                 "Slack's answer to chat.postMessage has no ts".to_owned(),
             )),
@@ -194,6 +215,12 @@ impl Slack {
             Content::Card(card) => &card.message,
             Content::Message(message) => message,
         };
+        self.rewrite(&order.channel, order.message.as_str(), message)
+            .await
+    }
+
+    /// Replaces a message of ours.
+    async fn rewrite(&self, channel: &ChannelId, ts: &str, message: &Message) -> Result<(), PortError> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let mark = format!(
             "{}/{}.{serial}",
@@ -201,9 +228,9 @@ impl Slack {
             self.clock.now().timestamp_micros()
         );
         let request = SlackApiChatUpdateRequest::new(
-            order.channel.as_str().to_owned().into(),
+            channel.as_str().to_owned().into(),
             content(message, &mark),
-            SlackTs(order.message.as_str().to_owned()),
+            SlackTs(ts.to_owned()),
         )
         .with_parse("none".to_owned())
         .with_link_names(false);
