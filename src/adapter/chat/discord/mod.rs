@@ -1,7 +1,7 @@
 //! Discord: threads in a text channel or posts in a forum, slash commands, buttons, modals and menus.
 //!
 //! serenity gives the builders (embeds, components, commands). Its HTTP client and its gateway are
-//! not used: why stands in [`rest`] and [`gateway`]. Interactions come over the gateway, or, with a
+//! not used: why stands in `rest` and `gateway`. Interactions come over the gateway, or, with a
 //! public key configured, over the signed HTTP endpoint: Discord sends them to exactly one of both.
 //! Every call that carries text says who may be pinged: nobody, or exactly the people named.
 
