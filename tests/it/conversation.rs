@@ -13,10 +13,7 @@ async fn what_happens_in_one_chat_shows_in_the_other() {
             .await;
         let card = ctx.slack.thread(1).await;
         assert!(card.shown().contains("1,204 followers"), "{}", card.shown());
-        let thread = ctx
-            .discord
-            .until("a thread", |_| ctx.discord.threads(TEXT).first().copied())
-            .await;
+        let thread = ctx.discord_thread(TEXT).await;
 
         assert_eq!(
             ctx.slack.press("U0ADA", &card, "Claim").await.words(),
@@ -62,11 +59,7 @@ async fn what_happens_in_one_chat_shows_in_the_other() {
             Vec::<String>::new(),
             "only the team's channel calls"
         );
-        ctx.discord
-            .until("the managers' thread", |_| {
-                ctx.discord.threads(MANAGERS).first().copied()
-            })
-            .await;
+        ctx.discord_thread(MANAGERS).await;
 
         assert_eq!(
             ctx.slack.command("U0GRACE", "/resolve", "1 apologised").await,
@@ -204,10 +197,7 @@ async fn a_chat_that_is_closed_to_us_delays_itself_alone() {
     run_test(async |ctx| {
         ctx.slack.remove_bot(CHANNEL);
         ctx.complaint("p1", "p1", "Hello?").await;
-        let thread = ctx
-            .discord
-            .until("a thread", |_| ctx.discord.threads(TEXT).first().copied())
-            .await;
+        let thread = ctx.discord_thread(TEXT).await;
         let claimed = ctx.discord.press(ADA, thread, "Claim").await;
         assert_eq!(claimed.text(), "You have #1 now.");
         ctx.discord_says(thread, "Ada has the case now").await;
