@@ -106,7 +106,9 @@ impl Shop {
             }
         };
         let patience = std::time::Duration::from_secs(20);
-        tokio::time::timeout(patience, enough).await.expect("the shop is called");
+        tokio::time::timeout(patience, enough)
+            .await
+            .expect("the shop is called");
     }
 
     /// Sends a body to Hearback, signed.
