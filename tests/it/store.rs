@@ -239,7 +239,6 @@ async fn everything_comes_back_as_it_went(place: Place) {
     };
     store
         .commit(Changes {
-            authors: vec![("fedi".into(), author("ann"))],
             posts: vec![stored(1, post("p1", "It broke"))],
             cases: vec![claimed.clone(), case(2)],
             events: vec![event(1, 1)],
@@ -478,7 +477,6 @@ async fn the_same_again_replaces(place: Place) {
 async fn two_of_one_key_in_a_batch_leave_the_later(place: Place) {
     let store = place.open().await;
     let twice = changes!(
-        authors: vec![("fedi".into(), author("ann")), ("fedi".into(), author("ann"))],
         posts: vec![stored(1, post("p1", "first")), stored(1, post("p1", "second"))],
         cases: vec![case(1), case(1)],
     );
