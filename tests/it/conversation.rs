@@ -65,8 +65,7 @@ async fn what_happens_in_one_chat_shows_in_the_other() {
             ctx.slack.command("U0GRACE", "/resolve", "1 apologised").await,
             "#1 is resolved."
         );
-        ctx.discord_says(thread, "resolved the case: apologised")
-            .await;
+        ctx.discord_says(thread, "resolved the case: apologised").await;
         ctx.complaint("p2", "p1", "And now it is broken!").await;
         ctx.slack.said(&card.ts, "The customer came back").await;
         ctx.slack.said(&theirs.ts, "And now it is broken!").await;
