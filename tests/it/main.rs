@@ -18,6 +18,7 @@ mod grammar;
 mod harness;
 mod mastodon;
 mod migrations;
+mod replay;
 mod restart;
 mod slack;
 mod store;
