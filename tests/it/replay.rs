@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 /// Something that comes in.
 #[derive(Debug, Clone)]
 enum Item {
-    Post { id: u8, talk: u8, edited: Option<u8> },
+    Post { id: u8, edited: Option<u8> },
     Gone { id: u8 },
     Command { who: bool, line: String },
 }
@@ -51,14 +51,13 @@ fn items() -> impl Strategy<Value = Vec<(Item, usize)>> {
     proptest::collection::vec((item, 1usize..4), 1..25)
 }
 
-fn post(clock: &ManualClock, id: u8, talk: u8, edited: Option<u8>) -> Sighting {
+fn post(clock: &ManualClock, id: u8, edited: Option<u8>) -> Sighting {
     let start = ManualClock::default().now();
     let edited_at = edited.map(|minutes| clock.now() + TimeDelta::minutes(i64::from(minutes)));
     Sighting::Post(Box::new(Post {
         source: "shop".into(),
         id: format!("p{id}").into(),
-        // A post's conversation does not change between sightings.
-        conversation: format!("t{}", id % (talk + 1).min(2)).into(),
+        conversation: format!("t{}", id % 2).into(),
         in_reply_to: None,
         kind: PostKind::Post,
         visibility: Visibility::Public,
@@ -139,8 +138,8 @@ impl Core {
 
     async fn take(&self, place: usize, item: &Item) {
         match item {
-            Item::Post { id, talk, edited } => {
-                let seen = vec![post(&self.clock, *id, *talk, *edited)];
+            Item::Post { id, edited } => {
+                let seen = vec![post(&self.clock, *id, *edited)];
                 self.app
                     .inbound
                     .posts_seen(&"shop".into(), seen, None)
