@@ -34,11 +34,7 @@ fn items() -> impl Strategy<Value = Vec<(Item, usize)>> {
         Just("assign me"),
     ];
     let item = prop_oneof![
-        (0u8..6, 0u8..3, proptest::option::of(0u8..3)).prop_map(|(id, talk, edited)| Item::Post {
-            id,
-            talk,
-            edited
-        }),
+        (0u8..6, proptest::option::of(0u8..3)).prop_map(|(id, edited)| Item::Post { id, edited }),
         (0u8..6).prop_map(|id| Item::Gone { id }),
         (any::<bool>(), 1u8..4, verbs).prop_map(|(who, case, verb)| {
             let (verb, rest) = verb.split_once(' ').unwrap_or((verb, ""));
