@@ -14,6 +14,7 @@ mod harness;
 mod mastodon;
 mod migrations;
 mod restart;
+mod serve;
 mod slack;
 mod store;
 mod webhook;
