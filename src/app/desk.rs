@@ -379,11 +379,11 @@ impl Desk {
 fn needs(settled: &[Settled], cases: &mut BTreeSet<CaseNumber>, replies: &mut BTreeSet<ReplyId>) {
     for one in settled {
         match one {
-            Settled::Done(_) | Settled::Dead(..) | Settled::Opened { .. } => {}
+            Settled::Done(_) | Settled::Dead(..) => {}
             Settled::ReplyTold { reply, .. } | Settled::Reply { reply, .. } => {
                 replies.insert(*reply);
             }
-            Settled::Woken { case, .. } => {
+            Settled::Woken { case, .. } | Settled::Opened { case, .. } => {
                 cases.insert(*case);
             }
         }

@@ -114,6 +114,7 @@ impl Work {
                 }
             }
         }
+        Self::add_team(directory, &case, &mut homes);
         for home in homes {
             let Home { chat, channel } = home.clone();
             let tell = Effect::Tell {
@@ -129,7 +130,17 @@ impl Work {
         }
     }
 
-    /// Where a case is mirrored: where cases open, where it has a thread, and where its team is.
+    /// Where a case's team is: its thread there may still be opening.
+    fn add_team(directory: &Directory, case: &Case, homes: &mut Vec<Home>) {
+        let team = case.team.as_ref().and_then(|team| directory.team(team.as_str()));
+        for home in team.into_iter().flat_map(|team| &team.homes) {
+            if !homes.contains(home) {
+                homes.push(home.clone());
+            }
+        }
+    }
+
+    /// Where a case is mirrored: where cases open, and where it has a thread.
     fn homes(&self, directory: &Directory, case: &Case) -> Vec<Home> {
         let mut homes = directory.homes.clone();
         for thread in self.threads.get(&case.number).into_iter().flatten() {
@@ -161,7 +172,9 @@ impl Work {
         let Some(case) = self.cases.get(&reply.case).cloned() else {
             return;
         };
-        for Home { chat, channel } in self.homes(directory, &case) {
+        let mut homes = self.homes(directory, &case);
+        Self::add_team(directory, &case, &mut homes);
+        for Home { chat, channel } in homes {
             let lane = Lane::cards(&chat, &channel);
             self.effect(
                 lane,
