@@ -92,6 +92,7 @@ struct Draft {
     target: crate::domain::Post,
 }
 
+#[expect(clippy::result_large_err, reason = "a refusal is an answer; it is moved once")]
 /// Finds the post that is answered and composes the text; too long is refused here, with the count.
 fn compose(
     work: &Work,

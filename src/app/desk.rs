@@ -7,7 +7,7 @@ use super::directory::Directory;
 use super::inbound::{Intake, Unavailable};
 use super::intake;
 use super::request::{Ask, Request, Settled};
-use super::work::Work;
+use super::work::{Flight, Work};
 use crate::domain::{CaseNumber, Clock, EffectRow, ReplyId, Sighting, SourceName};
 use crate::port::SocialPlatform;
 use crate::store::{Aside, Changes, Counters, Error, Store};
@@ -47,6 +47,8 @@ pub(super) struct Desk {
     pub counters: Counters,
     pub requests: mpsc::Receiver<Request>,
     pub outbox: mpsc::UnboundedSender<Vec<EffectRow>>,
+    /// Replies whose end is not known.
+    pub flights: Vec<Flight>,
     /// Whether a commit ended without a certain answer, so that the counters must be read again.
     pub doubtful: bool,
 }
@@ -204,12 +206,13 @@ impl Desk {
             part.work(&mut work, &self.rules);
         }
         let before = self.counters;
-        let (changes, after) = work.finish(before);
+        let (changes, after, flights) = work.finish(before);
         let effects = changes.effects.clone();
         let committed = self.store.commit(changes).await;
         self.doubtful = matches!(committed, Err(Error::Unavailable(_)));
         committed?;
         self.counters = after;
+        self.flights = flights;
         if !effects.is_empty() {
             let _ = self.outbox.send(effects);
         }
@@ -218,7 +221,7 @@ impl Desk {
 
     /// Loads everything that the parts will look at, set-wise.
     async fn load(&self, parts: &[Part]) -> Result<Work, Error> {
-        let mut work = Work::new(self.clock.now(), self.counters);
+        let mut work = Work::new(self.clock.now(), self.counters, self.flights.clone());
         let mut posts = BTreeSet::new();
         let mut talks = BTreeSet::new();
         let mut cases = BTreeSet::new();

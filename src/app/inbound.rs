@@ -243,6 +243,7 @@ impl Inbound {
         })
     }
 
+    #[expect(clippy::result_large_err, reason = "a refusal is an answer; it is moved once")]
     /// What a parsed command asks of its case. Verbs that only read were answered before.
     fn asked(&self, given: &Given, known: &Known, command: Command) -> Result<Ask, Response> {
         let now = self.clock.now();
@@ -292,6 +293,7 @@ impl Inbound {
         }))
     }
 
+    #[expect(clippy::result_large_err, reason = "a refusal is an answer; it is moved once")]
     /// `[TEAM] [REASON]`: the first word is a team if one is called so.
     fn escalation(&self, words: &str) -> Result<Wish, Response> {
         let directory = &self.rules.directory;
@@ -368,6 +370,7 @@ enum Understood {
     },
 }
 
+#[expect(clippy::result_large_err, reason = "a refusal is an answer; it is moved once")]
 fn understand(input: &Input, implied: Option<CaseNumber>) -> Result<Understood, Response> {
     let parsed = match input {
         Input::Text(line) => parse_text(line.trim_start().trim_start_matches('/'), implied),

@@ -55,6 +55,7 @@ fn seen(work: &mut Work, directory: &Directory, post: Post) -> bool {
         Some(_) if post.deleted => gone(work, directory, &key),
         Some(known) if is_edit(&known.post, &post) => edited(work, directory, post),
         Some(_) => false,
+        None if work.is_echo(&post) => false,
         None if post.deleted => gone(work, directory, &key),
         None if work.inbox.contains_key(&tombstone(&key)) => false,
         None => {

@@ -102,6 +102,7 @@ impl App {
             counters,
             requests: waiting,
             outbox,
+            flights: Vec::new(),
             doubtful: false,
         };
         tracker.spawn(ledger.run());

@@ -3,8 +3,8 @@
 use super::directory::{Directory, Home};
 use crate::domain::case::{Case, shows_on_card};
 use crate::domain::{
-    By, CaseNumber, Effect, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Lane, NativeId, Reply,
-    ReplyId, SourceName, Status,
+    By, CaseNumber, Effect, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Lane, NativeId, Post,
+    Reply, ReplyId, ReplyState, SourceName, Status,
 };
 use crate::store::{Changes, Counters, StoredPost, Thread};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,6 +13,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub(super) type PostKey = (SourceName, NativeId);
 /// The identity of a conversation: (source, conversation, author).
 pub(super) type TalkKey = (SourceName, NativeId, NativeId);
+
+/// A reply that was claimed and whose end is not known: its echo may come before its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flight {
+    pub reply: ReplyId,
+    pub source: SourceName,
+    pub target: NativeId,
+    pub text: String,
+}
 
 /// What was loaded for a batch, and what changed since.
 #[derive(Debug, Default)]
@@ -26,6 +35,8 @@ pub(super) struct Work {
     pub replies: HashMap<ReplyId, Reply>,
     pub threads: HashMap<CaseNumber, Vec<Thread>>,
     pub inbox: HashMap<String, String>,
+    /// Replies that the platforms may have, though we do not know their ids yet.
+    pub flights: Vec<Flight>,
     /// Written at the end.
     pub changes: Changes,
     touched: BTreeMap<CaseNumber, ()>,
@@ -36,10 +47,11 @@ pub(super) struct Work {
 
 impl Work {
     /// Work that begins at these counters.
-    pub fn new(now: Instant, counters: Counters) -> Self {
+    pub fn new(now: Instant, counters: Counters, flights: Vec<Flight>) -> Self {
         Self {
             now,
             counters,
+            flights,
             ..Self::default()
         }
     }
@@ -204,6 +216,15 @@ impl Work {
         });
     }
 
+    /// Whether this is the echo of a reply of ours whose answer has not come yet.
+    pub fn is_echo(&self, post: &Post) -> bool {
+        self.flights.iter().any(|flight| {
+            flight.source == post.source
+                && post.in_reply_to.as_ref() == Some(&flight.target)
+                && post.text.split_whitespace().eq(flight.text.split_whitespace())
+        })
+    }
+
     /// Keeps a post.
     pub fn put_post(&mut self, stored: StoredPost) {
         let key = (stored.post.source.clone(), stored.post.id.clone());
@@ -213,6 +234,25 @@ impl Work {
 
     /// Keeps a reply.
     pub fn put_reply(&mut self, reply: Reply) {
+        self.flights.retain(|flight| flight.reply != reply.id);
+        if matches!(
+            reply.state,
+            ReplyState::Sending | ReplyState::Ambiguous | ReplyState::NeedsHuman
+        ) {
+            let Reply {
+                id,
+                source,
+                target,
+                text,
+                ..
+            } = reply.clone();
+            self.flights.push(Flight {
+                reply: id,
+                source,
+                target,
+                text,
+            });
+        }
         self.touched_replies.insert(reply.id, ());
         self.replies.insert(reply.id, reply);
     }
@@ -230,7 +270,7 @@ impl Work {
     }
 
     /// Everything to write, and the new counters.
-    pub fn finish(mut self, before: Counters) -> (Changes, Counters) {
+    pub fn finish(mut self, before: Counters) -> (Changes, Counters, Vec<Flight>) {
         let cases = &mut self.cases;
         self.changes.cases = self
             .touched
@@ -253,6 +293,6 @@ impl Work {
         if self.counters != before {
             self.changes.counters = Some(self.counters);
         }
-        (self.changes, self.counters)
+        (self.changes, self.counters, self.flights)
     }
 }

@@ -82,7 +82,7 @@ pub struct Manifest {
     /// The application's id in Discord, from "General Information".
     #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
     pub app: Option<u64>,
-    /// The configuration, for `public_url`.
+    /// Taken by every command; what is printed here does not depend on it.
     #[command(flatten)]
     pub configured: Configured,
     /// Writes JSON also where the text for people is not JSON.

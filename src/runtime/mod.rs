@@ -126,15 +126,12 @@ impl Running {
             .public_url
             .as_ref()
             .and_then(|url| url.host_str().map(str::to_owned));
-        adapters.serve(
-            &lifecycle,
-            listener,
-            &inbound,
-            &reader,
-            &links,
+        let front = Front {
+            links: links.clone(),
             metrics,
-            Hosts::also(host),
-        );
+            hosts: Hosts::also(host),
+        };
+        adapters.serve(&lifecycle, listener, &inbound, &reader, front);
         let samples = samples && demo.is_some();
         adapters.connect(&lifecycle, &inbound, samples);
         lifecycle.spawn_soft(forget(store.clone(), clock));
@@ -202,6 +199,13 @@ async fn forget(store: Store, clock: Arc<dyn Clock>) {
         }
         tokio::time::sleep(FORGET).await;
     }
+}
+
+/// What the server shows beside the adapters' routes.
+struct Front {
+    links: Vec<Link>,
+    metrics: PrometheusHandle,
+    hosts: Hosts,
 }
 
 impl Adapters {
@@ -324,10 +328,13 @@ impl Adapters {
         listener: TcpListener,
         inbound: &Inbound,
         reader: &Reader,
-        links: &[Link],
-        metrics: PrometheusHandle,
-        hosts: Hosts,
+        front: Front,
     ) {
+        let Front {
+            links,
+            metrics,
+            hosts,
+        } = front;
         let mut hooks: Vec<Router> = Vec::new();
         hooks.extend(
             self.slack
@@ -359,7 +366,7 @@ impl Adapters {
         let console: Option<Markup> = self.console.as_ref().map(|console| console.frame());
         let router = web::router(web::Parts {
             reader: reader.clone(),
-            links: links.to_vec(),
+            links,
             metrics,
             hooks,
             pages,

@@ -40,7 +40,7 @@ pub enum Engine {
         /// All connections.
         pool: PgPool,
         /// How to make one more, for the lock.
-        options: PgConnectOptions,
+        options: Box<PgConnectOptions>,
     },
 }
 
@@ -158,7 +158,10 @@ impl Engine {
                 let (host, port) = (options.get_host(), options.get_port());
                 Error::Unavailable(format!("PostgreSQL at {host}:{port} cannot be reached: {error}"))
             })?;
-        Ok(Self::Postgres { pool, options })
+        Ok(Self::Postgres {
+            pool,
+            options: Box::new(options),
+        })
     }
 
     async fn migrate(&self) -> Result<()> {

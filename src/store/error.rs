@@ -3,7 +3,9 @@
 /// Why the store could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The database could not take the work now (disk full, connection lost, locked). Nothing was written.
+    /// The database could not take the work now (disk full, connection lost, locked). Nothing was
+    /// written, or, if the connection to PostgreSQL broke during the very COMMIT, all of it: read
+    /// again before trying again.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// The database refused this content (for example a text it cannot hold). Nothing was written.
@@ -61,7 +63,7 @@ impl From<sqlx::Error> for Error {
 /// TOOBIG, CONSTRAINT and MISMATCH; the low byte of an extended code is the primary one
 /// (<https://www.sqlite.org/rescode.html>).
 fn sqlite_refuses(code: &str) -> bool {
-    matches!(code.parse::<i32>().map(|code| code & 0xff), Ok(18 | 19 | 20))
+    matches!(code.parse::<i32>().map(|code| code & 0xff), Ok(18..=20))
 }
 
 /// Cardinality violation, data exception, integrity violation, program limit exceeded (a key too

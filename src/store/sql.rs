@@ -1,8 +1,10 @@
 //! Every statement, once. Where the engines differ (how a batch in one JSON parameter becomes
 //! rows, how a transaction begins), the difference is in the macros here and nowhere else.
 //!
-//! Batches: `$1` is a JSON array of objects, read by `json_each` on SQLite and by
+//! Batches: `$1` is a JSON array of objects, read by `jsonb_each` on SQLite and by
 //! `json_to_recordset` on PostgreSQL, so that a batch costs one statement whatever its size.
+//! (`jsonb_each`, of SQLite 3.51, hands each object on as it was parsed; `json_each` would print it
+//! and have it parsed again for every column, which costs five times as much.)
 //! `CROSS JOIN` from the batch keeps SQLite from turning the join around.
 
 /// One statement, as each engine wants it written.
@@ -25,7 +27,7 @@ macro_rules! statements {
             name: stringify!($name),
             sqlite: concat!($before, $(
                 " (SELECT key AS place", $(", value ->> '", stringify!($column), "' AS ", stringify!($column)),+,
-                " FROM json_each($1)) AS r ", $after
+                " FROM jsonb_each($1)) AS r ", $after
             )?),
             postgres: concat!($before, $(
                 " json_to_recordset(CAST($1 AS JSON)) AS r(place BIGINT", $(", ", stringify!($column), " ", stringify!($kind)),+,

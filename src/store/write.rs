@@ -259,3 +259,50 @@ fn counter_rows(counters: &Counters) -> impl Iterator<Item = row::CounterRow<'st
         .chain(stages)
         .map(|(key, value)| row::CounterRow { key, value })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SourceName;
+    use crate::store::{Aside, CursorRow};
+
+    async fn allow_pages(store: &Store, pages: &'static str) {
+        let Engine::Sqlite { write, .. } = &store.inner.engine else {
+            panic!("SQLite was asked for");
+        };
+        sqlx::raw_sql(pages).execute(write).await.unwrap();
+    }
+
+    /// A page limit makes SQLite answer as it does when the disk is full.
+    #[tokio::test]
+    async fn a_full_disk_writes_nothing_and_mends_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("full.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let source = SourceName::new("fedi");
+        let changes = |value: &str| Changes {
+            cursors: vec![CursorRow {
+                source: SourceName::new("fedi"),
+                stream: "home".to_owned(),
+                value: value.to_owned(),
+            }],
+            asides: vec![Aside {
+                at: Instant::UNIX_EPOCH,
+                origin: "test".to_owned(),
+                reason: "large".to_owned(),
+                raw: "x".repeat(400_000),
+            }],
+            ..Changes::default()
+        };
+        allow_pages(&store, "PRAGMA max_page_count = 60").await;
+        for _ in 0..3 {
+            let full = store.commit(changes("1")).await;
+            assert!(matches!(full, Err(Error::Unavailable(_))), "{full:?}");
+            assert_eq!(store.cursor(&source, "home").await.unwrap(), None);
+        }
+        allow_pages(&store, "PRAGMA max_page_count = 100000").await;
+        store.commit(changes("2")).await.unwrap();
+        assert_eq!(store.cursor(&source, "home").await.unwrap().as_deref(), Some("2"));
+        store.close().await;
+    }
+}

@@ -1,11 +1,14 @@
 //! Mastodon: replies that are published once or asked about, and what is heard.
 
 use crate::fake::fault::Fault;
+use crate::fake::house::{self, Core};
 use crate::fake::mastodon::{FakeMastodon, ME, TOKEN, Traits};
+use hearback::adapter::link::LinkState;
 use hearback::adapter::social::mastodon::Mastodon;
+use hearback::adapter::supervise::Lost;
 use hearback::config;
 use hearback::domain::{
-    Agent, Audience, CaseNumber, Clock as _, IdempotencyKey, ManualClock, NativeId, Reply, ReplyId,
+    Agent, Audience, CaseNumber, Clock as _, IdempotencyKey, ManualClock, NativeId, PostKind, Reply, ReplyId,
     ReplyState, SourceName, Visibility,
 };
 use hearback::port::{Class, PortError, SocialPlatform as _};
@@ -442,4 +445,444 @@ async fn doctor_says_whose_token_it_is_and_what_to_mend() {
         .find(|finding| finding.what.contains("clock"))
         .unwrap();
     assert!(!clock.ok && clock.what.contains("90 seconds"), "{clock:?}");
+}
+
+/// A scene with the core around the account.
+struct Play {
+    scene: Scene,
+    core: Core,
+    config: config::Mastodon,
+}
+
+impl Play {
+    async fn new() -> Self {
+        Self::with(Traits::default(), |_| {}).await
+    }
+
+    async fn with(traits: Traits, configure: fn(&mut config::Mastodon)) -> Self {
+        let clock = ManualClock::default();
+        let server = FakeMastodon::with(house::clock(&clock), traits).await;
+        let mut config = configured(&server);
+        configure(&mut config);
+        let account =
+            Arc::new(Mastodon::new(&config, Duration::from_secs(20), house::clock(&clock)).unwrap());
+        let core = Core::start(&clock, vec![account.clone()]).await;
+        let scene = Scene {
+            server,
+            account,
+            clock,
+        };
+        Self { scene, core, config }
+    }
+
+    /// Killed, and up again.
+    async fn restart(self) -> Self {
+        let Self {
+            mut scene,
+            core,
+            config,
+        } = self;
+        let clock = house::clock(&scene.clock);
+        scene.account = Arc::new(Mastodon::new(&config, Duration::from_secs(20), clock).unwrap());
+        let core = core.restart(vec![scene.account.clone()]).await;
+        Self { scene, core, config }
+    }
+
+    /// A round of reading, and what comes of it.
+    async fn sweep(&mut self) {
+        self.scene.account.sweep(&self.core.inbound).await.unwrap();
+        self.core.deliver().await;
+    }
+}
+
+#[tokio::test]
+async fn a_mention_becomes_a_case_and_the_answer_goes_back_under_it() {
+    let mut play = Play::new().await;
+    let post = play.scene.server.write(ANN, "@help my parcel is late");
+    play.sweep().await;
+
+    let case = &play.core.cases().await[0];
+    let heard = &play.core.posts(case).await[0];
+    assert_eq!(heard.text, "@help my parcel is late");
+    assert_eq!(
+        (heard.kind, heard.author.followers),
+        (PostKind::Mention, Some(120))
+    );
+    assert!(play.core.thread(1).contains("my parcel is late"));
+
+    play.core.reply(1, "Sorry, Ann!").await;
+    let ours = play.scene.server.published();
+    assert_eq!(ours.len(), 1);
+    assert_eq!(ours[0]["in_reply_to_id"], post);
+    assert!(ours[0]["content"].as_str().unwrap().contains("Sorry, Ann!"));
+    assert!(play.core.thread(1).contains(ours[0]["url"].as_str().unwrap()));
+
+    // Our own answer comes by again, and another round finds nothing new.
+    play.sweep().await;
+    play.sweep().await;
+    assert_eq!(play.core.cases().await.len(), 1);
+    assert_eq!(play.core.cases().await[0].posts, 1);
+}
+
+#[tokio::test]
+async fn a_conversation_is_one_case_however_deep_it_goes() {
+    let mut play = Play::new().await;
+    let server = &play.scene.server;
+    let complaint = server.write(ANN, "@help my parcel is late");
+    let ours = server.brand_answers(&complaint, "@ann@b.example which one?");
+    server.answer(ANN, &ours, "@help the blue one");
+    server.answer("bob@c.example", &complaint, "@help mine too");
+    play.sweep().await;
+
+    let cases = play.core.cases().await;
+    assert_eq!(cases.iter().map(|case| case.posts).collect::<Vec<_>>(), [2, 1]);
+    assert!(cases.iter().all(|case| case.conversation.as_str() == complaint));
+    let kinds: Vec<_> = play
+        .core
+        .posts(&cases[0])
+        .await
+        .iter()
+        .map(|post| post.kind)
+        .collect();
+    assert_eq!(kinds, [PostKind::Mention, PostKind::Comment]);
+    // Each thread is asked for once, not for each of its posts.
+    assert!(play.scene.server.calls("context").len() <= 1);
+}
+
+#[tokio::test]
+async fn a_direct_message_stays_between_two() {
+    let mut play = Play::new().await;
+    play.scene
+        .server
+        .write_direct(ANN, "@help my address is Elm Street 5");
+    play.sweep().await;
+    let case = &play.core.cases().await[0];
+    let heard = &play.core.posts(case).await[0];
+    assert_eq!(
+        (heard.kind, heard.visibility),
+        (PostKind::Message, Visibility::Private)
+    );
+
+    play.core.reply(1, "Thank you.").await;
+    assert_eq!(play.scene.server.published()[0]["visibility"], "direct");
+}
+
+#[tokio::test]
+async fn after_an_outage_all_is_read_in_order_and_nothing_twice() {
+    let mut play = Play::new().await;
+    play.scene.server.write(ANN, "@help before");
+    play.sweep().await;
+    for n in 1..=200 {
+        play.scene.clock.advance(Duration::from_secs(1));
+        play.scene.server.write(ANN, &format!("@help number {n}"));
+    }
+    // The server gives up in the middle, and we are killed at that moment.
+    let (server, account) = (&play.scene.server, &play.scene.account);
+    server.faults().next("notifications", Fault::Status(200));
+    let broken = account.sweep(&play.core.inbound).await.unwrap_err();
+    assert!(matches!(broken, Lost::Broken(_)), "{broken:?}");
+    let mut play = play.restart().await;
+    play.scene
+        .server
+        .faults()
+        .next("notifications", Fault::RateLimited("30".to_owned()));
+    let limited = play.scene.account.sweep(&play.core.inbound).await.unwrap_err();
+    assert!(
+        matches!(limited, Lost::Later(wait) if wait == Duration::from_secs(30)),
+        "{limited:?}"
+    );
+    play.sweep().await;
+
+    let cases = play.core.cases().await;
+    assert_eq!(cases.len(), 201);
+    for (n, case) in cases.iter().enumerate().skip(1) {
+        assert_eq!(play.core.posts(case).await[0].text, format!("@help number {n}"));
+    }
+    let calls = play.scene.server.calls("notifications");
+    assert!(calls.iter().all(|called| called.query["limit"] == "80"));
+    assert!(calls.iter().all(|called| called.query["types[]"] == "mention"));
+    assert!(
+        calls
+            .iter()
+            .skip(1)
+            .all(|called| called.query.contains_key("min_id"))
+    );
+}
+
+#[tokio::test]
+async fn a_first_start_opens_no_old_cases() {
+    let mut play = Play::new().await;
+    play.scene.server.write(ANN, "@help long ago");
+    play.scene.clock.advance(Duration::from_secs(25 * 3600));
+    play.scene.server.write(ANN, "@help today");
+    play.sweep().await;
+    let cases = play.core.cases().await;
+    assert_eq!(cases.len(), 1);
+    assert_eq!(play.core.posts(&cases[0]).await[0].text, "@help today");
+}
+
+#[tokio::test]
+async fn where_the_newest_come_first_none_is_left_out_and_an_edit_is_no_new_post() {
+    let traits = Traits {
+        software: "snac2",
+        leaps: true,
+        ..Traits::default()
+    };
+    let mut play = Play::with(traits, |_| {}).await;
+    let first = play.scene.server.write(ANN, "@help before");
+    play.sweep().await;
+    for n in 1..=100 {
+        play.scene.clock.advance(Duration::from_secs(1));
+        play.scene.server.write(ANN, &format!("@help number {n}"));
+    }
+    play.scene.server.edit(&first, "@help before, edited");
+    play.sweep().await;
+    for _ in 0..10 {
+        play.sweep().await;
+    }
+
+    let cases = play.core.cases().await;
+    assert_eq!(cases.len(), 101);
+    assert_eq!(play.core.posts(&cases[0]).await[0].text, "@help before, edited");
+    for (n, case) in cases.iter().enumerate().skip(1) {
+        assert_eq!(play.core.posts(case).await[0].text, format!("@help number {n}"));
+    }
+    // A reply finds the post by the id that stays.
+    play.core.reply(1, "We see.").await;
+    assert_eq!(play.scene.server.published().len(), 1);
+    assert!(play.core.cases().await[0].pending.is_none());
+}
+
+#[tokio::test]
+async fn edits_and_deletions_are_seen_without_being_told() {
+    let mut play = Play::new().await;
+    let one = play.scene.server.write(ANN, "@help it is blue");
+    let two = play.scene.server.write("bob@c.example", "@help never mind");
+    play.sweep().await;
+    play.scene.clock.advance(Duration::from_secs(60));
+    play.scene.server.edit(&one, "@help it is on fire");
+    play.scene.server.delete(&two);
+
+    play.sweep().await;
+
+    let thread = play.core.thread(1);
+    assert!(
+        thread.contains("it is blue") && thread.contains("it is on fire"),
+        "{thread}"
+    );
+    let cases = play.core.cases().await;
+    assert!(play.core.posts(&cases[1]).await[0].deleted);
+    // Said once, not with every round.
+    let before = (play.core.thread(1), play.core.thread(2));
+    play.sweep().await;
+    assert_eq!((play.core.thread(1), play.core.thread(2)), before);
+}
+
+#[tokio::test]
+async fn a_post_seen_in_three_places_is_one_post() {
+    let mut play = Play::with(Traits::default(), |config| {
+        config.hashtags = vec!["#parcelhell".to_owned()];
+        config.search = vec!["parcel".to_owned()];
+    })
+    .await;
+    play.scene
+        .server
+        .write(ANN, "@help my parcel is late #parcelhell");
+    play.scene.server.write("bob@c.example", "what a day #parcelhell");
+    play.scene
+        .server
+        .write("eve@d.example", "has anybody seen my parcel?");
+    play.scene
+        .server
+        .write("help", "We ship every parcel. #parcelhell");
+    play.sweep().await;
+    play.sweep().await;
+
+    let cases = play.core.cases().await;
+    let mut heard = Vec::new();
+    for case in &cases {
+        heard.extend(
+            play.core
+                .posts(case)
+                .await
+                .into_iter()
+                .map(|post| (post.author.handle, post.kind)),
+        );
+    }
+    assert_eq!(
+        heard,
+        [
+            (ANN.to_owned(), PostKind::Mention),
+            ("bob@c.example".to_owned(), PostKind::Post),
+            ("eve@d.example".to_owned(), PostKind::Post),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn where_searching_is_not_allowed_the_rest_is_read_all_the_same() {
+    let traits = Traits {
+        searches: false,
+        ..Traits::default()
+    };
+    let mut play = Play::with(traits, |config| config.search = vec!["parcel".to_owned()]).await;
+    play.scene.server.write(ANN, "@help my parcel is late");
+    play.sweep().await;
+    play.sweep().await;
+    assert_eq!(play.core.cases().await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_put_aside_and_blocks_nothing() {
+    let mut play = Play::new().await;
+    play.scene.server.write(ANN, "@help one");
+    play.scene
+        .server
+        .poison(serde_json::json!({"type": "mention", "status": {"id": 7}}));
+    play.scene
+        .server
+        .poison(serde_json::json!({"type": "a later kind", "status": {"id": 7}}));
+    play.scene.server.write(ANN, "@help two");
+    play.sweep().await;
+    assert_eq!(play.core.cases().await.len(), 2);
+}
+
+#[rstest]
+#[case::mastodon("mastodon", true)]
+#[case::ignores_keys("gotosocial", false)]
+#[case::changes_ids("snac2", false)]
+#[tokio::test]
+async fn an_answer_lost_on_the_way_leaves_exactly_one_status(
+    #[case] software: &'static str,
+    #[case] honours_keys: bool,
+) {
+    for (fault, calls) in [
+        (Fault::AcceptThenDrop, 1),
+        (Fault::StatusButDone(502), 1),
+        (Fault::Drop, 2),
+    ] {
+        let traits = Traits {
+            software,
+            honours_keys,
+            ..Traits::default()
+        };
+        let mut play = Play::with(traits, |_| {}).await;
+        play.scene.server.write(ANN, "@help my parcel is late");
+        play.sweep().await;
+        play.scene.server.faults().next("publish", fault);
+        play.core
+            .reply(
+                1,
+                "Sorry, see https://shop.example/orders/2026/11/21/4711?lang=en",
+            )
+            .await;
+
+        // Killed while nobody knows, and up again.
+        let mut play = play.restart().await;
+        play.core.wait(house::SETTLE).await;
+        play.core.wait(house::SETTLE).await;
+
+        assert_eq!(play.scene.server.published().len(), 1);
+        assert_eq!(play.scene.server.calls("publish").len(), calls);
+        let thread = play.core.thread(1);
+        let url = play.scene.server.published()[0]["url"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(thread.contains(&url), "{thread}");
+    }
+}
+
+#[tokio::test]
+async fn the_stream_wakes_the_reading_at_once_and_comes_back_when_it_breaks() {
+    let play = Play::with(Traits::default(), |config| {
+        config.poll = Duration::from_secs(3600)
+    })
+    .await;
+    let Play { scene, core, .. } = play;
+    let running = core.run();
+    let account = scene.account.clone();
+    running
+        .tracker
+        .spawn(account.run(running.inbound.clone(), running.stop.clone()));
+    scene.server.listened_to().await;
+    // The sweep at the start, and the one for what came before the stream stood.
+    scene.server.called("notifications", 2).await;
+
+    scene.server.write(ANN, "@help one");
+    running.threads(1).await;
+
+    scene.server.close_streams();
+    scene.server.called("stream", 2).await;
+    scene.server.write(ANN, "@help two");
+    running.threads(2).await;
+    assert_eq!(running.cases().await.len(), 2);
+    assert_eq!(scene.account.links()[0].state(), LinkState::Up);
+}
+
+#[tokio::test]
+async fn the_stream_tells_edits_and_deletions_where_a_server_sends_them() {
+    let play = Play::with(Traits::default(), |config| {
+        config.poll = Duration::from_secs(3600)
+    })
+    .await;
+    let Play { scene, core, .. } = play;
+    let running = core.run();
+    let account = scene.account.clone();
+    running
+        .tracker
+        .spawn(account.run(running.inbound.clone(), running.stop.clone()));
+    scene.server.listened_to().await;
+    let post = scene.server.write(ANN, "@help it is blue");
+    running.threads(1).await;
+
+    scene.clock.advance(Duration::from_secs(5));
+    scene.server.edit(&post, "@help it is on fire");
+    scene
+        .server
+        .say("status.update", &scene.server.shown(&post).to_string());
+    running.said(0, "it is on fire").await;
+    scene.server.say("delete", &post);
+    running.deleted(&post).await;
+}
+
+#[tokio::test]
+async fn a_server_without_a_stream_is_read_by_the_sweep_alone() {
+    let play = Play::with(Traits::default(), |config| {
+        config.poll = Duration::from_millis(50)
+    })
+    .await;
+    let Play { scene, core, .. } = play;
+    for _ in 0..1000 {
+        scene.server.faults().next("stream", Fault::Status(404));
+    }
+    let running = core.run();
+    let account = scene.account.clone();
+    running
+        .tracker
+        .spawn(account.run(running.inbound.clone(), running.stop.clone()));
+    scene.server.called("notifications", 2).await;
+    scene.server.write(ANN, "@help one");
+    running.threads(1).await;
+    assert!(
+        scene
+            .account
+            .links()
+            .iter()
+            .all(|link| link.state() == LinkState::Up)
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_accepted_is_said_with_the_mend() {
+    let scene = Scene::new().await;
+    let mut config = configured(&scene.server);
+    config.access_token = SecretString::from("tok_wrong_SECRET");
+    let account = Mastodon::new(&config, Duration::from_secs(20), house::clock(&scene.clock)).unwrap();
+    let core = Core::start(&scene.clock, vec![]).await;
+    let lost = account.sweep(&core.inbound).await.unwrap_err();
+    let Lost::Hopeless(why) = lost else {
+        panic!("{lost:?}");
+    };
+    assert!(why.contains("access_token") && !why.contains("SECRET"), "{why}");
 }

@@ -4,8 +4,7 @@ use crate::fake::postgres;
 use chrono::TimeDelta;
 use hearback::domain::{
     Agent, Audience, Author, By, Case, CaseNumber, Effect, EffectId, EffectRow, Event, EventId, EventRecord,
-    Instant, Lane, Media, Metrics, Post, PostKind, Reply, ReplyId, ReplyState, SourceName, Status,
-    Visibility,
+    Instant, Lane, Media, Metrics, Post, PostKind, Reply, ReplyId, ReplyState, SourceName, Visibility,
 };
 use hearback::store::{
     Aside, CaseFilter, Changes, Counters, CursorRow, Error, InboxRow, ReplyMessage, Store, StoredPost, Thread,
@@ -62,6 +61,18 @@ on_both_engines! {
     everything_comes_back_as_it_went
     odd_texts_come_back
     a_second_opening_finds_what_the_first_left
+    a_refused_row_takes_everything_with_it
+    the_same_again_replaces
+    two_of_one_key_in_a_batch_leave_the_later
+    search_finds_words_literally_and_in_any_case
+    lists_are_in_order_and_bounded
+    suggestions_put_open_and_new_ones_first
+    a_thread_leads_to_its_case
+    effects_keep_their_order_and_their_history
+    the_inbox_keeps_the_first_answer_and_forgets
+    only_one_process_works_on_a_database
+    commits_at_the_same_time_all_arrive
+    a_caller_that_goes_away_cancels_nothing
 }
 
 fn at(seconds: i64) -> Instant {
@@ -378,4 +389,420 @@ async fn a_second_opening_finds_what_the_first_left(place: Place) {
     assert_eq!(again.installation().await.unwrap(), name);
     assert_eq!(again.cases(&[CaseNumber(1)]).await.unwrap(), [case(1)]);
     again.close().await;
+}
+
+/// One list of changes.
+macro_rules! changes {
+    ($($field:ident: $value:expr),* $(,)?) => { Changes { $($field: $value,)* ..Changes::default() } };
+}
+
+fn numbers(cases: &[Case]) -> Vec<i64> {
+    cases.iter().map(|case| case.number.0).collect()
+}
+
+fn ids(effects: &[EffectRow]) -> Vec<i64> {
+    effects.iter().map(|effect| effect.id.0).collect()
+}
+
+async fn a_refused_row_takes_everything_with_it(place: Place) {
+    let store = place.open().await;
+    store.commit(changes!(events: vec![event(1, 1)])).await.unwrap();
+    let refused = store
+        .commit(changes!(
+            cases: vec![case(1)],
+            posts: vec![stored(1, post("p1", "x"))],
+            events: vec![event(2, 1), event(1, 1)],
+        ))
+        .await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    assert_eq!(store.cases(&[CaseNumber(1)]).await.unwrap(), []);
+    assert_eq!(store.posts_of(CaseNumber(1), 9).await.unwrap(), []);
+    assert_eq!(
+        store.events_of(CaseNumber(1), EventId(0), 9).await.unwrap(),
+        [event(1, 1)]
+    );
+    // The same conversation twice, under two numbers, is refused too.
+    let twin = Case {
+        number: CaseNumber(8),
+        ..case(1)
+    };
+    let refused = store.commit(changes!(cases: vec![case(1), twin])).await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    // And the writer goes on.
+    store.commit(changes!(cases: vec![case(1)])).await.unwrap();
+    assert_eq!(numbers(&store.cases(&[CaseNumber(1)]).await.unwrap()), [1]);
+    store.close().await;
+}
+
+async fn the_same_again_replaces(place: Place) {
+    let store = place.open().await;
+    let first = changes!(
+        posts: vec![stored(1, post("p1", "before"))],
+        cases: vec![case(1)],
+        threads: vec![thread(1, "C1", "t1")],
+        replies: vec![reply(1, ReplyState::Sending)],
+    );
+    store.commit(first).await.unwrap();
+    let mut resolved = case(1);
+    resolved.evolve(
+        &Event::Resolved {
+            outcome: "refund".to_owned(),
+        },
+        at(9),
+    );
+    let again = changes!(
+        posts: vec![stored(1, post("p1", "after"))],
+        cases: vec![resolved.clone()],
+        threads: vec![thread(1, "C1", "t2")],
+        replies: vec![reply(1, ReplyState::Sent)],
+    );
+    store.commit(again).await.unwrap();
+    assert_eq!(
+        store.posts_of(CaseNumber(1), 9).await.unwrap(),
+        [stored(1, post("p1", "after"))]
+    );
+    assert_eq!(store.cases(&[CaseNumber(1)]).await.unwrap(), [resolved]);
+    assert_eq!(
+        store.threads(&[CaseNumber(1)]).await.unwrap(),
+        [thread(1, "C1", "t2")]
+    );
+    assert_eq!(store.replies_in_sending().await.unwrap(), []);
+    let open = CaseFilter {
+        open: true,
+        owner: None,
+    };
+    assert_eq!(store.list_cases(&open, 9).await.unwrap(), []);
+    store.close().await;
+}
+
+async fn two_of_one_key_in_a_batch_leave_the_later(place: Place) {
+    let store = place.open().await;
+    let twice = changes!(
+        authors: vec![("fedi".into(), author("ann")), ("fedi".into(), author("ann"))],
+        posts: vec![stored(1, post("p1", "first")), stored(1, post("p1", "second"))],
+        cases: vec![case(1), case(1)],
+    );
+    store.commit(twice).await.unwrap();
+    assert_eq!(
+        store.posts_of(CaseNumber(1), 9).await.unwrap(),
+        [stored(1, post("p1", "second"))]
+    );
+    store.close().await;
+}
+
+async fn search_finds_words_literally_and_in_any_case(place: Place) {
+    let store = place.open().await;
+    let texts = [
+        "My ÜBERTRAGUNG fails",
+        "100% broken",
+        "1000 broken",
+        "a_b",
+        "axb",
+        r"back\slash",
+    ];
+    let posts = (1..)
+        .zip(texts)
+        .map(|(n, text)| stored(n, post(&format!("p{n}"), text)))
+        .collect();
+    let cases = (1..=6).map(case).collect();
+    store.commit(changes!(posts: posts, cases: cases)).await.unwrap();
+    for (words, found) in [
+        ("übertragung", vec![1]),
+        ("BROKEN", vec![3, 2]),
+        ("100%", vec![2]),
+        ("a_b", vec![4]),
+        (r"k\s", vec![6]),
+        ("nothing", vec![]),
+    ] {
+        assert_eq!(
+            numbers(&store.search_cases(words, 9).await.unwrap()),
+            found,
+            "{words}"
+        );
+    }
+    assert_eq!(numbers(&store.search_cases("broken", 1).await.unwrap()), [3]);
+    store.close().await;
+}
+
+async fn lists_are_in_order_and_bounded(place: Place) {
+    let store = place.open().await;
+    let mut cases: Vec<Case> = (1..=6).map(case).collect();
+    cases[1].evolve(&Event::Claimed { owner: ann() }, at(50));
+    cases[3].evolve(&Event::Claimed { owner: ann() }, at(40));
+    cases[3].evolve(
+        &Event::Resolved {
+            outcome: String::new(),
+        },
+        at(41),
+    );
+    store.commit(changes!(cases: cases)).await.unwrap();
+    let owner = Some(ann().key);
+    for (filter, found) in [
+        (
+            CaseFilter {
+                open: false,
+                owner: None,
+            },
+            vec![1, 2, 3, 4, 5, 6],
+        ),
+        (
+            CaseFilter {
+                open: true,
+                owner: None,
+            },
+            vec![1, 2, 3, 5, 6],
+        ),
+        (
+            CaseFilter {
+                open: false,
+                owner: owner.clone(),
+            },
+            vec![2, 4],
+        ),
+        (CaseFilter { open: true, owner }, vec![2]),
+    ] {
+        assert_eq!(
+            numbers(&store.list_cases(&filter, 9).await.unwrap()),
+            found,
+            "{filter:?}"
+        );
+        let bounded = store.list_cases(&filter, 1).await.unwrap();
+        assert_eq!(numbers(&bounded), found[..1]);
+    }
+    assert_eq!(numbers(&store.latest_cases(3).await.unwrap()), [2, 4, 6]);
+    let mut posts: Vec<StoredPost> = (1..=4).map(|n| stored(1, post(&format!("q{n}"), "x"))).collect();
+    posts[0].post.created_at = at(99);
+    store.commit(changes!(posts: posts)).await.unwrap();
+    let last: Vec<String> = store
+        .posts_of(CaseNumber(1), 3)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|stored| stored.post.id.to_string())
+        .collect();
+    assert_eq!(last, ["q3", "q4", "q1"]);
+    store.close().await;
+}
+
+async fn suggestions_put_open_and_new_ones_first(place: Place) {
+    let store = place.open().await;
+    let mut cases: Vec<Case> = (1..=130).map(case).collect();
+    for n in [12, 121] {
+        cases[n - 1].evolve(
+            &Event::Resolved {
+                outcome: String::new(),
+            },
+            at(500),
+        );
+    }
+    store.commit(changes!(cases: cases)).await.unwrap();
+    let suggest = async |digits: &str, limit| numbers(&store.suggest_cases(digits, limit).await.unwrap());
+    assert_eq!(
+        suggest("12", 25).await,
+        [129, 128, 127, 126, 125, 124, 123, 122, 120, 121, 12]
+    );
+    assert_eq!(suggest("12", 2).await, [129, 128]);
+    assert_eq!(suggest("13", 9).await, [130, 13]);
+    assert_eq!(suggest("", 3).await, [130, 129, 128]);
+    assert_eq!(suggest("99999", 3).await, [0; 0]);
+    assert_eq!(suggest("x", 3).await, [0; 0]);
+    store.close().await;
+}
+
+async fn a_thread_leads_to_its_case(place: Place) {
+    let store = place.open().await;
+    store
+        .commit(changes!(threads: vec![thread(1, "C1", "t1"), thread(2, "C2", "t1"), thread(1, "C3", "t9")]))
+        .await
+        .unwrap();
+    let slack = "slack".into();
+    let of = async |channel: Option<&str>, thread: &str| {
+        let channel = channel.map(Into::into);
+        store
+            .case_of_thread(&slack, channel.as_ref(), &thread.into())
+            .await
+            .unwrap()
+            .map(|case| case.0)
+    };
+    assert_eq!(of(Some("C1"), "t1").await, Some(1));
+    assert_eq!(of(Some("C2"), "t1").await, Some(2));
+    assert_eq!(of(None, "t9").await, Some(1));
+    assert_eq!(of(Some("C9"), "t1").await, None);
+    assert_eq!(
+        store
+            .case_of_thread(&"discord".into(), None, &"t1".into())
+            .await
+            .unwrap(),
+        None
+    );
+    store.close().await;
+}
+
+async fn effects_keep_their_order_and_their_history(place: Place) {
+    let store = place.open().await;
+    let (slack, timer) = (Lane::from("slack/C1".to_owned()), Lane::timers());
+    let effects = vec![
+        effect(1, "slack/C1"),
+        effect(2, "timer"),
+        effect(3, "slack/C1"),
+        effect(10, "slack/C1"),
+    ];
+    store.commit(changes!(effects: effects)).await.unwrap();
+    assert_eq!(store.lanes().await.unwrap(), [slack.clone(), timer.clone()]);
+    assert_eq!(
+        ids(&store.effects_of(&slack, EffectId(0), 9).await.unwrap()),
+        [1, 3, 10]
+    );
+    assert_eq!(ids(&store.effects_of(&slack, EffectId(1), 1).await.unwrap()), [3]);
+
+    store
+        .commit(changes!(effects_begun: vec![(EffectId(1), at(100))]))
+        .await
+        .unwrap();
+    store
+        .commit(
+            changes!(effects_begun: vec![(EffectId(1), at(200))], effects_due: vec![(EffectId(1), at(300))]),
+        )
+        .await
+        .unwrap();
+    let tried = EffectRow {
+        attempts: 2,
+        begun_at: Some(at(100)),
+        due_at: at(300),
+        ..effect(1, "slack/C1")
+    };
+    assert_eq!(store.effects_of(&slack, EffectId(0), 1).await.unwrap(), [tried]);
+
+    let ended = changes!(
+        effects_done: vec![EffectId(1), EffectId(77)],
+        effects_dead: vec![(EffectId(2), "refused".to_owned()), (EffectId(3), "refused".to_owned())],
+    );
+    store.commit(ended).await.unwrap();
+    assert_eq!(store.lanes().await.unwrap(), [slack.clone()]);
+    assert_eq!(
+        ids(&store.effects_of(&slack, EffectId(0), 9).await.unwrap()),
+        [10]
+    );
+    assert_eq!(
+        ids(&store.effects_of(&timer, EffectId(0), 9).await.unwrap()),
+        [0; 0]
+    );
+    assert_eq!(store.dead_effects().await.unwrap(), 2);
+    store.close().await;
+}
+
+async fn the_inbox_keeps_the_first_answer_and_forgets(place: Place) {
+    let store = place.open().await;
+    let row = |key: &str, seconds, answer: &str| InboxRow {
+        key: key.to_owned(),
+        at: at(seconds),
+        answer: answer.to_owned(),
+    };
+    store
+        .commit(changes!(inbox: vec![row("a", 1, "1"), row("a", 2, "2"), row("b", 3, "3")]))
+        .await
+        .unwrap();
+    store
+        .commit(changes!(inbox: vec![row("b", 4, "4")]))
+        .await
+        .unwrap();
+    let keys = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
+    let mut kept = store.inbox(&keys).await.unwrap();
+    kept.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!(kept, [row("a", 1, "1"), row("b", 3, "3")]);
+    store.forget_inbox(at(3)).await.unwrap();
+    assert_eq!(store.inbox(&keys).await.unwrap(), [row("b", 3, "3")]);
+    store.close().await;
+}
+
+async fn only_one_process_works_on_a_database(place: Place) {
+    let first = place.open().await;
+    first.lock().await.unwrap();
+    first.lock().await.unwrap();
+    let second = place.open().await;
+    let refused = second.lock().await.unwrap_err().to_string();
+    assert!(
+        refused.contains("another Hearback is running on this database"),
+        "{refused}"
+    );
+    first.ping().await.unwrap();
+    assert_eq!(second.lanes().await.unwrap(), [], "reading needs no lock");
+    first.close().await;
+    second.lock().await.unwrap();
+    second.close().await;
+}
+
+async fn commits_at_the_same_time_all_arrive(place: Place) {
+    let store = place.open().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 1..=60 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            store
+                .commit(changes!(cases: vec![case(n)], events: vec![event(n, n)]))
+                .await
+        });
+    }
+    for done in tasks.join_all().await {
+        done.unwrap();
+    }
+    let all = store.list_cases(&CaseFilter::default(), 99).await.unwrap();
+    assert_eq!(numbers(&all), (1..=60).collect::<Vec<_>>());
+    store.close().await;
+}
+
+async fn a_caller_that_goes_away_cancels_nothing(place: Place) {
+    let store = place.open().await;
+    let mut acknowledged = Vec::new();
+    for n in 1..=500_i64 {
+        let patience = async {
+            for _ in 0..n % 40 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = store.commit(changes!(cases: vec![case(n)])) => {
+                done.unwrap();
+                acknowledged.push(n);
+            }
+            () = patience => {}
+        }
+        if n % 50 == 0 {
+            // One that is waited for, between those that are not.
+            store.commit(changes!(events: vec![event(n, n)])).await.unwrap();
+        }
+    }
+    store.close().await;
+    let again = place.open().await;
+    let kept = numbers(&again.list_cases(&CaseFilter::default(), 999).await.unwrap());
+    assert!(
+        acknowledged.iter().all(|n| kept.contains(n)),
+        "acknowledged and lost"
+    );
+    assert_eq!(kept, (1..=500).collect::<Vec<_>>(), "begun and lost");
+    let told: Vec<EventId> = (1..=10).map(|n| EventId(n * 50)).collect();
+    assert_eq!(again.events(&told).await.unwrap().len(), 10);
+    again.close().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_opened_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("nowhere").join("hearback.db");
+    for (url, words) in [
+        (format!("sqlite:{}", missing.display()), "nowhere does not exist"),
+        (format!("sqlite:{}", folder.path().display()), "cannot be opened"),
+        ("sqlite:".to_owned(), "must name a file"),
+        (
+            "mysql://x".to_owned(),
+            "must begin with `sqlite:` or `postgres://`",
+        ),
+    ] {
+        let error = Store::open(&url).await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Unavailable(why) if why.contains(words)),
+            "{url}: {error}"
+        );
+    }
 }

@@ -1,7 +1,10 @@
 //! The webhook contract: replies that are published once or asked about, and what is heard.
 
 use crate::fake::fault::Fault;
-use crate::fake::webhook::{SECRET, Shop};
+use crate::fake::house::{self, Core};
+use crate::fake::server::Server;
+use crate::fake::webhook::{SECRET, Shop, deliver, signed};
+use axum::http::StatusCode;
 use hearback::adapter::social::webhook::Webhook;
 use hearback::config::{self, Idempotency};
 use hearback::domain::{
@@ -11,9 +14,10 @@ use hearback::domain::{
 use hearback::port::{Class, PortError, SocialPlatform as _};
 use rstest::rstest;
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use url::Url;
 
 fn configured(shop: &Shop, idempotency: Idempotency) -> config::Webhook {
     config::Webhook {
@@ -27,7 +31,7 @@ fn configured(shop: &Shop, idempotency: Idempotency) -> config::Webhook {
 }
 
 fn source(config: &config::Webhook, clock: &ManualClock) -> Webhook {
-    Webhook::new(config, Duration::from_secs(1), Arc::new(clock.clone())).unwrap()
+    Webhook::new(config, Duration::from_secs(3), Arc::new(clock.clone())).unwrap()
 }
 
 fn reply(clock: &ManualClock) -> Reply {
@@ -267,4 +271,286 @@ async fn doctor_asks_without_publishing() {
             .any(|finding| !finding.ok && finding.mend.contains("404")),
         "{findings:?}"
     );
+}
+
+/// A shop, its source, and the core behind its address.
+struct Market {
+    core: Core,
+    shop: Shop,
+    clock: ManualClock,
+    config: config::Webhook,
+    hearback: Server,
+}
+
+impl Market {
+    async fn open(idempotency: Idempotency) -> Self {
+        let clock = ManualClock::default();
+        let shop = Shop::open(house::clock(&clock), idempotency == Idempotency::Key).await;
+        let config = configured(&shop, idempotency);
+        let source = Arc::new(source(&config, &clock));
+        let core = Core::start(&clock, vec![source.clone()]).await;
+        let hearback = Server::start(source.routes(core.inbound.clone())).await;
+        Self {
+            core,
+            shop,
+            clock,
+            config,
+            hearback,
+        }
+    }
+
+    async fn restart(self) -> Self {
+        let Self {
+            core,
+            shop,
+            clock,
+            config,
+            hearback,
+        } = self;
+        drop(hearback);
+        let source = Arc::new(source(&config, &clock));
+        let core = core.restart(vec![source.clone()]).await;
+        let hearback = Server::start(source.routes(core.inbound.clone())).await;
+        Self {
+            core,
+            shop,
+            clock,
+            config,
+            hearback,
+        }
+    }
+
+    fn address(&self) -> Url {
+        self.hearback.url.join("/webhooks/shop").unwrap()
+    }
+
+    async fn send(&self, body: Value) -> (StatusCode, Value) {
+        self.shop.send(&self.address(), &body).await
+    }
+}
+
+fn post(id: &str, author: &str, text: &str) -> Value {
+    json!({"id": id, "conversation": "c1", "author": {"id": author, "name": author}, "text": text})
+}
+
+#[tokio::test]
+async fn a_signed_post_becomes_a_case_and_the_same_post_again_changes_nothing() {
+    let mut market = Market::open(Idempotency::Key).await;
+
+    let first = market.send(post("p1", "ann", "It broke.")).await;
+    let again = market.send(post("p1", "ann", "It broke.")).await;
+    let batch = json!({"posts": [post("p2", "ann", "Hello?"), post("p1", "ann", "It broke."), post("p3", "bob", "Mine too.")]});
+    let third = market.send(batch).await;
+    market.core.deliver().await;
+
+    assert_eq!(
+        first,
+        (StatusCode::ACCEPTED, json!({"accepted": 1, "duplicates": 0}))
+    );
+    assert_eq!(
+        again,
+        (StatusCode::ACCEPTED, json!({"accepted": 0, "duplicates": 1}))
+    );
+    assert_eq!(
+        third,
+        (StatusCode::ACCEPTED, json!({"accepted": 2, "duplicates": 1}))
+    );
+    let cases = market.core.cases().await;
+    assert_eq!(cases.iter().map(|case| case.posts).collect::<Vec<_>>(), [2, 1]);
+    assert!(market.core.thread(1).contains("It broke."));
+    assert!(market.core.thread(1).contains("Hello?"));
+}
+
+#[tokio::test]
+async fn edits_and_deletions_are_shown() {
+    let mut market = Market::open(Idempotency::Key).await;
+    market.send(post("p1", "ann", "It is blue.")).await;
+    market.core.deliver().await;
+
+    let mut edited = post("p1", "ann", "It is on fire.");
+    edited["edited_at"] = json!("2027-01-15T08:00:05Z");
+    assert_eq!(market.send(edited.clone()).await.1["accepted"], 1);
+    assert_eq!(market.send(edited).await.1["duplicates"], 1);
+    market.core.deliver().await;
+    let thread = market.core.thread(1);
+    assert!(
+        thread.contains("It is blue.") && thread.contains("It is on fire."),
+        "{thread}"
+    );
+
+    let mut deleted = post("p1", "ann", "");
+    deleted["deleted"] = json!(true);
+    assert_eq!(market.send(deleted).await.1["accepted"], 1);
+    market.core.deliver().await;
+    let case = &market.core.cases().await[0];
+    assert!(market.core.posts(case).await[0].deleted);
+    assert_ne!(market.core.thread(1), thread);
+}
+
+#[rstest]
+#[case::tampered_body(|_: &mut Vec<(&'static str, String)>, body: &mut String| body.push(' '))]
+#[case::another_id(|headers: &mut Vec<(&'static str, String)>, _: &mut String| headers[0].1 = "msg_2".to_owned())]
+#[case::another_time(|headers: &mut Vec<(&'static str, String)>, _: &mut String| headers[1].1 = "1800000001".to_owned())]
+#[case::no_signature(|headers: &mut Vec<(&'static str, String)>, _: &mut String| drop(headers.remove(2)))]
+#[case::signed_twice(|headers: &mut Vec<(&'static str, String)>, _: &mut String| headers.push(headers[2].clone()))]
+#[case::short(|headers: &mut Vec<(&'static str, String)>, _: &mut String| headers[2].1.truncate(10))]
+#[tokio::test]
+async fn what_is_not_signed_right_is_not_even_read(
+    #[case] spoil: fn(&mut Vec<(&'static str, String)>, &mut String),
+) {
+    let market = Market::open(Idempotency::Key).await;
+    // Not JSON at all: who looks into it before verifying answers 400.
+    let mut body = "{ not json".to_owned();
+    let mut headers = signed("msg_1", 1_800_000_000, body.as_bytes());
+    spoil(&mut headers, &mut body);
+
+    let (status, told) = deliver(&market.address(), &headers, body).await;
+
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(!told["error"].as_str().unwrap().is_empty());
+    assert!(market.core.cases().await.is_empty());
+}
+
+#[rstest]
+#[case::old(-301, StatusCode::UNAUTHORIZED)]
+#[case::just_in_time(-300, StatusCode::ACCEPTED)]
+#[case::ahead(301, StatusCode::UNAUTHORIZED)]
+#[tokio::test]
+async fn the_time_of_a_signature_counts(#[case] off: i64, #[case] expected: StatusCode) {
+    let market = Market::open(Idempotency::Key).await;
+    let body = post("p1", "ann", "It broke.").to_string();
+    let headers = signed("msg_1", 1_800_000_000 + off, body.as_bytes());
+    assert_eq!(deliver(&market.address(), &headers, body).await.0, expected);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_with_its_place_and_nothing_of_it_is_kept() {
+    let market = Market::open(Idempotency::Key).await;
+    let bad =
+        json!({"posts": [post("p1", "ann", "It broke."), {"id": "p2", "author": {"id": 7}, "text": "x"}]});
+    let (status, told) = market.send(bad).await;
+    assert_eq!(
+        (status, &told["field"]),
+        (StatusCode::BAD_REQUEST, &json!("posts[1].author.id"))
+    );
+    assert!(
+        told["error"].as_str().unwrap().contains("expected a string"),
+        "{told}"
+    );
+    assert!(market.core.cases().await.is_empty());
+}
+
+#[rstest]
+#[case::told_before(false)]
+#[case::in_pieces(true)]
+#[tokio::test]
+async fn a_body_over_a_mebibyte_is_refused(#[case] in_pieces: bool) {
+    let market = Market::open(Idempotency::Key).await;
+    let body = "x".repeat(1024 * 1024 + 1);
+    let headers = signed("msg_1", 1_800_000_000, body.as_bytes());
+    let pieces = body
+        .as_bytes()
+        .chunks(64 * 1024)
+        .map(|piece| Ok::<_, std::io::Error>(piece.to_vec()));
+    let body = if in_pieces {
+        reqwest::Body::wrap_stream(futures_util::stream::iter(pieces.collect::<Vec<_>>()))
+    } else {
+        reqwest::Body::from(body)
+    };
+    let (status, told) = deliver(&market.address(), &headers, body).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{told}");
+}
+
+#[tokio::test]
+async fn sources_stand_beside_each_other_each_with_its_own_secret() {
+    let clock = ManualClock::default();
+    let shop = Shop::open(house::clock(&clock), true).await;
+    let one = Arc::new(source(&configured(&shop, Idempotency::Key), &clock));
+    let mut other = configured(&shop, Idempotency::Key);
+    other.name = "forum".to_owned();
+    other.secret = SecretString::from("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    let other = Arc::new(source(&other, &clock));
+    let core = Core::start(&clock, vec![one.clone(), other.clone()]).await;
+    let routes = one
+        .routes(core.inbound.clone())
+        .merge(other.routes(core.inbound.clone()));
+    let hearback = Server::start(routes).await;
+    let send = async |path: &str| {
+        let address = hearback.url.join(path).unwrap();
+        shop.send(&address, &post("p1", "ann", "It broke.")).await.0
+    };
+
+    assert_eq!(send("/webhooks/shop").await, StatusCode::ACCEPTED);
+    assert_eq!(send("/webhooks/forum").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(send("/webhooks/nobody").await, StatusCode::NOT_FOUND);
+    assert_eq!(core.cases().await.len(), 1);
+}
+
+#[tokio::test]
+async fn when_nothing_can_be_stored_the_sender_is_told_to_come_again() {
+    let market = Market::open(Idempotency::Key).await;
+    market.core.lose_the_database().await;
+    let (status, told) = market.send(post("p1", "ann", "It broke.")).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        told["error"].as_str().unwrap().contains("nothing was stored"),
+        "{told}"
+    );
+}
+
+#[rstest]
+#[case::key(Idempotency::Key)]
+#[case::lookup(Idempotency::Lookup)]
+#[tokio::test]
+async fn an_answer_lost_on_the_way_leaves_exactly_one_reply(#[case] idempotency: Idempotency) {
+    for (fault, calls) in [(Fault::AcceptThenDrop, 1), (Fault::Drop, 2)] {
+        let mut market = Market::open(idempotency).await;
+        market.send(post("p1", "ann", "It broke.")).await;
+        market.core.deliver().await;
+        market.shop.faults().next("reply", fault);
+        market.core.reply(1, "Sorry, we look into it.").await;
+
+        // Killed while nobody knows, and up again.
+        let mut market = market.restart().await;
+        market.core.wait(house::SETTLE).await;
+        market.core.wait(house::SETTLE).await;
+
+        assert_eq!(market.shop.replies().len(), 1);
+        assert_eq!(market.shop.replies()[0]["text"], "Sorry, we look into it.");
+        assert_eq!(market.shop.replies()[0]["in_reply_to"], "p1");
+        assert_eq!(market.shop.calls().len(), calls);
+        let thread = market.core.thread(1);
+        assert!(thread.contains("https://shop.example/replies/r1"), "{thread}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_can_be_asked_a_person_decides() {
+    let mut market = Market::open(Idempotency::None).await;
+    market.send(post("p1", "ann", "It broke.")).await;
+    market.core.deliver().await;
+    market.shop.faults().next("reply", Fault::AcceptThenDrop);
+    market.core.reply(1, "Sorry.").await;
+    for _ in 0..20 {
+        market.core.wait(house::SETTLE).await;
+    }
+    assert_eq!(market.shop.calls().len(), 1);
+    let case = &market.core.cases().await[0];
+    assert_eq!(
+        case.pending.map(|pending| pending.state),
+        Some(ReplyState::NeedsHuman)
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_comes_back_in_words() {
+    let mut market = Market::open(Idempotency::Key).await;
+    market.send(post("p1", "ann", "It broke.")).await;
+    market.core.deliver().await;
+    market.shop.faults().next("reply", Fault::Status(410));
+    market.core.reply(1, "Sorry.").await;
+    assert!(market.shop.replies().is_empty());
+    let thread = market.core.thread(1);
+    assert!(thread.contains("410") && thread.contains("Gone"), "{thread}");
+    assert!(market.core.cases().await[0].pending.is_none());
 }

@@ -58,7 +58,7 @@ impl Delivery {
         let mut pause = Pause::No;
         let mut queue = effects.into_iter();
         let mut left = Vec::new();
-        while let Some(row) = queue.next() {
+        for row in queue.by_ref() {
             if matches!(row.effect, Effect::UpdateCard { .. }) && !latest_cards.contains(&row.id) {
                 settled.push(Settled::Done(row.id));
                 continue;

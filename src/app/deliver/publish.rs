@@ -33,7 +33,7 @@ impl Delivery {
         let mut left = Vec::new();
         let mut pause = Pause::No;
         let mut queue = effects.into_iter();
-        while let Some(mut row) = queue.next() {
+        for mut row in queue.by_ref() {
             if self.stop.is_cancelled() {
                 left.push(row);
                 break;

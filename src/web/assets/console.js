@@ -78,6 +78,8 @@ class Team {
     }
     byId("say-case").hidden = !this.open;
     byId("say-case").textContent = this.open ? `#${this.open}` : "";
+    const number = this.open ?? 1;
+    byId("line").placeholder = `/claim ${number}   ·   /reply ${number} We are on it…`;
   }
 
   /** Keeps the end of the thread in view for who was reading there. */
@@ -111,11 +113,11 @@ class Team {
   async give(address, fields, holder) {
     if (holder.busy) return null;
     holder.busy = true;
-    holder.nonce ??= nonce();
-    const body = { ...fields, by: byId("seat").value, nonce: holder.nonce };
+    holder.submitKey ??= nonce();
+    const body = { ...fields, by: byId("seat").value, nonce: holder.submitKey };
     const answer = await post(address, body);
     holder.busy = false;
-    if (answer.settled) holder.nonce = undefined;
+    if (answer.settled) holder.submitKey = undefined;
     this.look();
     return answer;
   }
@@ -193,7 +195,8 @@ class Team {
       const until = Number(held.dataset.until);
       const left = Math.max(0, until - Date.now());
       if (!this.totals.has(until)) this.totals.set(until, Math.max(left, 1));
-      const text = left > 0 ? `${Math.ceil(left / 1000)} s` : "a moment";
+      const seconds = Math.ceil(left / 1000);
+      const text = seconds > 90 ? `${Math.ceil(seconds / 60)} min` : seconds > 0 ? `${seconds} s` : "a moment";
       const shown = held.querySelector("[data-left]");
       if (shown.textContent !== text) shown.textContent = text;
       held.querySelector(".held-bar span").style.transform = `scaleX(${left / this.totals.get(until)})`;

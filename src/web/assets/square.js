@@ -28,9 +28,10 @@ export function square(done) {
     const sends = event.key === "Enter" && (event.ctrlKey || event.metaKey);
     if (sends && event.target.matches("textarea")) event.target.form.requestSubmit();
   });
-  pane.addEventListener("toggle", ({ target }) => {
-    if (target.open) target.querySelector("textarea")?.focus();
-  }, true);
+  pane.addEventListener("click", ({ target }) => {
+    const button = target.closest("button[data-opens]");
+    if (button) toggle(button, button.getAttribute("aria-expanded") !== "true");
+  });
 
   // A permalink leads to the post on this page, if it is here.
   document.addEventListener("click", (event) => {
@@ -51,11 +52,11 @@ async function submit(form, live, done) {
     return;
   }
   const fields = new FormData(form);
-  if (form.action.endsWith("/write")) fields.set("nonce", (form.nonce ??= nonce()));
+  if (form.action.endsWith("/write")) fields.set("nonce", (form.submitKey ??= nonce()));
   button.disabled = true;
   const { ok, settled, body } = await post(form.action, fields);
   button.disabled = false;
-  if (settled) form.nonce = undefined;
+  if (settled) form.submitKey = undefined;
   say.textContent = ok ? "" : (body.say ?? "That did not work. Try again.");
   if (!ok) return;
   if (form.id === "write-post") localStorage.setItem(NAME, fields.get("name"));
@@ -64,9 +65,20 @@ async function submit(form, live, done) {
     count(form.querySelector("textarea"));
     done("write");
   }
-  const box = form.closest("details");
-  if (box) box.open = false;
+  const opener = form.parentElement.querySelector(`[aria-controls="${CSS.escape(form.id)}"]`);
+  if (opener) toggle(opener, false);
   live.refresh();
+}
+
+/** Opens one of a post's forms, and closes the others. */
+function toggle(button, open) {
+  for (const other of button.parentElement.querySelectorAll("button[data-opens]")) {
+    const form = document.getElementById(other.getAttribute("aria-controls"));
+    const shown = open && other === button;
+    other.setAttribute("aria-expanded", String(shown));
+    form.hidden = !shown;
+    if (shown) form.querySelector("textarea").focus();
+  }
 }
 
 /** What cannot be taken back is asked twice. */

@@ -114,12 +114,7 @@ pub struct FakeMastodon {
 }
 
 impl FakeMastodon {
-    /// A usual server.
-    pub async fn start(clock: Arc<dyn Clock>) -> Self {
-        Self::with(clock, Traits::default()).await
-    }
-
-    /// A server with its own ways.
+    /// Starts a server; the default is a usual one.
     pub async fn with(clock: Arc<dyn Clock>, traits: Traits) -> Self {
         let inner = Arc::new(Inner {
             world: Mutex::new(World {

@@ -2,6 +2,7 @@
 
 pub mod discord;
 pub mod fault;
+pub mod house;
 pub mod mastodon;
 pub mod postgres;
 pub mod server;

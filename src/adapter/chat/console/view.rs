@@ -230,9 +230,23 @@ fn told(entry: &Entry) -> Markup {
     }
 }
 
-/// What one person is told.
+/// What one person is told. In a sentence of ours, what stands between backticks is to be typed.
 pub(super) fn answer(told: &Message) -> Markup {
-    message(told)
+    let mut told = told.clone();
+    for part in &mut told.parts {
+        if let Part::Line(line) = part
+            && let [Span::Text(sentence)] = line.as_slice()
+        {
+            let runs = sentence.split('`').enumerate().filter(|(_, run)| !run.is_empty());
+            *line = runs
+                .map(|(at, run)| match at % 2 {
+                    0 => Span::Text(run.to_owned()),
+                    _ => Span::Code(run.to_owned()),
+                })
+                .collect();
+        }
+    }
+    message(&told)
 }
 
 fn message(message: &Message) -> Markup {

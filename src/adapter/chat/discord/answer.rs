@@ -188,7 +188,7 @@ async fn suggest(inbound: &Inbound, by: &Person, typed: &str) -> Value {
         .into_iter()
         .take(25)
         .map(|(case, line)| {
-            let name = escape::plain_within(&format!("{case} · {line}"), 100);
+            let name = escape::plain_within(&line, 100);
             AutocompleteChoice::new(name, case.0.to_string())
         });
     let choices = CreateAutocompleteResponse::new().set_choices(choices.collect());

@@ -123,6 +123,10 @@ pub(super) fn link(label: &str, address: &str) -> String {
             other => other.to_string(),
         })
         .collect();
+    // Discord shows a label that is an address as text; the address alone is a link.
+    if label.trim() == address {
+        return format!("<{target}>");
+    }
     format!("[{shown}](<{target}>)")
 }
 
@@ -200,6 +204,10 @@ mod tests {
         assert_eq!(
             link("m.example", "https://m.example/1"),
             "[m.example](<https://m.example/1>)"
+        );
+        assert_eq!(
+            link("https://m.example/1", "https://m.example/1"),
+            "<https://m.example/1>"
         );
         assert_eq!(link("run", "javascript:alert(1)"), "run");
         assert_eq!(

@@ -36,6 +36,8 @@ const QUOTE_LINES: usize = 60;
 const SUPPRESS_EMBEDS: u64 = 1 << 2;
 /// Only the person who acted sees it.
 const EPHEMERAL: u64 = 1 << 6;
+/// Stands between our own small line and the stamp.
+const JOINT: &str = " · ";
 /// Separates what a button does from the stamp of the delivery that drew it.
 const SEAM: char = '|';
 
@@ -80,11 +82,11 @@ pub(super) fn carries(message: &Value, stamp: &str) -> bool {
             .is_some_and(|(_, mark)| mark == stamp)
     };
     let rows = message["components"].as_array().into_iter().flatten();
-    message["nonce"].as_str() == Some(stamp)
-        || message["content"]
-            .as_str()
-            .and_then(|content| content.lines().last())
-            .is_some_and(|line| line.strip_prefix("-# ") == Some(stamp))
+    let small = message["content"]
+        .as_str()
+        .and_then(|content| content.lines().last()?.strip_prefix("-# "));
+    small
+        .is_some_and(|line| line == stamp || line.strip_suffix(stamp).is_some_and(|own| own.ends_with(JOINT)))
         || message["embeds"].as_array().into_iter().flatten().any(footer)
         || rows
             .flat_map(|row| row["components"].as_array().into_iter().flatten())
@@ -121,7 +123,9 @@ fn sheet(message: &Message, stamp: &str, shape: Shape) -> Value {
         Shape::Content if fits => {
             let mut content = body(&message.parts, room);
             if !mark.is_empty() {
-                content.push_str(&format!("\n-# {mark}"));
+                let small = content.lines().last().is_some_and(|line| line.starts_with("-# "));
+                let joint = if small { JOINT } else { "\n-# " };
+                content.push_str(&format!("{joint}{mark}"));
             }
             (content, None)
         }

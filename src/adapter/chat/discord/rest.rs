@@ -55,13 +55,27 @@ impl Failure {
             Self::Refused { status, code: 0, .. } if matches!(status, 404 | 405) => {
                 PortError::Unknown(format!("Discord: status {status}; check [discord] api_url"))
             }
-            Self::Refused { status, code, words } => PortError::Refused(format!(
-                "Discord refused to {what}: {words} ({status}, code {code}){}",
-                mend(code, status)
-            )),
+            Self::Refused { status, code, words } => {
+                let text = format!(
+                    "Discord refused to {what}: {words} ({status}, code {code}){}",
+                    mend(code, status)
+                );
+                if closes(code) {
+                    PortError::Closed(text)
+                } else {
+                    PortError::Refused(text)
+                }
+            }
             Self::Unknown(reason) => PortError::Unknown(format!("Discord: {reason}")),
         }
     }
+}
+
+/// Whether a refusal closes the whole channel until somebody mends it: the server or the access to it
+/// is missing, permissions are, it has too many threads, or it demands a tag and has none. A thread
+/// that is gone or locked closes only itself.
+fn closes(code: u64) -> bool {
+    matches!(code, 10004 | 40067 | 50001 | 50013 | 160_006)
 }
 
 /// What a person can do about a refusal.
@@ -328,10 +342,18 @@ mod tests {
     #[test]
     fn refusals_say_what_to_mend() {
         let told = json!({"message": "Missing Access", "code": 50001});
-        let PortError::Refused(text) = classify(403, &told).port("post in channel 7") else {
-            panic!("not a refusal");
+        let PortError::Closed(text) = classify(403, &told).port("post in channel 7") else {
+            panic!("the channel is not closed");
         };
         insta::assert_snapshot!(text, @"Discord refused to post in channel 7: Missing Access (403, code 50001). Give the bot View Channel and Send Messages in the channel (and Send Messages in Threads, Create Public Threads, Embed Links, Read Message History)");
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_closes_only_itself() {
+        let told = json!({"message": "Unknown Channel", "code": 10003});
+        assert!(matches!(classify(404, &told).port("post"), PortError::Refused(_)));
+        let told = json!({"message": "Thread is locked", "code": 160_005});
+        assert!(matches!(classify(400, &told).port("post"), PortError::Refused(_)));
     }
 
     #[test]

@@ -48,6 +48,15 @@ pub(super) enum Kind {
     },
 }
 
+/// What a delivery is recognised by.
+struct Stamp {
+    /// For Discord, for some minutes: at most 25 characters.
+    nonce: String,
+    /// For ourselves: stands in the message, so it is short. It only has to be unlike that of the few
+    /// others of a thread and an outage.
+    mark: String,
+}
+
 /// The work in channels and threads.
 pub(super) struct Threads {
     rest: Arc<Rest>,
@@ -73,17 +82,27 @@ impl Threads {
         }
     }
 
-    /// Marks a delivery: short, and the same for every attempt of this installation.
-    pub(super) fn stamp(&self, key: &str) -> String {
+    /// Marks a delivery: the same for every attempt, and not that of another installation.
+    fn stamp(&self, key: &str) -> Stamp {
         let digest = Sha256::digest(format!("{}:{key}", self.installation));
-        hex::encode(&digest[..8])
+        Stamp {
+            nonce: hex::encode(&digest[..12]),
+            mark: hex::encode(&digest[..4]),
+        }
     }
 
     pub(super) async fn open(&self, order: &OpenThread) -> Result<Opened, PortError> {
         let channel = id(order.channel.as_str(), "channel")?;
         let what = format!("open a thread in channel {channel}");
         let stamp = self.stamp(order.key.as_str());
-        let kind = self.kind(channel).await.map_err(|failure| failure.port(&what))?;
+        // A channel that is not there waits for a mended configuration; nothing is lost.
+        let kind = self
+            .kind(channel)
+            .await
+            .map_err(|failure| match failure.port(&what) {
+                PortError::Refused(reason) => PortError::Closed(reason),
+                other => other,
+            })?;
         let opened = match kind {
             Kind::Text => self.open_in_text(channel, order, &stamp).await,
             Kind::Forum { tags, required } => {
@@ -93,8 +112,8 @@ impl Threads {
         opened.map_err(|failure| failure.port(&what))
     }
 
-    async fn open_in_text(&self, channel: u64, order: &OpenThread, stamp: &str) -> Result<Opened, Failure> {
-        let body = render::card(&order.card, stamp);
+    async fn open_in_text(&self, channel: u64, order: &OpenThread, stamp: &Stamp) -> Result<Opened, Failure> {
+        let body = render::card(&order.card, &stamp.mark);
         let message = self.post_once(channel, body, stamp, order.earlier).await?;
         let route = Route::bot(
             format!("/channels/{channel}/messages/{message}/threads"),
@@ -118,7 +137,7 @@ impl Threads {
         tags: &[(String, u64)],
         required: bool,
         order: &OpenThread,
-        stamp: &str,
+        stamp: &Stamp,
     ) -> Result<Opened, Failure> {
         if let Some(begun) = order.earlier
             && let Some(thread) = self.find_post(forum, stamp, begun).await?
@@ -129,7 +148,7 @@ impl Threads {
         if applied.is_empty() && required {
             applied.extend(tags.first().map(|(_, id)| *id));
         }
-        let mut message = render::card(&order.card, stamp);
+        let mut message = render::card(&order.card, &stamp.mark);
         if message["content"] == "" {
             // An empty content is refused by some servers where there are embeds only.
             message.as_object_mut().map(|fields| fields.remove("content"));
@@ -153,7 +172,7 @@ impl Threads {
         let thread = id(order.thread.as_str(), "thread")?;
         let what = format!("post in thread {thread}");
         let stamp = self.stamp(order.key.as_str());
-        let body = render::message(&order.message, &stamp);
+        let body = render::message(&order.message, &stamp.mark);
         let posted = self.post_once(thread, body, &stamp, order.earlier).await;
         posted
             .map(|id| MessageId::from(id.to_string()))
@@ -165,7 +184,7 @@ impl Threads {
         &self,
         channel: u64,
         mut body: Value,
-        stamp: &str,
+        stamp: &Stamp,
         earlier: Option<Instant>,
     ) -> Result<u64, Failure> {
         if let Some(begun) = earlier
@@ -174,7 +193,7 @@ impl Threads {
         {
             return Ok(found);
         }
-        body["nonce"] = json!(stamp);
+        body["nonce"] = json!(stamp.nonce);
         body["enforce_nonce"] = json!(true);
         let route = Route::plain(format!("/channels/{channel}/messages"));
         let posted = self.rest.call(Method::POST, route, Some(&body)).await?;
@@ -182,7 +201,12 @@ impl Threads {
     }
 
     /// Reads on from the moment of the first attempt.
-    async fn find_message(&self, channel: u64, stamp: &str, begun: Instant) -> Result<Option<u64>, Failure> {
+    async fn find_message(
+        &self,
+        channel: u64,
+        stamp: &Stamp,
+        begun: Instant,
+    ) -> Result<Option<u64>, Failure> {
         let me = self.me().await?;
         let mut after = snowflake::at(begun - SKEW);
         for _ in 0..PAGES {
@@ -193,7 +217,7 @@ impl Threads {
             let page = self.rest.get(route).await?;
             let messages = page.as_array().map(Vec::as_slice).unwrap_or_default();
             for message in messages {
-                if id_in(&message["author"], "id").ok() == Some(me) && render::carries(message, stamp) {
+                if id_in(&message["author"], "id").ok() == Some(me) && render::carries(message, &stamp.mark) {
                     return id_in(message, "id").map(Some);
                 }
             }
@@ -210,7 +234,7 @@ impl Threads {
     }
 
     /// Looks among our posts of a forum, the open and the archived ones, made since then.
-    async fn find_post(&self, forum: u64, stamp: &str, begun: Instant) -> Result<Option<u64>, Failure> {
+    async fn find_post(&self, forum: u64, stamp: &Stamp, begun: Instant) -> Result<Option<u64>, Failure> {
         let me = self.me().await?;
         let since = snowflake::at(begun - SKEW);
         let open = Route::plain(format!("/guilds/{}/threads/active", self.guild));
@@ -235,7 +259,7 @@ impl Threads {
                 format!("/channels/{thread}/messages/:id"),
             );
             match self.rest.get(route).await {
-                Ok(first) if render::carries(&first, stamp) => return Ok(Some(thread)),
+                Ok(first) if render::carries(&first, &stamp.mark) => return Ok(Some(thread)),
                 Ok(_) => {}
                 // Its first message was deleted: it cannot be ours to go on with.
                 Err(Failure::Refused { .. }) => {}

@@ -17,18 +17,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Mastodon {
     /// Whether the token, its scopes, the stream and the clock are well. Publishes nothing.
     pub async fn examine(&self) -> Vec<Finding> {
-        let source = &self.source;
         let known = match self.known().await {
             Ok(known) => known,
             Err(error) => {
                 return vec![Finding::wrong(
-                    format!("source {source}: {error}"),
+                    format!("{error}"),
                     "Check url and access_token; a token is made in the account's settings under Development.",
                 )];
             }
         };
         let mut findings = vec![Finding::well(format!(
-            "source {source}: the token is of @{} ({:?}, {} characters a post)",
+            "the token is of @{} ({:?}, {} characters a post)",
             known.acct, known.software, known.characters
         ))];
         findings.push(self.scopes().await);
@@ -45,15 +44,12 @@ impl Mastodon {
             #[serde(default)]
             scopes: Option<Vec<String>>,
         }
-        let source = &self.source;
         let app: Result<App, Failed> = self
             .api
             .get(&["api", "v1", "apps", "verify_credentials"], &[])
             .await;
         let Ok(App { scopes: Some(scopes) }) = app else {
-            return Finding::well(format!(
-                "source {source}: the server does not tell the token's scopes"
-            ));
+            return Finding::well("the server does not tell the token's scopes");
         };
         let has = |wanted: &str| {
             let whole = wanted.split(':').next().unwrap_or(wanted);
@@ -67,19 +63,16 @@ impl Mastodon {
         ];
         let missing: Vec<_> = needed.into_iter().filter(|scope| !has(scope)).collect();
         if missing.is_empty() {
-            Finding::well(format!(
-                "source {source}: the application has the scopes it needs"
-            ))
+            Finding::well("the application has the scopes it needs")
         } else {
             Finding::wrong(
-                format!("source {source}: the application lacks {}", missing.join(" ")),
+                format!("the application lacks {}", missing.join(" ")),
                 "Add the scopes in the account's settings under Development, and make the token again.",
             )
         }
     }
 
     async fn may_read_notifications(&self) -> Finding {
-        let source = &self.source;
         let page: Result<Vec<Box<RawValue>>, Failed> = self
             .api
             .get(
@@ -88,18 +81,18 @@ impl Mastodon {
             )
             .await;
         match page {
-            Ok(_) => Finding::well(format!("source {source}: notifications can be read")),
+            Ok(_) => Finding::well("notifications can be read"),
             Err(
                 error @ Failed::Status {
                     status: StatusCode::FORBIDDEN,
                     ..
                 },
             ) => Finding::wrong(
-                format!("source {source}: notifications cannot be read ({error})"),
+                format!("notifications cannot be read ({error})"),
                 "Give the token the scope read:notifications.",
             ),
             Err(error) => Finding::wrong(
-                format!("source {source}: notifications cannot be read ({error})"),
+                format!("notifications cannot be read ({error})"),
                 "Try again later; if it stays, ask the server's administrators.",
             ),
         }
@@ -107,35 +100,34 @@ impl Mastodon {
 
     /// Connects to where the stream is. Without a stream the sweep sees everything, only later.
     async fn stream_answers(&self, known: &Known) -> Finding {
-        let source = &self.source;
         let sweep = format!("without it posts are seen every {:?}", self.poll);
         let Some(url) = &known.streaming else {
-            return Finding::well(format!("source {source}: the server has no stream; {sweep}"));
+            return Finding::well(format!("the server has no stream; {sweep}"));
         };
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = url.port_or_known_default().unwrap_or(443);
         let connecting = tokio::net::TcpStream::connect((host, port));
         match tokio::time::timeout(PATIENCE, connecting).await {
-            Ok(Ok(_)) => Finding::well(format!("source {source}: the stream's host {host} is reachable")),
+            Ok(Ok(_)) => Finding::well(format!("the stream's host {host} is reachable")),
             Ok(Err(_)) | Err(_) => Finding::wrong(
-                format!("source {source}: the stream's host {host}:{port} is not reachable; {sweep}"),
+                format!("the stream's host {host}:{port} is not reachable; {sweep}"),
                 "Open the way to it in the firewall.",
             ),
         }
     }
 
     async fn clocks_agree(&self) -> Finding {
-        let (source, now) = (&self.source, self.clock.now());
+        let now = self.clock.now();
         let date = self.api.date().await;
         let Some(told) = date.and_then(|date| DateTime::parse_from_rfc2822(&date).ok()) else {
-            return Finding::well(format!("source {source}: the server does not tell the time"));
+            return Finding::well("the server does not tell the time");
         };
         let apart = (told.to_utc() - now).num_seconds().abs();
         if apart <= DRIFT {
-            Finding::well(format!("source {source}: the clocks agree"))
+            Finding::well("the clocks agree")
         } else {
             Finding::wrong(
-                format!("source {source}: this machine's clock is {apart} seconds from the server's"),
+                format!("this machine's clock is {apart} seconds from the server's"),
                 "Set the clock (a time service such as chrony keeps it right).",
             )
         }

@@ -13,7 +13,7 @@ use super::translate;
 use super::wire::{Context, Found, Identified, Notification, Status};
 use crate::adapter::supervise::Lost;
 use crate::app::{Cursor, Inbound, Unavailable};
-use crate::domain::{Instant, NativeId, Sighting};
+use crate::domain::{Instant, NativeId, Post, Sighting};
 use chrono::TimeDelta;
 use reqwest::StatusCode;
 use serde_json::value::RawValue;
@@ -29,8 +29,8 @@ const STATUSES: &str = "40";
 const MOST_PAGES: usize = 1000;
 /// How many known posts are read again in a minute (a server allows 300 calls in five minutes).
 const LOOKS_A_MINUTE: usize = 20;
-/// How many known posts take turns.
-const WATCHED: usize = 200;
+/// How many known posts are watched: the newest in every sweep, the others in turns.
+const WATCHED: usize = 1000;
 /// How much of something unreadable is kept.
 const MOST_RAW: usize = 20_000;
 
@@ -288,14 +288,8 @@ impl Mastodon {
             .watched_posts(&self.source, WATCHED)
             .await
             .map_err(unstored)?;
-        if watched.is_empty() {
-            return Ok(());
-        }
-        let budget = looks(self.poll.as_secs_f64()).min(watched.len());
-        let turn = self.turn.fetch_add(budget, Ordering::Relaxed);
         let mut sightings = Vec::new();
-        for at in turn..turn + budget {
-            let post = &watched[at % watched.len()];
+        for post in self.turns(&watched) {
             if post.deleted {
                 continue;
             }
@@ -323,6 +317,16 @@ impl Mastodon {
                 .map_err(unstored)?;
         }
         Ok(())
+    }
+
+    /// Whose turn it is: half of the looks are for the newest, which are edited most.
+    fn turns<'a>(&self, watched: &'a [Post]) -> Vec<&'a Post> {
+        let budget = looks(self.poll.as_secs_f64()).min(watched.len());
+        let (newest, others) = watched.split_at(budget / 2);
+        let rest = budget - newest.len();
+        let turn = self.turn.fetch_add(rest, Ordering::Relaxed);
+        let others = others.iter().cycle().skip(turn % others.len().max(1)).take(rest);
+        newest.iter().chain(others).collect()
     }
 
     /// A status as it is now.

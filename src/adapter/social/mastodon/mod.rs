@@ -76,14 +76,14 @@ impl Mastodon {
         reply_timeout: Duration,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let name = &config.name;
         anyhow::ensure!(
             matches!(config.url.scheme(), "http" | "https"),
-            "source {name:?}: the url must begin with https://"
+            "the url must begin with https://"
         );
+        let name = &config.name;
         let token = config.access_token.clone();
-        let api = Api::new(config.url.clone(), token, reply_timeout, clock.clone())
-            .with_context(|| format!("source {name:?}: the HTTP client"))?;
+        let api =
+            Api::new(config.url.clone(), token, reply_timeout, clock.clone()).context("the HTTP client")?;
         Ok(Self {
             source: SourceName::new(name),
             api,

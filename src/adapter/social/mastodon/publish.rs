@@ -226,7 +226,8 @@ fn comparable(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
-/// A failure before anything was published.
+/// A failure before anything was published. What the server refuses to show stays refused; what
+/// broke may be tried again.
 fn before(error: Failed) -> PortError {
     match error {
         Failed::Limited(wait) => PortError::RetryAfter(wait),
@@ -234,6 +235,9 @@ fn before(error: Failed) -> PortError {
             status: StatusCode::UNAUTHORIZED,
             ..
         } => PortError::Unauthorized(error.to_string()),
+        Failed::Status { status, .. } if status.is_client_error() => PortError::Refused(format!(
+            "{error} when the post was to be read before answering it: the access_token needs the scope read:statuses"
+        )),
         Failed::Status { .. } | Failed::Unreached(_) | Failed::Broken(_) => {
             PortError::NotReached(format!("the post could not be read before answering it: {error}"))
         }

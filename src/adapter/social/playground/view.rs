@@ -138,34 +138,39 @@ fn actions(item: &Item, name: &str) -> Markup {
     let id = item.id.as_str();
     html! {
         div.post-actions id={ "act-" (id) } data-keep=(item.text) {
-            details.reply-box name={ "act-" (id) } {
-                summary { "Reply" }
-                form method="post" action="/playground/write" autocomplete="off" {
-                    input type="hidden" name="to" value=(id);
-                    label.field-name {
-                        span { "as" }
-                        input name="name" value=(name) maxlength=(MOST_NAME) required list="customers" aria-label="Reply as";
-                    }
-                    textarea name="text" rows="2" required data-most=(MOST_TEXT) aria-label="Your reply" placeholder="Write a reply…" {}
-                    div.composer-foot { span.form-say role="status" {} button.primary type="submit" { "Reply" } }
-                }
-            }
+            (opens(id, "reply", "Reply"))
             @if own {
-                details.edit-box name={ "act-" (id) } {
-                    summary { "Edit" }
-                    form method="post" action="/playground/edit" autocomplete="off" {
-                        input type="hidden" name="id" value=(id);
-                        textarea name="text" rows="3" required data-most=(MOST_TEXT) aria-label="Edit the post" { (item.text) }
-                        div.composer-foot { span.form-say role="status" {} button.primary type="submit" { "Save" } }
-                    }
-                }
+                (opens(id, "edit", "Edit"))
                 form.delete-box method="post" action="/playground/delete" data-sure="Really delete?" {
                     input type="hidden" name="id" value=(id);
                     button.quiet type="submit" { "Delete" }
                     span.form-say role="status" {}
                 }
             }
+            form.box hidden id={ "reply-" (id) } method="post" action="/playground/write" autocomplete="off" {
+                input type="hidden" name="to" value=(id);
+                label.field-name {
+                    span { "Replying as" }
+                    input name="name" value=(name) maxlength=(MOST_NAME) required list="customers" aria-label="Replying as";
+                }
+                textarea name="text" rows="2" required data-most=(MOST_TEXT) aria-label="Your reply" placeholder="Write a reply…" {}
+                div.composer-foot { span.form-say role="status" {} button.primary type="submit" { "Reply" } }
+            }
+            @if own {
+                form.box hidden id={ "edit-" (id) } method="post" action="/playground/edit" autocomplete="off" {
+                    input type="hidden" name="id" value=(id);
+                    textarea name="text" rows="3" required data-most=(MOST_TEXT) aria-label="Edit the post" { (item.text) }
+                    div.composer-foot { span.form-say role="status" {} button.primary type="submit" { "Save" } }
+                }
+            }
         }
+    }
+}
+
+/// A button that opens and closes one of a post's forms.
+fn opens(id: &str, form: &str, label: &str) -> Markup {
+    html! {
+        button.quiet type="button" data-opens=(form) aria-controls={ (form) "-" (id) } aria-expanded="false" { (label) }
     }
 }
 

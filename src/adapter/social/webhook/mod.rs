@@ -68,14 +68,13 @@ impl Webhook {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.is_empty() || !name.chars().all(plain) {
             bail!(
-                "source {name:?}: the name of a webhook source stands in its address; use letters, digits, `-`, `_` and `.`"
+                "the name {name:?} of a webhook source stands in its address; use letters, digits, `-`, `_` and `.`"
             );
         }
         if config.idempotency == Idempotency::Lookup && config.lookup_url.is_none() {
-            bail!("source {name:?}: idempotency = \"lookup\" needs a lookup_url");
+            bail!("idempotency = \"lookup\" needs a lookup_url");
         }
-        let secret = Secret::parse(&config.secret)
-            .map_err(|reason| anyhow::anyhow!("source {name:?}, key secret: {reason}"))?;
+        let secret = Secret::parse(&config.secret).map_err(|reason| anyhow::anyhow!("{reason}"))?;
         let link = Link::new(format!("source:{name}"));
         // There is no connection that could be missing: the other side comes to us.
         link.up();

@@ -204,19 +204,15 @@ pub(super) async fn examine(webhook: &Webhook) -> Vec<Finding> {
     let source = &webhook.source;
     let mut findings = vec![if webhook.secret.is_short() {
         Finding::wrong(
-            format!("source {source}: the secret is shorter than 24 bytes"),
+            "the secret is shorter than 24 bytes",
             "Make a longer one, for example `whsec_$(openssl rand -base64 32)`, for both sides.",
         )
     } else {
-        Finding::well(format!(
-            "source {source}: the secret is sound; posts come to /webhooks/{source}"
-        ))
+        Finding::well(format!("the secret is sound; posts come to /webhooks/{source}"))
     }];
     match &webhook.reply_url {
-        None => findings.push(Finding::well(format!(
-            "source {source}: only listens (no reply_url)"
-        ))),
-        Some(url) => findings.push(reachable(webhook, url).await),
+        None => findings.push(Finding::well("only listens (no reply_url)")),
+        Some(url) => findings.push(reachable(url).await),
     }
     if let Some(url) = &webhook.lookup_url {
         findings.push(looks_up(webhook, url).await);
@@ -225,21 +221,19 @@ pub(super) async fn examine(webhook: &Webhook) -> Vec<Finding> {
 }
 
 /// Connects, and sends nothing: a request could be taken for a reply.
-async fn reachable(webhook: &Webhook, url: &Url) -> Finding {
-    let (source, host) = (&webhook.source, url.host_str().unwrap_or_default());
+async fn reachable(url: &Url) -> Finding {
+    let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(443);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let connecting = tokio::net::TcpStream::connect((bare, port));
     match tokio::time::timeout(PATIENCE, connecting).await {
-        Ok(Ok(_)) => Finding::well(format!(
-            "source {source}: {host}:{port} of reply_url is reachable"
-        )),
+        Ok(Ok(_)) => Finding::well(format!("{host}:{port} of reply_url is reachable")),
         Ok(Err(error)) => Finding::wrong(
-            format!("source {source}: {host}:{port} of reply_url is not reachable ({error})"),
+            format!("{host}:{port} of reply_url is not reachable ({error})"),
             "Start the receiver, or correct reply_url.",
         ),
         Err(_) => Finding::wrong(
-            format!("source {source}: {host}:{port} of reply_url does not answer within five seconds"),
+            format!("{host}:{port} of reply_url does not answer within five seconds"),
             "Open the way to it (firewall, proxy), or correct reply_url.",
         ),
     }
@@ -247,7 +241,7 @@ async fn reachable(webhook: &Webhook, url: &Url) -> Finding {
 
 async fn looks_up(webhook: &Webhook, url: &Url) -> Finding {
     const NOBODY: &str = "hearback-doctor";
-    let (source, now) = (&webhook.source, webhook.clock.now());
+    let now = webhook.clock.now();
     let call = webhook
         .client
         .get(asking(url, NOBODY))
@@ -256,19 +250,13 @@ async fn looks_up(webhook: &Webhook, url: &Url) -> Finding {
         .header(SIGNATURE, webhook.secret.sign(NOBODY, now, b""));
     let mend = "lookup_url must answer 404 for a reply it does not know, 200 with the reply otherwise.";
     match call.send().await {
-        Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Finding::well(format!(
-            "source {source}: lookup_url answers 404 for an unknown reply"
-        )),
+        Ok(answer) if answer.status() == StatusCode::NOT_FOUND => {
+            Finding::well("lookup_url answers 404 for an unknown reply")
+        }
         Ok(answer) => Finding::wrong(
-            format!(
-                "source {source}: lookup_url answers {} for an unknown reply",
-                answer.status()
-            ),
+            format!("lookup_url answers {} for an unknown reply", answer.status()),
             mend,
         ),
-        Err(error) => Finding::wrong(
-            format!("source {source}: lookup_url: {}", http::explain(&error)),
-            mend,
-        ),
+        Err(error) => Finding::wrong(format!("lookup_url: {}", http::explain(&error)), mend),
     }
 }

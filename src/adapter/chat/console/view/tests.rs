@@ -133,3 +133,12 @@ fn the_command_line_offers_every_verb_with_its_words() {
         "{html}"
     );
 }
+
+#[test]
+fn what_is_to_be_typed_stands_out_in_an_answer() {
+    let html = answer(&Message::line("Try `queue` instead.")).into_string();
+    assert_eq!(
+        html,
+        "<div class=\"message\"><p><bdi>Try </bdi><code><bdi>queue</bdi></code><bdi> instead.</bdi></p></div>"
+    );
+}

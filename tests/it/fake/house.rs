@@ -1,0 +1,341 @@
+//! The core on a database of its own, with one agent and a chat that only remembers: what a
+//! connector needs around it. Stepped by hand.
+
+use async_trait::async_trait;
+use hearback::app::{
+    App, Directory, Given, Home, Identity, Inbound, Input, Member, Parts, Place, Response, Worker,
+};
+use hearback::domain::{
+    Agent, Case, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post, Role,
+    SourceName, ThreadId,
+};
+use hearback::port::{
+    ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage, SocialPlatform,
+};
+use hearback::store::{CaseFilter, Store};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The undo window of replies here.
+pub const HOLD: Duration = Duration::from_secs(10);
+/// How long after an uncertain end the look comes.
+pub const SETTLE: Duration = Duration::from_secs(120);
+
+/// A chat that remembers what it was told, in plain text: per thread the card, then the messages.
+pub struct Memory {
+    name: ChatName,
+    threads: watch::Sender<Vec<Vec<String>>>,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self {
+            name: ChatName::new("memory"),
+            threads: watch::Sender::new(Vec::new()),
+        }
+    }
+
+    fn tell(&self, thread: &ThreadId, text: String) -> MessageId {
+        let thread: usize = thread.as_str().parse().unwrap();
+        let mut at = 0;
+        self.threads.send_modify(|threads| {
+            at = threads[thread].len();
+            threads[thread].push(text);
+        });
+        MessageId::new(format!("{thread}.{at}"))
+    }
+}
+
+#[async_trait]
+impl ChatPlatform for Memory {
+    fn name(&self) -> &ChatName {
+        &self.name
+    }
+
+    async fn open_thread(&self, order: &OpenThread) -> Result<Opened, PortError> {
+        let mut thread = 0;
+        self.threads.send_modify(|threads| {
+            thread = threads.len();
+            threads.push(vec![order.card.message.plain()]);
+        });
+        Ok(Opened {
+            thread: ThreadId::new(thread.to_string()),
+            card: MessageId::new(format!("{thread}.0")),
+        })
+    }
+
+    async fn post(&self, order: &PostMessage) -> Result<MessageId, PortError> {
+        Ok(self.tell(&order.thread, order.message.plain()))
+    }
+
+    async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
+        let (thread, at) = order.message.as_str().split_once('.').unwrap();
+        let (thread, at): (usize, usize) = (thread.parse().unwrap(), at.parse().unwrap());
+        let text = match &order.content {
+            Content::Card(card) => card.message.plain(),
+            Content::Message(message) => message.plain(),
+        };
+        self.threads.send_modify(|threads| threads[thread][at] = text);
+        Ok(())
+    }
+}
+
+/// The core.
+pub struct Core {
+    /// The way in, for connectors.
+    pub inbound: Inbound,
+    store: Store,
+    worker: Worker,
+    clock: ManualClock,
+    chat: Arc<Memory>,
+    folder: TempDir,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+    given: u64,
+}
+
+impl Core {
+    /// Starts on an empty database.
+    pub async fn start(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
+        Self::on(
+            tempfile::tempdir().unwrap(),
+            Arc::new(Memory::new()),
+            clock,
+            networks,
+        )
+        .await
+    }
+
+    async fn on(
+        folder: TempDir,
+        chat: Arc<Memory>,
+        clock: &ManualClock,
+        networks: Vec<Arc<dyn SocialPlatform>>,
+    ) -> Self {
+        let url = format!("sqlite:{}", folder.path().join("cases.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let agent = Agent {
+            key: "Ada".to_owned(),
+            name: "Ada".to_owned(),
+        };
+        let directory = Directory {
+            members: vec![Member {
+                agent,
+                role: Role::Agent,
+                identities: vec![Identity {
+                    chat: ChatName::new("memory"),
+                    user: "U1".to_owned(),
+                    workspace: None,
+                }],
+            }],
+            homes: vec![Home {
+                chat: ChatName::new("memory"),
+                channel: ChannelId::new("C1"),
+            }],
+            ..Directory::default()
+        };
+        let parts = Parts {
+            store: store.clone(),
+            directory,
+            chats: vec![chat.clone()],
+            networks,
+            clock: Arc::new(clock.clone()),
+            hold: HOLD,
+            timeout: Duration::from_secs(20),
+            settle: SETTLE,
+            stop: stop.clone(),
+        };
+        let App { inbound, worker, .. } = App::start(parts, &tracker).await.unwrap();
+        let mut core = Self {
+            inbound,
+            store,
+            worker,
+            clock: clock.clone(),
+            chat,
+            folder,
+            stop,
+            tracker,
+            given: 0,
+        };
+        core.worker.recover().await.unwrap();
+        core
+    }
+
+    /// Ends without a word, and starts again on what was stored.
+    pub async fn restart(self, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
+        let Self {
+            inbound,
+            worker,
+            store,
+            chat,
+            folder,
+            clock,
+            given,
+            ..
+        } = self;
+        drop((inbound, worker, store));
+        let mut core = Self::on(folder, chat, &clock, networks).await;
+        core.given = given;
+        core
+    }
+
+    /// Closes the database under the core's feet.
+    pub async fn lose_the_database(&self) {
+        self.store.close().await;
+    }
+
+    /// Delivers all that is due.
+    pub async fn deliver(&mut self) {
+        self.worker.run_until_idle().await;
+    }
+
+    /// Lets time pass, then delivers all that is due.
+    pub async fn wait(&mut self, time: Duration) {
+        self.clock.advance(time);
+        self.deliver().await;
+    }
+
+    /// Delivers by itself from now on, until `stop`.
+    pub fn run(self) -> Running {
+        self.tracker.spawn(self.worker.run());
+        Running {
+            inbound: self.inbound,
+            store: self.store,
+            chat: self.chat,
+            stop: self.stop,
+            tracker: self.tracker,
+            _folder: self.folder,
+        }
+    }
+
+    /// Ada says something in the chat.
+    #[track_caller]
+    pub fn says(&mut self, line: &str) -> impl Future<Output = Response> + use<> {
+        self.given += 1;
+        let given = Given {
+            key: format!("memory:{}", self.given),
+            by: Person {
+                chat: ChatName::new("memory"),
+                user: "U1".to_owned(),
+                workspace: String::new(),
+                name: "Ada".to_owned(),
+                groups: vec![],
+            },
+            place: Place {
+                channel: None,
+                thread: None,
+            },
+            input: Input::Text(line.to_owned()),
+        };
+        let inbound = self.inbound.clone();
+        async move { inbound.given(given).await.unwrap() }
+    }
+
+    /// Ada answers a case; the undo window passes; it is delivered.
+    pub async fn reply(&mut self, case: u32, text: &str) {
+        let response = self.says(&format!("reply {case} {text}")).await;
+        assert!(matches!(response, Response::Done(_)), "{response:?}");
+        self.deliver().await;
+        self.wait(HOLD).await;
+    }
+
+    /// All cases, by number.
+    pub async fn cases(&self) -> Vec<Case> {
+        cases(&self.store).await
+    }
+
+    /// The posts of a case, the oldest first.
+    pub async fn posts(&self, case: &Case) -> Vec<Post> {
+        let mut posts: Vec<_> = self.store.posts_of(case.number, 1000).await.unwrap();
+        posts.sort_by_key(|stored| stored.post.created_at);
+        posts.into_iter().map(|stored| stored.post).collect()
+    }
+
+    /// Everything that stands in a case's thread.
+    pub fn thread(&self, case: usize) -> String {
+        self.chat.threads.borrow()[case - 1].join("\n---\n")
+    }
+}
+
+async fn cases(store: &Store) -> Vec<Case> {
+    let mut cases = store.list_cases(&CaseFilter::default(), 10_000).await.unwrap();
+    cases.sort_by_key(|case| case.number);
+    cases
+}
+
+/// The core at work by itself.
+pub struct Running {
+    /// The way in, for connectors.
+    pub inbound: Inbound,
+    store: Store,
+    chat: Arc<Memory>,
+    /// Ends everything that runs on `tracker`.
+    pub stop: CancellationToken,
+    /// Where connectors run.
+    pub tracker: TaskTracker,
+    _folder: TempDir,
+}
+
+impl Running {
+    /// Waits until the chat has so many threads.
+    pub async fn threads(&self, wanted: usize) {
+        let mut threads = self.chat.threads.subscribe();
+        let there = threads.wait_for(|threads| threads.len() >= wanted);
+        tokio::time::timeout(Duration::from_secs(20), there)
+            .await
+            .expect("the threads open")
+            .unwrap();
+    }
+
+    /// Waits until something is said in a thread.
+    pub async fn said(&self, thread: usize, words: &str) {
+        let mut threads = self.chat.threads.subscribe();
+        let there = threads.wait_for(|threads| {
+            let thread = threads.get(thread);
+            thread.is_some_and(|thread| thread.iter().any(|text| text.contains(words)))
+        });
+        tokio::time::timeout(Duration::from_secs(20), there)
+            .await
+            .unwrap_or_else(|_| panic!("{words:?} is said"))
+            .unwrap();
+    }
+
+    /// Waits until the post is known to be deleted.
+    pub async fn deleted(&self, post: &str) {
+        let mut threads = self.chat.threads.subscribe();
+        let key = (SourceName::new("fedi"), NativeId::new(post));
+        let gone = async {
+            while !self.store.posts(std::slice::from_ref(&key)).await.unwrap()[0]
+                .post
+                .deleted
+            {
+                threads.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), gone)
+            .await
+            .expect("the post is deleted");
+    }
+
+    /// All cases, by number.
+    pub async fn cases(&self) -> Vec<Case> {
+        cases(&self.store).await
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.tracker.close();
+    }
+}
+
+/// The time as connectors take it.
+pub fn clock(clock: &ManualClock) -> Arc<dyn Clock> {
+    Arc::new(clock.clone())
+}
