@@ -134,18 +134,17 @@ impl App {
 }
 
 impl Rules {
-    /// What people call the network of a source.
+    /// What people call the network of a source; with the source's name where several look alike.
     fn network_label(&self, source: &SourceName) -> String {
-        match self.networks.get(source) {
-            Some(network) => {
-                let label = network.abilities().label;
-                if label.eq_ignore_ascii_case(source.as_str()) {
-                    label
-                } else {
-                    format!("{label} ({source})")
-                }
-            }
-            None => source.to_string(),
+        let Some(network) = self.networks.get(source) else {
+            return source.to_string();
+        };
+        let label = network.abilities().label;
+        let alike = |other: &Arc<dyn SocialPlatform>| other.abilities().label == label;
+        if self.networks.values().filter(|other| alike(other)).count() > 1 {
+            format!("{label} ({source})")
+        } else {
+            label
         }
     }
 }

@@ -45,10 +45,7 @@ pub fn run(
 /// `out` cannot be written.
 pub fn write_problems(error: &ConfigError, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{error}")?;
-    match error.problems.len() {
-        1 => writeln!(out, "1 problem."),
-        many => writeln!(out, "{many} problems."),
-    }
+    writeln!(out, "{}.", count(error.problems.len(), "problem"))
 }
 
 fn summary(config: &Config) -> String {
@@ -59,11 +56,16 @@ fn summary(config: &Config) -> String {
     let chats: Vec<&str> = chats.into_iter().flatten().collect();
     let sources: Vec<&str> = config.sources.iter().map(Source::name).collect();
     format!(
-        "{} hears {}; {} agents, {} groups, {} teams",
+        "{} hears {}; {}, {}, {}",
         chats.join(" and "),
         sources.join(", "),
-        config.agents.len(),
-        config.access.len(),
-        config.teams.len()
+        count(config.agents.len(), "agent"),
+        count(config.access.len(), "group"),
+        count(config.teams.len(), "team")
     )
+}
+
+fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
 }

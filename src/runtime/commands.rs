@@ -197,10 +197,7 @@ fn manifest(manifest: &Manifest) -> std::io::Result<Exit> {
         Chat::Discord => {
             let app = app.map(|app| app.to_string());
             let (link, _, about) = discord::invite(app.as_deref());
-            if !json && app.is_some() {
-                println!("{about}");
-            }
-            cli::manifest::discord(app.is_some().then_some(link.as_str()), *json, &mut stdout())
+            cli::manifest::discord(&link, &about, app.is_some(), *json, &mut stdout())
         }
     }
 }

@@ -28,13 +28,17 @@ struct Demo {
 
 impl Demo {
     async fn start(folder: &Path, hold: Duration) -> Self {
+        Self::start_with(folder, hold, false).await
+    }
+
+    async fn start_with(folder: &Path, hold: Duration, samples: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut config = Config::demo(listener.local_addr().unwrap(), folder).unwrap();
         config.reply.hold = hold;
         let options = Options {
             clock: Arc::new(SystemClock),
             demo: Some(folder.to_path_buf()),
-            samples: false,
+            samples,
             stepped: false,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
@@ -158,6 +162,8 @@ async fn a_complaint_is_answered_in_a_browser() {
         .until("document.querySelectorAll('#steps .done').length === 3")
         .await;
     browser.picture("answered").await;
+
+    browser.until("!document.querySelector('#answer').hidden").await;
 
     // The permalink in the thread leads to the reply in the square, on this page.
     browser.click("#entries-1 li:last-child a").await;
@@ -293,6 +299,92 @@ async fn what_is_being_typed_survives_what_happens_meanwhile() {
     demo.stop().await;
 }
 
+#[tokio::test]
+async fn an_empty_square_fills_by_itself_and_says_so() {
+    let Some(mut browser) = Browser::start().await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start_with(folder.path(), LONG, true).await;
+    browser.open(&demo.base).await;
+    browser
+        .until("document.querySelector('#arriving progress').max === 5")
+        .await;
+    browser.until("document.querySelector('#rows li')").await;
+    browser.until_text("#thread .thread-name", "Maya Lindqvist").await;
+    browser.picture("arriving").await;
+    drop(browser);
+    demo.stop().await;
+}
+
+/// Makes the pictures of the README: set `HEARBACK_TEST_SCREENSHOTS` to a folder.
+#[tokio::test]
+#[ignore = "makes pictures; takes as long as the samples do"]
+async fn portrait() {
+    let Some(mut browser) = Browser::start().await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start_with(folder.path(), Duration::ZERO, true).await;
+    browser.open(&demo.base).await;
+    browser
+        .until("document.querySelectorAll('#rows li').length === 5")
+        .await;
+    browser.until("!document.querySelector('#arriving')").await;
+    let say = async |by: &str, line: &str, nonce: &str| {
+        let said = demo
+            .post("/console/say", &[("by", by), ("line", line), ("nonce", nonce)])
+            .await;
+        assert_eq!(said.1["kind"], "done", "{}", said.1);
+    };
+    say(
+        "grace",
+        "/escalate 2 managers Third time this month, and it is an allergy.",
+        "0000000001",
+    )
+    .await;
+    say("ada", "/priority 2 urgent", "0000000002").await;
+    say("ada", "/claim 3", "0000000003").await;
+    say("grace", "/resolve 4 spam", "0000000004").await;
+    say("ada", "/claim 1", "0000000005").await;
+    say(
+        "ada",
+        "/note 1 The courier lost the box; a second one is free of charge.",
+        "0000000006",
+    )
+    .await;
+    let reply = "/reply 1 Hi Maya, nine days is too long and we are sorry. A new box left the roastery today by express, \
+                 and this one is on us. Tracking comes by mail within the hour.";
+    say("ada", reply, "0000000007").await;
+    browser.until("document.querySelector('#feed .official')").await;
+    browser.click("#rows a[data-case='1']").await;
+    browser.until_text("#thread .thread-head .chip", "answered").await;
+    browser
+        .until("document.querySelector('#entries-1').textContent.includes('The reply is published')")
+        .await;
+    for step in ["write", "reply", "appear"] {
+        browser
+            .say(&format!("sessionStorage.setItem('hearback-step-{step}', 'done')"))
+            .await;
+    }
+    browser.open(&demo.base).await;
+    browser.until("document.querySelector('#feed .official')").await;
+    browser.until("document.querySelector('#entries-1')").await;
+    browser.picture("demo").await;
+    browser.say("document.querySelector('#feed .official').scrollIntoView({block: 'center', behavior: 'instant'})").await;
+    browser.picture("demo-answered").await;
+    browser.scheme("dark").await;
+    browser.picture("demo-dark").await;
+    browser.scheme("light").await;
+    browser.size(390, 844).await;
+    browser
+        .say("document.querySelector('#console').scrollIntoView({block: 'start', behavior: 'instant'})")
+        .await;
+    browser.picture("demo-phone").await;
+    drop(browser);
+    demo.stop().await;
+}
+
 /// What a person who cannot see the page, or has no mouse, depends on.
 #[tokio::test]
 async fn everything_on_the_page_has_a_name_and_fits() {
@@ -334,8 +426,9 @@ async fn everything_on_the_page_has_a_name_and_fits() {
     assert_eq!(doubled, json!([]));
     for (width, height) in [(1440, 900), (1024, 768), (800, 1000), (390, 844)] {
         browser.size(width, height).await;
-        let wide = "[document.documentElement, ...document.querySelectorAll('.pane-scroll, .thread-scroll, .board, .top')]
-            .filter((one) => !one.matches('.top') && one.scrollWidth > one.clientWidth).map((one) => one.className)";
+        let wide =
+            "[document.documentElement, ...document.querySelectorAll('.pane-scroll, .thread-scroll, .board')]
+            .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.className)";
         let wide = browser.say(wide).await;
         assert_eq!(wide, json!([]), "wider than a window of {width} lets it be");
         browser.picture(&format!("{width}")).await;

@@ -18,6 +18,7 @@ class Team {
     this.done = done;
     this.open = caseOf(location.hash) ?? (Number(sessionStorage.getItem(OPEN)) || null);
     this.shown = null;
+    this.atEnd = true;
     this.totals = new Map();
     this.said = [];
     this.recalled = 0;
@@ -45,6 +46,7 @@ class Team {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) event.target.form?.requestSubmit();
     });
     byId("answer-close").addEventListener("click", () => this.hideAnswer());
+    this.stayAtEnd();
     this.commandLine();
     setInterval(() => this.countDown(), 200);
     this.mark();
@@ -90,11 +92,22 @@ class Team {
       scroll.replaceChildren();
       scroll.dataset.filled = "no";
     }
-    const atEnd = other || scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+    if (other) this.atEnd = true;
     draw();
     this.shown = this.open;
     this.countDown();
-    if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+    if (this.atEnd) scroll.scrollTop = scroll.scrollHeight;
+  }
+
+  /** Also when an answer under the thread takes some of its room. */
+  stayAtEnd() {
+    const scroll = byId("thread");
+    scroll.addEventListener("scroll", () => {
+      this.atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+    });
+    new ResizeObserver(() => {
+      if (this.atEnd) scroll.scrollTop = scroll.scrollHeight;
+    }).observe(scroll);
   }
 
   clicked(event) {

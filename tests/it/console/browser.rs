@@ -208,7 +208,7 @@ impl Browser {
     }
 
     /// Returns once the expression is true, or something that counts as true, and what it is then.
-    /// The page looks whenever it changes, and when times pass that change nothing in the document.
+    /// The page looks whenever its document or its focus changes.
     pub async fn until(&mut self, expression: &str) -> Value {
         let script = format!(
             "new Promise((done, fail) => {{
@@ -216,13 +216,13 @@ impl Browser {
                     let found;
                     try {{ found = ({expression}); }} catch {{}}
                     if (!found) return false;
-                    observer.disconnect(); clearTimeout(late); document.removeEventListener('toggle', look, true);
+                    observer.disconnect(); clearTimeout(late); document.removeEventListener('focusin', look);
                     done(found);
                     return true;
                 }};
                 const observer = new MutationObserver(look);
                 const late = setTimeout(() => fail(new Error('waited in vain; the page says: ' + document.body.innerText)), {});
-                document.addEventListener('toggle', look, true);
+                document.addEventListener('focusin', look);
                 if (!look()) observer.observe(document, {{ subtree: true, childList: true, attributes: true, characterData: true }});
             }})",
             PATIENCE.as_millis()

@@ -3,6 +3,8 @@
 //! It keeps channels, threads and windows like Slack does, enforces Slack's lengths, and writes down
 //! every request that Slack would refuse or that could do harm (`problems`).
 
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
+
 use super::fault::{Fault, Faults};
 use super::specs::check_slack;
 use axum::Router;

@@ -98,6 +98,19 @@ impl Shop {
         self.inner.books.lock().unwrap().calls.clone()
     }
 
+    /// Waits until so many calls came.
+    pub async fn called(&self, times: usize) {
+        let enough = async {
+            while self.calls().len() < times {
+                tokio::task::yield_now().await;
+            }
+        };
+        let patience = std::time::Duration::from_secs(20);
+        tokio::time::timeout(patience, enough)
+            .await
+            .expect("the shop is called");
+    }
+
     /// Sends a body to Hearback, signed.
     pub async fn send(&self, to: &Url, body: &Value) -> (StatusCode, Value) {
         let body = body.to_string();

@@ -1,5 +1,7 @@
 //! A Hearback with one team in Slack and one network, both made here.
 
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
+
 use crate::fake::slack::{CHANNEL, ESCALATIONS, Posted, SlackFake, TEAM};
 use async_trait::async_trait;
 use hearback::adapter::chat::slack::{Limits, Slack, Timing};

@@ -8,16 +8,25 @@ pub(super) fn escape(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
+/// What becomes of mentions of people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mentions {
+    /// They stay (`<@U123|ada>`): the grammar reads them.
+    Stay,
+    /// They become what was typed (`@ada`), where Slack tells it: the text may be published.
+    Name,
+}
+
 /// What a person typed, from what Slack made of it: entities become characters again, links their
-/// address, channels and groups their name. Mentions of people stay (`<@U123|ada>`), for the
-/// grammar. One pass, so that `&amp;lt;` becomes `&lt;` and nothing more.
-pub(super) fn unescape(text: &str) -> String {
+/// address, channels and groups their name. One pass, so that `&amp;lt;` becomes `&lt;` and nothing
+/// more.
+pub(super) fn unescape(text: &str, mentions: Mentions) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['&', '<']) {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let taken = entity(rest, &mut out).or_else(|| sequence(rest, &mut out));
+        let taken = entity(rest, &mut out).or_else(|| sequence(rest, mentions, &mut out));
         let taken = taken.unwrap_or_else(|| {
             out.push_str(&rest[..1]);
             1
@@ -36,7 +45,7 @@ fn entity(text: &str, out: &mut String) -> Option<usize> {
 }
 
 /// `<…>`: returns how many bytes it takes.
-fn sequence(text: &str, out: &mut String) -> Option<usize> {
+fn sequence(text: &str, mentions: Mentions, out: &mut String) -> Option<usize> {
     let inner = text.strip_prefix('<')?;
     let end = inner.find(['>', '<', '\n'])?;
     let inner = inner
@@ -47,7 +56,13 @@ fn sequence(text: &str, out: &mut String) -> Option<usize> {
         None => (inner, None),
     };
     if what.starts_with('@') {
-        out.push_str(&text[..end + 2]);
+        match label.filter(|label| mentions == Mentions::Name && !label.is_empty()) {
+            Some(label) => {
+                out.push('@');
+                plain(label, out);
+            }
+            None => out.push_str(&text[..end + 2]),
+        }
     } else if let Some(id) = what.strip_prefix('#') {
         out.push('#');
         out.push_str(label.filter(|label| !label.is_empty()).unwrap_or(id));
@@ -125,19 +140,26 @@ mod tests {
             ("&nbsp; & <", "&nbsp; & <"),
             ("ü<é>", "üé"),
         ] {
-            assert_eq!(unescape(slack), typed, "{slack}");
+            assert_eq!(unescape(slack, Mentions::Stay), typed, "{slack}");
         }
+    }
+
+    #[test]
+    fn a_mention_in_words_for_customers_is_a_name() {
+        let named = |text| unescape(text, Mentions::Name);
+        assert_eq!(named("ask <@U123|ada &amp; co>"), "ask @ada & co");
+        assert_eq!(named("ask <@U123>"), "ask <@U123>", "Slack did not tell the name");
     }
 
     proptest! {
         #[test]
         fn what_was_escaped_comes_back(text in any::<String>()) {
-            prop_assert_eq!(unescape(&escape(&text)), text);
+            prop_assert_eq!(unescape(&escape(&text), Mentions::Stay), text);
         }
 
         #[test]
         fn anything_is_read_without_a_panic(text in "[<>&|!@#amplt;a-z\u{e9}\n]{0,40}") {
-            let _ = unescape(&text);
+            let _ = unescape(&text, Mentions::Name);
         }
     }
 }

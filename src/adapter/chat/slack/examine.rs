@@ -25,29 +25,13 @@ const EACH: Duration = Duration::from_secs(10);
 /// The most that the clocks may differ, in seconds: signed requests are believed for five minutes.
 const MOST_DRIFT: u64 = 60;
 
-fn well(what: impl Into<String>) -> Finding {
-    Finding {
-        what: what.into(),
-        ok: true,
-        mend: String::new(),
-    }
-}
-
-fn ill(what: impl Into<String>, mend: impl Into<String>) -> Finding {
-    Finding {
-        what: what.into(),
-        ok: false,
-        mend: mend.into(),
-    }
-}
-
 fn failed(what: &str, failure: &Failure) -> Finding {
     let mend = match failure.code().map(mend) {
         Some(mend) if !mend.is_empty() => mend,
         Some(_) => "see https://docs.slack.dev/reference/methods",
         None => "check [slack] api_url, the network and https://status.slack.com",
     };
-    ill(format!("{what}: {failure}"), mend)
+    Finding::wrong(format!("{what}: {failure}"), mend)
 }
 
 impl Slack {
@@ -72,7 +56,7 @@ impl Slack {
             let query = [("usergroup", group.as_str())];
             findings.push(
                 match self.ask(&self.bot_token, "usergroups.users.list", &query).await {
-                    Ok(_) => well(format!("Slack user group {group}: readable")),
+                    Ok(_) => Finding::well(format!("Slack user group {group}: readable")),
                     Err(failure) => failed(&format!("Slack user group {group}"), &failure),
                 },
             );
@@ -94,7 +78,7 @@ impl Slack {
 
     fn examine_token(&self, answer: &Answer, findings: &mut Vec<Finding>) {
         let text = |pointer| answer.text(pointer).unwrap_or("?");
-        findings.push(well(format!(
+        findings.push(Finding::well(format!(
             "Slack bot token: {} in the workspace {} ({})",
             text("/user"),
             text("/team"),
@@ -108,9 +92,9 @@ impl Slack {
                 .copied()
                 .collect();
             findings.push(if missing.is_empty() {
-                well("Slack scopes: all there")
+                Finding::well("Slack scopes: all there")
             } else {
-                ill(
+                Finding::wrong(
                     format!("Slack scopes: {} missing", missing.join(", ")),
                     "add them under OAuth & Permissions (`hearback manifest slack` lists all) and install the \
                      app again",
@@ -124,9 +108,9 @@ impl Slack {
         if let Some(date) = date {
             let drift = self.clock.now().timestamp().abs_diff(date.timestamp());
             findings.push(if drift <= MOST_DRIFT {
-                well("Clock: agrees with Slack's")
+                Finding::well("Clock: agrees with Slack's")
             } else {
-                ill(
+                Finding::wrong(
                     format!("Clock: {drift} seconds from Slack's"),
                     "set the machine's clock (for example with NTP): signatures older than five minutes are \
                      refused",
@@ -138,9 +122,9 @@ impl Slack {
     async fn examine_transport(&self) -> Finding {
         let Some(token) = &self.app_token else {
             return if self.signing_secret.is_some() {
-                well("Slack HTTP mode: the signing secret is set")
+                Finding::well("Slack HTTP mode: the signing secret is set")
             } else {
-                ill(
+                Finding::wrong(
                     "Slack: neither app_token nor signing_secret",
                     "set [slack] app_token (Socket Mode) or signing_secret (HTTP mode)",
                 )
@@ -149,8 +133,8 @@ impl Slack {
         let opened =
             tokio::time::timeout(EACH, self.api.post(token, "apps.connections.open", &json!({}))).await;
         match opened {
-            Ok(Ok(_)) => well("Slack app token: Socket Mode opens"),
-            Ok(Err(failure)) if failure.code() == Some("missing_scope") => ill(
+            Ok(Ok(_)) => Finding::well("Slack app token: Socket Mode opens"),
+            Ok(Err(failure)) if failure.code() == Some("missing_scope") => Finding::wrong(
                 format!("Slack app token: {failure}"),
                 "give the app-level token the scope connections:write",
             ),
@@ -171,14 +155,14 @@ impl Slack {
         let name = answer.text("/channel/name").unwrap_or(channel);
         let is = |what: &str| answer.body["channel"][what].as_bool() == Some(true);
         if is("is_archived") {
-            return ill(format!("Slack channel #{name}: archived"), mend("is_archived"));
+            return Finding::wrong(format!("Slack channel #{name}: archived"), mend("is_archived"));
         }
         if !is("is_member") {
-            return ill(
+            return Finding::wrong(
                 format!("Slack channel #{name}: the bot is not in it"),
                 mend("not_in_channel"),
             );
         }
-        well(format!("Slack channel #{name}: the bot is in it"))
+        Finding::well(format!("Slack channel #{name}: the bot is in it"))
     }
 }

@@ -4,7 +4,7 @@
 //! person's workspace, the container's thread) and fail on installations for an organisation
 //! (`team: null`) and on metadata of other apps.
 
-use super::escape::unescape;
+use super::escape::{Mentions, unescape};
 use super::modal::{CALLBACK, FIELD, Memory};
 use crate::app::{Input, Place};
 use serde_json::Value;
@@ -189,16 +189,26 @@ fn addressed(message: &str, bot: Option<&str>) -> String {
         .strip_prefix("<@")
         .and_then(|rest| rest.split_once('>'))
         .filter(|(mention, _)| ours(mention))
-        .map(|(_, line)| unescape(line.trim_start_matches([':', ',']).trim()));
+        .map(|(_, line)| line_of(line.trim_start_matches([':', ',']).trim()));
     line.filter(|line| !line.is_empty())
         .unwrap_or_else(|| "help".to_owned())
+}
+
+/// A line as it was typed. Only `assign` reads a mention; anywhere else it may go to a customer, who
+/// is not to see our ids.
+fn line_of(slack: &str) -> String {
+    let assigns = slack
+        .split_whitespace()
+        .take(2)
+        .any(|word| word.eq_ignore_ascii_case("assign"));
+    unescape(slack, if assigns { Mentions::Stay } else { Mentions::Name })
 }
 
 /// <https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling>
 fn command(payload: &Value) -> Result<Heard, String> {
     let name = need(payload, "/command")?;
     let trigger = need(payload, "/trigger_id")?;
-    let rest = unescape(text(payload, "/text").unwrap_or_default());
+    let rest = line_of(text(payload, "/text").unwrap_or_default());
     let line = match name.trim_start_matches('/') {
         "case" if rest.trim().is_empty() => "help".to_owned(),
         "case" => rest,
@@ -409,6 +419,8 @@ mod tests {
     #[case("/claim", "12", "claim 12")]
     #[case("/reply", "12  Two  blanks &amp; all", "reply 12  Two  blanks & all")]
     #[case("/resolve", "", "resolve")]
+    #[case("/case", "assign 12 <@U2|bo>", "assign 12 <@U2|bo>")]
+    #[case("/reply", "12 ask <@U2|bo>", "reply 12 ask @bo")]
     fn slash_commands_are_lines(#[case] command: &str, #[case] text: &str, #[case] line: &str) {
         let payload = json!({"command": command, "text": text, "trigger_id": "1.2.a", "user_id": "U1",
             "user_name": "ada", "team_id": "T1", "channel_id": "C1", "response_url": "https://hooks.example/1"});

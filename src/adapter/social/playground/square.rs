@@ -138,18 +138,27 @@ impl Square {
         voices.collect()
     }
 
-    /// The conversations, the newest first, each with its answers in order; at most `most`.
+    /// The conversations, the one where somebody wrote last first, each with its answers in order;
+    /// at most `most`.
     pub(super) fn conversations(&self, most: usize) -> Vec<(&Item, Vec<&Item>)> {
+        let mut roots = Vec::new();
         let mut answers: HashMap<&NativeId, Vec<&Item>> = HashMap::new();
-        for item in self.order.iter().filter_map(|id| self.items.get(id)) {
+        for item in self.order.iter().rev().filter_map(|id| self.items.get(id)) {
+            let conversation = answers.entry(&item.root).or_insert_with(|| {
+                roots.push(&item.root);
+                Vec::new()
+            });
             if item.to.is_some() {
-                answers.entry(&item.root).or_default().push(item);
+                conversation.push(item);
             }
         }
-        let roots = self.order.iter().rev().filter_map(|id| self.items.get(id));
-        let roots = roots.filter(|item| item.to.is_none()).take(most);
-        roots
-            .map(|root| (root, answers.remove(&root.id).unwrap_or_default()))
+        let shown = roots.into_iter().take(most);
+        shown
+            .filter_map(|root| {
+                let mut answers = answers.remove(root).unwrap_or_default();
+                answers.reverse();
+                Some((self.items.get(root)?, answers))
+            })
             .collect()
     }
 

@@ -286,3 +286,30 @@ fn a_hostile_post_is_shown_as_it_is_and_does_nothing() {
     );
     assert!(!page.contains("<script") && !page.contains("href=\"https://evil"));
 }
+
+#[tokio::test]
+async fn a_conversation_goes_up_when_somebody_writes_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let square = open(folder.path());
+    let first = write(&square, "Ann", "One", None).await;
+    write(&square, "Bob", "Two", None).await;
+    let shown = || {
+        let square = square.book.square();
+        let talks = square.conversations(9).into_iter();
+        let talks = talks.map(|(root, answers)| {
+            let texts = answers.iter().map(|answer| answer.text.clone());
+            std::iter::once(root.text.clone())
+                .chain(texts)
+                .collect::<Vec<_>>()
+                .join(" > ")
+        });
+        talks.collect::<Vec<_>>()
+    };
+    assert_eq!(shown(), ["Two", "One"]);
+    square
+        .publish(&reply("r1", &first, "u-ann", Audience::Public))
+        .await
+        .unwrap();
+    write(&square, "Ann", "Thanks", Some(&first)).await;
+    assert_eq!(shown(), ["One > We are on it. > Thanks", "Two"]);
+}

@@ -1,0 +1,275 @@
+//! What a thread is told about an event.
+
+use super::card::{display_name, post_note, shown_text};
+use super::{THREAD_TEXT, sentence, text, when, when_exactly};
+use crate::app::directory::Directory;
+use crate::domain::message::{cut, one_line};
+use crate::domain::{
+    Audience, Button, By, CaseNumber, ChannelId, ChatName, Event, EventRecord, Instant, Message, Part, Post,
+    Press, Reply, ReplyState, Span, Style,
+};
+
+/// What a thread is told about an event, with what is needed to tell it.
+#[derive(Debug, Clone, Copy)]
+pub struct Telling<'a> {
+    /// Who is who.
+    pub directory: &'a Directory,
+    /// The chat it is told in.
+    pub chat: &'a ChatName,
+    /// The channel it is told in.
+    pub channel: &'a ChannelId,
+    /// The event.
+    pub record: &'a EventRecord,
+    /// The post it is about, if it is about one.
+    pub post: Option<&'a Post>,
+    /// The reply it is about, as it stands now.
+    pub reply: Option<&'a Reply>,
+}
+
+/// The message of an event. `None` when the thread need not be told (the card says it).
+#[must_use]
+pub fn told(telling: Telling<'_>) -> Option<Message> {
+    let Telling {
+        directory,
+        chat,
+        channel: _,
+        record,
+        post,
+        reply,
+    } = telling;
+    let who = actor(&record.by);
+    let small = |spans: Vec<Span>| {
+        Some(Message {
+            parts: vec![Part::Small(spans)],
+        })
+    };
+    let plain = |line: String| small(vec![Span::Strong(who.clone()), text(line)]);
+    match &record.event {
+        Event::Opened { .. } => None,
+        Event::PostAdded { .. } => post.map(follow_up),
+        Event::PostEdited { before, after, .. } => Some(
+            Message::default()
+                .with(Part::Line(vec![text("The customer edited a post. Before:")]))
+                .with(Part::Quote(cut(before, THREAD_TEXT)))
+                .with(Part::Line(vec![text("Now:")]))
+                .with(Part::Quote(cut(after, THREAD_TEXT))),
+        ),
+        Event::PostDeleted { .. } => {
+            let message = Message::default().with(Part::Line(vec![text("The customer deleted a post:")]));
+            Some(post.map_or(message.clone(), |post| {
+                message.with(Part::Quote(shown_text(post, 300)))
+            }))
+        }
+        Event::Claimed { owner } => small(vec![Span::Strong(owner.name.clone()), text(" has the case now.")]),
+        Event::Released => plain(" gave the case back. It is free to claim.".to_owned()),
+        Event::Assigned { owner } => small(vec![
+            Span::Strong(who),
+            text(" gave the case to "),
+            Span::Person {
+                name: owner.name.clone(),
+                ping: directory.user_id(chat, owner),
+            },
+            text("."),
+        ]),
+        Event::Noted { text: note } => Some(
+            Message::default()
+                .with(Part::Line(vec![Span::Strong(who), text(" noted:")]))
+                .with(Part::Quote(cut(note, 2_500))),
+        ),
+        Event::Escalated { team, reason } => Some(escalated(telling, &who, team.as_str(), reason)),
+        Event::Resolved { outcome } if outcome.is_empty() => plain(" resolved the case.".to_owned()),
+        Event::Resolved { outcome } => plain(format!(" resolved the case: {}", one_line(outcome, 500))),
+        Event::Reopened => match record.by {
+            By::Author => small(vec![text("The customer came back: the case is open again.")]),
+            By::Agent { .. } | By::System => plain(" opened the case again.".to_owned()),
+        },
+        Event::Snoozed { until } => plain(format!(" put the case off until {}.", when(*until))),
+        Event::Woke => small(vec![text("The snooze is over: the case is back.")]),
+        Event::PrioritySet { priority } => plain(format!(" set the priority to {priority}.")),
+        Event::KindSet { kind } => plain(format!(" says this is: {kind}.")),
+        Event::Labelled { added, removed } => plain(labelled(added, removed)),
+        Event::ReplyHeld {
+            audience,
+            text: words,
+            until,
+            ..
+        } => Some(held(record.case, &who, *audience, words, *until, reply)),
+        Event::ReplyCancelled { .. } => plain(" took the reply back. Nothing was published.".to_owned()),
+        Event::ReplySent {
+            audience,
+            text: words,
+            url,
+            ..
+        } => Some(sent(*audience, words, url.as_deref())),
+        Event::ReplyFailed { reason, .. } => Some(Message::default().with(Part::Line(vec![
+            Span::Strong("The reply was not published.".to_owned()),
+            text(format!(" {}", cut(reason, 500))),
+        ]))),
+        Event::ReplyUncertain { reason, look_at, .. } => Some(Message::default().with(Part::Line(vec![
+            Span::Strong("It is not certain whether the reply was published.".to_owned()),
+            text(format!(
+                " {} Hearback looks at {} and tells here.",
+                sentence(reason),
+                when(*look_at)
+            )),
+        ]))),
+        Event::ReplyRetried { .. } => small(vec![text("The reply was not there. It is being sent again.")]),
+        Event::ReplyNeedsHuman { reply, reason } => Some(needs_human(record.case, reply.0, reason)),
+    }
+}
+
+pub(super) fn actor(by: &By) -> String {
+    match by {
+        By::Author => "The customer".to_owned(),
+        By::Agent { agent, chat: _ } => agent.name.clone(),
+        By::System => "Hearback".to_owned(),
+    }
+}
+
+fn follow_up(post: &Post) -> Message {
+    let mut line = vec![
+        Span::Strong(one_line(&display_name(&post.author), 80)),
+        text(" wrote again"),
+    ];
+    if let Some(url) = &post.url {
+        line.push(text(" · "));
+        line.push(Span::Link {
+            label: "original".to_owned(),
+            url: url.clone(),
+        });
+    }
+    let message = Message::default()
+        .with(Part::Line(line))
+        .with(Part::Quote(shown_text(post, THREAD_TEXT)));
+    match post_note(post) {
+        Some(note) => message.with(Part::Small(vec![text(note)])),
+        None => message,
+    }
+}
+
+fn escalated(telling: Telling<'_>, who: &str, team: &str, reason: &str) -> Message {
+    let Telling {
+        directory,
+        chat,
+        channel,
+        ..
+    } = telling;
+    let mut line = vec![
+        Span::Strong(who.to_owned()),
+        text(" escalated the case to "),
+        Span::Strong(team.to_owned()),
+    ];
+    if let Some(entry) = directory.team(team) {
+        let in_chat: Vec<_> = entry.homes.iter().filter(|home| home.chat == *chat).collect();
+        let here = in_chat.is_empty() || in_chat.iter().any(|home| home.channel == *channel);
+        if here && !entry.members.is_empty() {
+            line.push(text(":"));
+            for member in &entry.members {
+                line.push(text(" "));
+                line.push(Span::Person {
+                    name: member.name.clone(),
+                    ping: directory.user_id(chat, member),
+                });
+            }
+        }
+    }
+    let message = Message::default().with(Part::Line(line));
+    if reason.is_empty() {
+        message
+    } else {
+        message.with(Part::Quote(cut(reason, THREAD_TEXT)))
+    }
+}
+
+pub(super) fn labelled(added: &[String], removed: &[String]) -> String {
+    let mut out = Vec::new();
+    if !added.is_empty() {
+        out.push(format!("put on {}", added.join(", ")));
+    }
+    if !removed.is_empty() {
+        out.push(format!("took off {}", removed.join(", ")));
+    }
+    format!(" {}.", out.join(" and "))
+}
+
+fn held(
+    case: CaseNumber,
+    who: &str,
+    audience: Audience,
+    words: &str,
+    until: Instant,
+    reply: Option<&Reply>,
+) -> Message {
+    let state = reply.map_or(ReplyState::Held, |reply| reply.state);
+    let way = match audience {
+        Audience::Public => "answers in public",
+        Audience::Private => "answers in private",
+    };
+    let message = Message::default()
+        .with(Part::Line(vec![
+            Span::Strong(who.to_owned()),
+            text(format!(" {way}:")),
+        ]))
+        .with(Part::Quote(words.to_owned()));
+    let note = match state {
+        ReplyState::Held => format!("Is published at {} unless somebody cancels.", when_exactly(until)),
+        ReplyState::Queued | ReplyState::Sending => "Is being published.".to_owned(),
+        ReplyState::Sent => "Published.".to_owned(),
+        ReplyState::Failed => "Was not published.".to_owned(),
+        ReplyState::Ambiguous | ReplyState::NeedsHuman => {
+            "Whether it was published is not certain.".to_owned()
+        }
+        ReplyState::Cancelled => "Taken back. Nothing was published.".to_owned(),
+    };
+    let message = message.with(Part::Small(vec![text(note)]));
+    if state != ReplyState::Held {
+        return message;
+    }
+    let cancel = Press::Command {
+        case,
+        line: "cancel".to_owned(),
+    };
+    message.with(Part::Buttons(vec![Button {
+        label: "Cancel".to_owned(),
+        press: cancel,
+        style: Style::Danger,
+    }]))
+}
+
+fn sent(audience: Audience, words: &str, url: Option<&str>) -> Message {
+    let done = match audience {
+        Audience::Public => "The reply is published.",
+        Audience::Private => "The private reply is delivered.",
+    };
+    let mut line = vec![Span::Strong(done.to_owned())];
+    if let Some(url) = url {
+        line.push(text(" "));
+        line.push(Span::Link {
+            label: url.to_owned(),
+            url: url.to_owned(),
+        });
+    }
+    Message::default()
+        .with(Part::Line(line))
+        .with(Part::Quote(words.to_owned()))
+}
+
+fn needs_human(case: CaseNumber, reply: i64, reason: &str) -> Message {
+    let button = |label: &str, there, style| Button {
+        label: label.to_owned(),
+        press: Press::Settle { case, reply, there },
+        style,
+    };
+    Message::default()
+        .with(Part::Line(vec![
+            Span::Strong("Please look: was the reply published?".to_owned()),
+            text(format!(
+                " {} Hearback sends nothing more for this case until somebody says.",
+                sentence(reason)
+            )),
+        ]))
+        .with(Part::Buttons(vec![
+            button("It is there", true, Style::Primary),
+            button("Not there, send again", false, Style::Danger),
+        ]))
+}

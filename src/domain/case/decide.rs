@@ -1,0 +1,336 @@
+//! What a wish leads to, or why it is refused.
+
+use super::{Case, Kind, LONGEST_SNOOZE, MOST_LABELS, PendingReply, Priority, Status};
+use crate::domain::reply::ReplyState;
+use crate::domain::{Agent, Audience, CaseNumber, Event, Instant, ReplyId, Role, TeamName};
+
+/// What somebody wishes to happen to a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// Take it.
+    Claim,
+    /// Give it back.
+    Release,
+    /// Give it to somebody.
+    Assign(Agent),
+    /// Leave a remark.
+    Note(String),
+    /// Publish a text, already composed as it will be published.
+    Reply {
+        /// The new reply's number.
+        reply: ReplyId,
+        /// For whom.
+        audience: Audience,
+        /// Exactly what is published.
+        text: String,
+        /// The end of the undo window.
+        until: Instant,
+    },
+    /// Take the waiting reply back.
+    Cancel,
+    /// Hand it to a team.
+    Escalate {
+        /// The team.
+        team: TeamName,
+        /// Why.
+        reason: String,
+    },
+    /// Close it.
+    Resolve {
+        /// How it ended.
+        outcome: String,
+    },
+    /// Open it again.
+    Reopen,
+    /// Put it off.
+    Snooze {
+        /// Until when.
+        until: Instant,
+    },
+    /// Change the priority.
+    Priority(Priority),
+    /// Change the kind.
+    Kind(Kind),
+    /// Put labels on and take labels off.
+    Label {
+        /// Put on.
+        add: Vec<String>,
+        /// Take off.
+        remove: Vec<String>,
+    },
+}
+
+/// Why a wish is not granted. Its text is for the person who wished: it says why and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Somebody else has the case.
+    #[error("{owner} has {case} already. Talk to them, or take it over with `assign @you`.")]
+    OwnedByOther {
+        /// The case.
+        case: CaseNumber,
+        /// Who has it.
+        owner: String,
+    },
+    /// The one who asks has it already.
+    #[error("You have {case} already.")]
+    AlreadyYours {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// The person named has it already.
+    #[error("{owner} has {case} already.")]
+    AlreadyTheirs {
+        /// The case.
+        case: CaseNumber,
+        /// Who has it.
+        owner: String,
+    },
+    /// Nobody has it, so it cannot be given back.
+    #[error("Nobody has {case}, so there is nothing to release.")]
+    NobodyHasIt {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// It is closed.
+    #[error("{case} is resolved. Open it again first with `reopen`.")]
+    Resolved {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// It is open.
+    #[error("{case} is open already.")]
+    NotResolved {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// A reply is under way.
+    #[error("A reply to {case} is under way already. Wait for it, or take it back with `cancel`.")]
+    ReplyUnderWay {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// A reply's end is unknown.
+    #[error(
+        "It is not known whether the last reply to {case} was published. Settle that first: use the buttons under it in the thread."
+    )]
+    ReplyUnsettled {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// Nothing to take back.
+    #[error("No reply to {case} is waiting, so there is nothing to cancel.")]
+    NothingToCancel {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// The reply is on its way.
+    #[error("Too late: the reply to {case} is being published. What became of it will stand in the thread.")]
+    TooLateToCancel {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// No words.
+    #[error("There is nothing to {verb}: write the text after the verb.")]
+    Empty {
+        /// The verb.
+        verb: &'static str,
+    },
+    /// A time that makes no sense.
+    #[error("A snooze lasts from a minute to 90 days, for example `snooze 2h`.")]
+    SnoozeLength,
+    /// Nothing would change.
+    #[error("{case} is like that already: {what}.")]
+    NoChange {
+        /// The case.
+        case: CaseNumber,
+        /// What it is already.
+        what: String,
+    },
+    /// Too many labels.
+    #[error("A case carries at most {MOST_LABELS} labels of at most 40 letters.")]
+    TooManyLabels,
+}
+
+/// What a wish of an agent leads to, or why it is refused. Permission to use the verb at all was
+/// checked before; here it matters whose case it is.
+pub fn decide(case: &Case, by: &Agent, role: Role, wish: Wish, now: Instant) -> Result<Vec<Event>, Refusal> {
+    let number = case.number;
+    match wish {
+        Wish::Claim => claim(case, by),
+        Wish::Release => match &case.owner {
+            None => Err(Refusal::NobodyHasIt { case: number }),
+            Some(owner) => {
+                open(case)?;
+                if owner.key != by.key && role < Role::Lead {
+                    return Err(Refusal::OwnedByOther {
+                        case: number,
+                        owner: owner.name.clone(),
+                    });
+                }
+                Ok(vec![Event::Released])
+            }
+        },
+        Wish::Assign(owner) => {
+            open(case)?;
+            if case.status == Status::Claimed && case.owner.as_ref().is_some_and(|had| had.key == owner.key) {
+                return Err(Refusal::AlreadyTheirs {
+                    case: number,
+                    owner: owner.name,
+                });
+            }
+            Ok(vec![Event::Assigned { owner }])
+        }
+        Wish::Note(text) => Ok(vec![Event::Noted {
+            text: spoken(text, "note")?,
+        }]),
+        Wish::Reply {
+            reply,
+            audience,
+            text,
+            until,
+        } => {
+            let text = spoken(text, "send")?;
+            let mut events = take_for_reply(case, by, role)?;
+            events.push(Event::ReplyHeld {
+                reply,
+                audience,
+                text,
+                until,
+            });
+            Ok(events)
+        }
+        Wish::Cancel => match case.pending {
+            Some(pending) if pending.state == ReplyState::Held => {
+                Ok(vec![Event::ReplyCancelled { reply: pending.id }])
+            }
+            Some(_) => Err(Refusal::TooLateToCancel { case: number }),
+            None => Err(Refusal::NothingToCancel { case: number }),
+        },
+        Wish::Escalate { team, reason } => {
+            open(case)?;
+            if case.status == Status::Escalated && case.team.as_ref() == Some(&team) {
+                return Err(Refusal::NoChange {
+                    case: number,
+                    what: format!("escalated to {team}"),
+                });
+            }
+            Ok(vec![Event::Escalated { team, reason }])
+        }
+        Wish::Resolve { outcome } => {
+            open(case)?;
+            if let Some(pending) = case.pending {
+                return Err(under_way(number, pending));
+            }
+            Ok(vec![Event::Resolved { outcome }])
+        }
+        Wish::Reopen => match case.status {
+            Status::Resolved | Status::Snoozed => Ok(vec![Event::Reopened]),
+            Status::New | Status::Claimed | Status::Escalated | Status::Answered => {
+                Err(Refusal::NotResolved { case: number })
+            }
+        },
+        Wish::Snooze { until } => {
+            open(case)?;
+            if until <= now || until - now > LONGEST_SNOOZE {
+                return Err(Refusal::SnoozeLength);
+            }
+            Ok(vec![Event::Snoozed { until }])
+        }
+        Wish::Priority(priority) if case.priority == priority => Err(Refusal::NoChange {
+            case: number,
+            what: format!("priority {priority}"),
+        }),
+        Wish::Priority(priority) => Ok(vec![Event::PrioritySet { priority }]),
+        Wish::Kind(kind) if case.kind == kind => Err(Refusal::NoChange {
+            case: number,
+            what: kind.to_string(),
+        }),
+        Wish::Kind(kind) => Ok(vec![Event::KindSet { kind }]),
+        Wish::Label { add, remove } => label(case, &add, &remove),
+    }
+}
+
+fn claim(case: &Case, by: &Agent) -> Result<Vec<Event>, Refusal> {
+    open(case)?;
+    match &case.owner {
+        Some(owner) if owner.key != by.key => Err(Refusal::OwnedByOther {
+            case: case.number,
+            owner: owner.name.clone(),
+        }),
+        Some(_) if case.status == Status::Claimed => Err(Refusal::AlreadyYours { case: case.number }),
+        Some(_) | None => Ok(vec![Event::Claimed { owner: by.clone() }]),
+    }
+}
+
+/// A reply belongs to the owner. Nobody's case becomes the writer's by it; a lead may step in.
+fn take_for_reply(case: &Case, by: &Agent, role: Role) -> Result<Vec<Event>, Refusal> {
+    open(case)?;
+    if let Some(pending) = case.pending {
+        return Err(under_way(case.number, pending));
+    }
+    match case.is_owned_by_other(by) {
+        Some(owner) if role < Role::Lead => Err(Refusal::OwnedByOther {
+            case: case.number,
+            owner: owner.name.clone(),
+        }),
+        Some(_) => Ok(Vec::new()),
+        None if case.owner.is_none() => Ok(vec![Event::Claimed { owner: by.clone() }]),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn label(case: &Case, add: &[String], remove: &[String]) -> Result<Vec<Event>, Refusal> {
+    let added: Vec<_> = add
+        .iter()
+        .filter(|label| !case.labels.contains(*label))
+        .cloned()
+        .collect();
+    let removed: Vec<_> = remove
+        .iter()
+        .filter(|label| case.labels.contains(*label))
+        .cloned()
+        .collect();
+    if added.is_empty() && removed.is_empty() {
+        let labels: Vec<_> = case.labels.iter().map(String::as_str).collect();
+        let what = if labels.is_empty() {
+            "no labels".to_owned()
+        } else {
+            labels.join(", ")
+        };
+        return Err(Refusal::NoChange {
+            case: case.number,
+            what,
+        });
+    }
+    let mut after = case.labels.clone();
+    after.extend(added.iter().cloned());
+    after.retain(|label| !removed.contains(label));
+    if after.len() > MOST_LABELS || added.iter().any(|label| label.chars().count() > 40) {
+        return Err(Refusal::TooManyLabels);
+    }
+    Ok(vec![Event::Labelled { added, removed }])
+}
+
+fn open(case: &Case) -> Result<(), Refusal> {
+    if case.is_open() {
+        Ok(())
+    } else {
+        Err(Refusal::Resolved { case: case.number })
+    }
+}
+
+fn under_way(case: CaseNumber, pending: PendingReply) -> Refusal {
+    if pending.state == ReplyState::NeedsHuman {
+        Refusal::ReplyUnsettled { case }
+    } else {
+        Refusal::ReplyUnderWay { case }
+    }
+}
+
+fn spoken(text: String, verb: &'static str) -> Result<String, Refusal> {
+    if text.trim().is_empty() {
+        Err(Refusal::Empty { verb })
+    } else {
+        Ok(text)
+    }
+}
