@@ -11,13 +11,6 @@ CREATE TABLE counters (
     value BIGINT NOT NULL
 );
 
-CREATE TABLE authors (
-    source TEXT COLLATE "C" NOT NULL,
-    id TEXT COLLATE "C" NOT NULL,
-    body TEXT NOT NULL,
-    PRIMARY KEY (source, id)
-);
-
 CREATE TABLE cases (
     number BIGINT NOT NULL PRIMARY KEY,
     source TEXT COLLATE "C" NOT NULL,

@@ -11,13 +11,6 @@ CREATE TABLE counters (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE authors (
-    source TEXT NOT NULL,
-    id TEXT NOT NULL,
-    body TEXT NOT NULL,
-    PRIMARY KEY (source, id)
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE cases (
     number INTEGER NOT NULL PRIMARY KEY,
     source TEXT NOT NULL,

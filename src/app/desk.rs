@@ -7,7 +7,7 @@ use super::directory::Directory;
 use super::inbound::{Intake, Unavailable};
 use super::intake;
 use super::request::{Ask, Request, Settled};
-use super::work::{Flight, Work};
+use super::work::{Flight, PostKey, TalkKey, Work};
 use crate::domain::{CaseNumber, Clock, EffectRow, ReplyId, Sighting, SourceName};
 use crate::port::SocialPlatform;
 use crate::store::{Aside, Changes, Counters, Error, Store};
@@ -222,79 +222,30 @@ impl Desk {
     /// Loads everything that the parts will look at, set-wise.
     async fn load(&self, parts: &[Part]) -> Result<Work, Error> {
         let mut work = Work::new(self.clock.now(), self.counters, self.flights.clone());
-        let mut posts = BTreeSet::new();
-        let mut talks = BTreeSet::new();
-        let mut cases = BTreeSet::new();
-        let mut replies = BTreeSet::new();
-        let mut inbox = Vec::new();
-        for part in parts {
-            match &part.request {
-                Request::Posts {
-                    source, sightings, ..
-                } => {
-                    for sighting in sightings {
-                        match sighting {
-                            Sighting::Post(post) => {
-                                posts.insert((post.source.clone(), post.id.clone()));
-                                let author = post.author.id.clone();
-                                talks.insert((post.source.clone(), post.conversation.clone(), author));
-                            }
-                            Sighting::Gone(id) => {
-                                posts.insert((source.clone(), id.clone()));
-                            }
-                        }
-                    }
-                }
-                Request::Command { order, .. } => {
-                    cases.insert(order.case);
-                    inbox.push(order.key.clone());
-                    if let Ask::Settle { reply, there: _ } = order.ask {
-                        replies.insert(reply);
-                    }
-                }
-                Request::Claim { reply, .. } => {
-                    replies.insert(*reply);
-                }
-                Request::Settle { settled, .. } => needs(settled, &mut cases, &mut replies),
-                Request::Begin { .. } | Request::Aside { .. } => {}
-            }
-        }
-        self.load_posts(&mut work, posts, talks, &mut cases, &mut inbox)
-            .await?;
-        self.load_cases(&mut work, cases, replies).await?;
-        if !inbox.is_empty() {
-            let rows = self.store.inbox(&inbox).await?;
-            work.inbox = rows.into_iter().map(|row| (row.key, row.answer)).collect();
-        }
-        Ok(work)
-    }
-
-    async fn load_posts(
-        &self,
-        work: &mut Work,
-        posts: BTreeSet<super::work::PostKey>,
-        talks: BTreeSet<super::work::TalkKey>,
-        cases: &mut BTreeSet<CaseNumber>,
-        inbox: &mut Vec<String>,
-    ) -> Result<(), Error> {
-        if posts.is_empty() {
-            return Ok(());
-        }
+        let Needs {
+            posts,
+            talks,
+            mut cases,
+            replies,
+            mut inbox,
+        } = Needs::of(parts);
         let posts: Vec<_> = posts.into_iter().collect();
-        for stored in self.store.posts(&posts).await? {
+        let talks: Vec<_> = talks.into_iter().collect();
+        inbox.extend(posts.iter().map(intake::tombstone));
+        // None of these needs the others' answers.
+        let (known, own, talking, taken) = tokio::try_join!(
+            self.store.posts(&posts),
+            self.store.own_posts(&posts),
+            self.store.cases_of(&talks),
+            self.store.inbox(&inbox),
+        )?;
+        for stored in known {
             cases.insert(stored.case);
             work.posts
                 .insert((stored.post.source.clone(), stored.post.id.clone()), stored);
         }
-        inbox.extend(
-            posts
-                .iter()
-                .filter(|key| !work.posts.contains_key(*key))
-                .map(intake::tombstone),
-        );
-        work.own = self.store.own_posts(&posts).await?.into_iter().collect();
-        let talks: Vec<_> = talks.into_iter().collect();
-        for case in self.store.cases_of(&talks).await? {
+        work.own = own.into_iter().collect();
+        for case in talking {
             work.talks.insert(
                 (
                     case.source.clone(),
@@ -306,7 +257,9 @@ impl Desk {
             cases.insert(case.number);
             work.cases.insert(case.number, case);
         }
-        Ok(())
+        work.inbox = taken.into_iter().map(|row| (row.key, row.answer)).collect();
+        self.load_cases(&mut work, cases, replies).await?;
+        Ok(work)
     }
 
     async fn load_cases(
@@ -378,16 +331,67 @@ impl Desk {
     }
 }
 
-/// What has to be loaded to settle effects.
-fn needs(settled: &[Settled], cases: &mut BTreeSet<CaseNumber>, replies: &mut BTreeSet<ReplyId>) {
-    for one in settled {
-        match one {
-            Settled::Done(_) | Settled::Dead(..) => {}
-            Settled::ReplyTold { reply, .. } | Settled::Reply { reply, .. } => {
-                replies.insert(*reply);
+/// What the parts of a batch will look at.
+#[derive(Default)]
+struct Needs {
+    posts: BTreeSet<PostKey>,
+    talks: BTreeSet<TalkKey>,
+    cases: BTreeSet<CaseNumber>,
+    replies: BTreeSet<ReplyId>,
+    inbox: Vec<String>,
+}
+
+impl Needs {
+    fn of(parts: &[Part]) -> Self {
+        let mut needs = Self::default();
+        for part in parts {
+            match &part.request {
+                Request::Posts {
+                    source, sightings, ..
+                } => needs.sightings(source, sightings),
+                Request::Command { order, .. } => {
+                    needs.cases.insert(order.case);
+                    needs.inbox.push(order.key.clone());
+                    if let Ask::Settle { reply, there: _ } = order.ask {
+                        needs.replies.insert(reply);
+                    }
+                }
+                Request::Claim { reply, .. } => {
+                    needs.replies.insert(*reply);
+                }
+                Request::Settle { settled, .. } => needs.settled(settled),
+                Request::Begin { .. } | Request::Aside { .. } => {}
             }
-            Settled::Woken { case, .. } | Settled::Opened { case, .. } => {
-                cases.insert(*case);
+        }
+        needs
+    }
+
+    fn sightings(&mut self, source: &SourceName, sightings: &[Sighting]) {
+        for sighting in sightings {
+            match sighting {
+                Sighting::Post(post) => {
+                    self.posts.insert((post.source.clone(), post.id.clone()));
+                    let author = post.author.id.clone();
+                    self.talks
+                        .insert((post.source.clone(), post.conversation.clone(), author));
+                }
+                Sighting::Gone(id) => {
+                    self.posts.insert((source.clone(), id.clone()));
+                }
+            }
+        }
+    }
+
+    fn settled(&mut self, settled: &[Settled]) {
+        for one in settled {
+            match one {
+                Settled::Done(_) | Settled::Dead(..) => {}
+                Settled::ReplyTold { reply, .. } | Settled::Reply { reply, .. } => {
+                    self.replies.insert(*reply);
+                }
+                Settled::Woken { case, .. } | Settled::Opened { case, .. } => {
+                    self.cases.insert(*case);
+                }
             }
         }
     }

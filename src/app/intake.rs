@@ -105,7 +105,7 @@ fn added(work: &mut Work, directory: &Directory, post: Post) {
         }
     };
     metrics::counter!("hearback_posts_total", "source" => post.source.to_string()).increment(1);
-    put(work, StoredPost { case: number, post });
+    work.put_post(StoredPost { case: number, post });
 }
 
 /// What can be said of a case by the form of its first post alone.
@@ -132,7 +132,7 @@ fn edited(work: &mut Work, directory: &Directory, post: Post) -> bool {
     if known.post.text != post.text {
         work.happen(directory, number, &By::Author, event);
     }
-    put(work, StoredPost { case: number, post });
+    work.put_post(StoredPost { case: number, post });
     true
 }
 
@@ -160,7 +160,7 @@ fn gone(work: &mut Work, directory: &Directory, key: &PostKey) -> bool {
     let mut stored = known.clone();
     stored.post.deleted = true;
     let number = stored.case;
-    put(work, stored);
+    work.put_post(stored);
     work.happen(
         directory,
         number,
@@ -168,11 +168,4 @@ fn gone(work: &mut Work, directory: &Directory, key: &PostKey) -> bool {
         Event::PostDeleted { post: key.1.clone() },
     );
     true
-}
-
-fn put(work: &mut Work, stored: StoredPost) {
-    work.changes
-        .authors
-        .push((stored.post.source.clone(), stored.post.author.clone()));
-    work.put_post(stored);
 }

@@ -97,9 +97,9 @@ impl Work {
 
     /// The effects of an event: threads to open, things to tell, cards to update.
     fn owe(&mut self, directory: &Directory, number: CaseNumber, id: EventId, event: &Event) {
-        let Some(case) = self.cases.get(&number).cloned() else {
+        if !self.cases.contains_key(&number) {
             return;
-        };
+        }
         if let Event::Opened { .. } = event {
             for home in &directory.homes {
                 let Home { chat, channel } = home.clone();
@@ -113,7 +113,7 @@ impl Work {
             }
             return;
         }
-        let mut homes = self.homes(directory, &case);
+        let mut homes = self.homes(directory, number);
         if let Event::Escalated { team, .. } = event
             && let Some(team) = directory.team(team.as_str())
         {
@@ -126,7 +126,7 @@ impl Work {
                 }
             }
         }
-        Self::add_team(directory, &case, &mut homes);
+        self.add_team(directory, number, &mut homes);
         for home in homes {
             let Home { chat, channel } = home.clone();
             let tell = Effect::Tell {
@@ -143,8 +143,9 @@ impl Work {
     }
 
     /// Where a case's team is: its thread there may still be opening.
-    fn add_team(directory: &Directory, case: &Case, homes: &mut Vec<Home>) {
-        let team = case.team.as_ref().and_then(|team| directory.team(team.as_str()));
+    fn add_team(&self, directory: &Directory, number: CaseNumber, homes: &mut Vec<Home>) {
+        let team = self.cases.get(&number).and_then(|case| case.team.as_ref());
+        let team = team.and_then(|team| directory.team(team.as_str()));
         for home in team.into_iter().flat_map(|team| &team.homes) {
             if !homes.contains(home) {
                 homes.push(home.clone());
@@ -153,9 +154,9 @@ impl Work {
     }
 
     /// Where a case is mirrored: where cases open, and where it has a thread.
-    fn homes(&self, directory: &Directory, case: &Case) -> Vec<Home> {
+    fn homes(&self, directory: &Directory, number: CaseNumber) -> Vec<Home> {
         let mut homes = directory.homes.clone();
-        for thread in self.threads.get(&case.number).into_iter().flatten() {
+        for thread in self.threads.get(&number).into_iter().flatten() {
             let home = Home {
                 chat: thread.chat.clone(),
                 channel: thread.channel.clone(),
@@ -164,7 +165,7 @@ impl Work {
                 homes.push(home);
             }
         }
-        let opened_here = self.changes.effects.iter().filter(|row| row.case == case.number);
+        let opened_here = self.changes.effects.iter().filter(|row| row.case == number);
         for row in opened_here {
             if let Effect::OpenThread { chat, channel } = &row.effect {
                 let home = Home {
@@ -181,11 +182,11 @@ impl Work {
 
     /// The messages about a reply no longer show the truth.
     pub fn update_reply(&mut self, directory: &Directory, reply: &Reply) {
-        let Some(case) = self.cases.get(&reply.case).cloned() else {
+        if !self.cases.contains_key(&reply.case) {
             return;
-        };
-        let mut homes = self.homes(directory, &case);
-        Self::add_team(directory, &case, &mut homes);
+        }
+        let mut homes = self.homes(directory, reply.case);
+        self.add_team(directory, reply.case, &mut homes);
         for Home { chat, channel } in homes {
             let lane = Lane::cards(&chat, &channel);
             self.effect(

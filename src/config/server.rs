@@ -112,6 +112,13 @@ impl ReplyRules {
     }
 
     fn validate(&self, section: &mut Section<'_>) {
+        if self.approval == Approval::Always {
+            let wrong = Wrong::new(
+                "is not in force yet: nobody could approve, and replies would go out without",
+                "write \"flagged\" or \"never\", and let the undo window be long",
+            );
+            section.wrong("approval", wrong);
+        }
         if self.timeout.is_zero() {
             let wrong = Wrong::new("leaves no time to publish in", "write it like \"20s\"");
             section.wrong("timeout", wrong);

@@ -259,6 +259,7 @@ fn plain_spans(out: &mut String, spans: &[Span]) {
     for span in spans {
         match span {
             Span::Text(text) | Span::Strong(text) | Span::Code(text) => out.push_str(&inert(text)),
+            Span::Link { label, url } if label == url => out.push_str(&inert(url)),
             Span::Link { label, url } => {
                 let _ = write!(out, "{} ({url})", inert(label));
             }

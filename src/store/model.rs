@@ -1,8 +1,8 @@
 //! What the store takes and gives, beside the domain's own values.
 
 use crate::domain::{
-    Author, Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventRecord, Instant, MessageId,
-    Post, Reply, ReplyId, SourceName, Status, ThreadId,
+    Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventRecord, Instant, MessageId, Post, Reply,
+    ReplyId, SourceName, Status, ThreadId,
 };
 
 /// A post with the case it belongs to.
@@ -96,8 +96,6 @@ pub struct Counters {
 /// Everything one commit writes. Empty lists cost no statement.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
-    /// Inserted or replaced by (source, id).
-    pub authors: Vec<(SourceName, Author)>,
     /// Inserted or replaced by (source, id).
     pub posts: Vec<StoredPost>,
     /// Inserted or replaced by number.

@@ -9,14 +9,6 @@ use serde::{Deserialize, Serialize, Serializer as _};
 use std::collections::HashSet;
 use std::hash::Hash;
 
-/// An author as a row.
-#[derive(Serialize)]
-pub struct AuthorRow<'a> {
-    pub source: &'a str,
-    pub id: &'a str,
-    pub body: &'a crate::domain::Author,
-}
-
 /// A post as a row.
 #[derive(Serialize)]
 pub struct PostRow<'a> {

@@ -59,9 +59,6 @@ pub const ROLLBACK: Sql = Sql {
 };
 
 statements! {
-    PUT_AUTHORS = "INSERT INTO authors (source, id, body) SELECT r.source, r.id, r.body FROM"
-        [source TEXT, id TEXT, body TEXT]
-        "WHERE true ON CONFLICT (source, id) DO UPDATE SET body = excluded.body";
     PUT_POSTS = "INSERT INTO posts (source, id, case_number, created_at, body) \
             SELECT r.source, r.id, r.case_number, r.created_at, r.body FROM"
         [source TEXT, id TEXT, case_number BIGINT, created_at BIGINT, body TEXT]

@@ -122,13 +122,6 @@ fn step<T: serde::Serialize>(
 }
 
 fn conversations(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
-    let authors = last_of(&changes.authors, |(source, author)| (source, &author.id));
-    let authors = authors.into_iter().map(|(source, author)| row::AuthorRow {
-        source: source.as_str(),
-        id: author.id.as_str(),
-        body: author,
-    });
-    step(steps, sql::PUT_AUTHORS, authors)?;
     let cases = last_of(&changes.cases, |case| case.number);
     let cases = cases.into_iter().map(|case| row::CaseRow {
         number: case.number,

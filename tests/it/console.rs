@@ -94,7 +94,8 @@ impl Demo {
             }
         };
         let waited = tokio::time::timeout(Duration::from_secs(15), wait).await;
-        waited.unwrap_or_else(|_| panic!("waited in vain for {text:?} on {path}"))
+        assert!(waited.is_ok(), "waited in vain for {text:?} on {path}");
+        waited.unwrap()
     }
 
     async fn stop(self) {

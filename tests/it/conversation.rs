@@ -13,16 +13,13 @@ async fn what_happens_in_one_chat_shows_in_the_other() {
             .await;
         let card = ctx.slack.thread(1).await;
         assert!(card.shown().contains("1,204 followers"), "{}", card.shown());
-        let thread = ctx
-            .discord
-            .until("a thread", |_| ctx.discord.threads(TEXT).first().copied())
-            .await;
+        let thread = ctx.discord_thread(TEXT).await;
 
         assert_eq!(
             ctx.slack.press("U0ADA", &card, "Claim").await.words(),
             "You have #1 now."
         );
-        ctx.discord_says(thread, "Ada has the case now").await;
+        ctx.discord_says(thread, "has the case now").await;
         let refused = ctx.discord.press(GRACE, thread, "Release").await;
         assert_eq!(refused.text(), "#1 is free again.", "a lead may");
         ctx.slack.said(&card.ts, "gave the case back").await;
@@ -62,18 +59,13 @@ async fn what_happens_in_one_chat_shows_in_the_other() {
             Vec::<String>::new(),
             "only the team's channel calls"
         );
-        ctx.discord
-            .until("the managers' thread", |_| {
-                ctx.discord.threads(MANAGERS).first().copied()
-            })
-            .await;
+        ctx.discord_thread(MANAGERS).await;
 
         assert_eq!(
             ctx.slack.command("U0GRACE", "/resolve", "1 apologised").await,
             "#1 is resolved."
         );
-        ctx.discord_says(thread, "Grace resolved the case: apologised")
-            .await;
+        ctx.discord_says(thread, "resolved the case: apologised").await;
         ctx.complaint("p2", "p1", "And now it is broken!").await;
         ctx.slack.said(&card.ts, "The customer came back").await;
         ctx.slack.said(&theirs.ts, "And now it is broken!").await;
@@ -204,13 +196,10 @@ async fn a_chat_that_is_closed_to_us_delays_itself_alone() {
     run_test(async |ctx| {
         ctx.slack.remove_bot(CHANNEL);
         ctx.complaint("p1", "p1", "Hello?").await;
-        let thread = ctx
-            .discord
-            .until("a thread", |_| ctx.discord.threads(TEXT).first().copied())
-            .await;
+        let thread = ctx.discord_thread(TEXT).await;
         let claimed = ctx.discord.press(ADA, thread, "Claim").await;
         assert_eq!(claimed.text(), "You have #1 now.");
-        ctx.discord_says(thread, "Ada has the case now").await;
+        ctx.discord_says(thread, "has the case now").await;
         assert!(ctx.slack.messages(CHANNEL).is_empty());
     })
     .await;

@@ -1,8 +1,8 @@
 //! Discord, against a fake one.
 
-use crate::fake::discord::{BOT, FORUM, FakeDiscord, GUILD, MANAGERS, PATIENCE, TEXT, TOKEN};
+use crate::fake::discord::{FORUM, FakeDiscord, MANAGERS, TEXT, TOKEN};
 use crate::fake::fault::Fault;
-use hearback::adapter::chat::discord::{Discord, commands};
+use hearback::adapter::chat::discord::Discord;
 use hearback::domain::{
     Button, Card, CaseNumber, Clock as _, IdempotencyKey, ManualClock, Message, Part, Press, Span, Style,
 };

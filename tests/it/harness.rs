@@ -18,6 +18,8 @@ use tokio::net::TcpListener;
 
 /// The most time a conversation takes.
 const LIMIT: Duration = Duration::from_secs(90);
+/// The most time that something in it is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The most time a soft stop takes.
 const STOP: Duration = Duration::from_secs(20);
 /// Ada and Grace, as Discord knows them.
@@ -151,8 +153,33 @@ members = ["Grace"]
 
     /// Waits until a Discord thread shows these words.
     pub async fn discord_says(&self, thread: u64, words: &str) {
-        let shown = |_: &_| self.discord_shows(thread, words).then_some(());
-        self.discord.until(&format!("{words:?} in {thread}"), shown).await;
+        self.eventually(&format!("{words:?} in {thread}"), || {
+            self.discord_shows(thread, words).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits for the first Discord thread of a channel.
+    pub async fn discord_thread(&self, channel: u64) -> u64 {
+        self.eventually("a thread in Discord", || {
+            self.discord.threads(channel).first().copied()
+        })
+        .await
+    }
+
+    /// Waits, with everything else running, until something is there.
+    pub async fn eventually<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
+        let there = async {
+            loop {
+                match look() {
+                    Some(found) => return found,
+                    None => tokio::task::yield_now().await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, there)
+            .await
+            .unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
 
     fn discord_shows(&self, thread: u64, words: &str) -> bool {

@@ -1,6 +1,11 @@
 //! One integration binary: fakes that speak real HTTP and WebSocket, and conversations with them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 mod architecture;
 mod cases;
@@ -13,6 +18,7 @@ mod grammar;
 mod harness;
 mod mastodon;
 mod migrations;
+mod replay;
 mod restart;
 mod slack;
 mod store;

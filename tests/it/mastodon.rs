@@ -793,12 +793,16 @@ async fn an_answer_lost_on_the_way_leaves_exactly_one_status(
     }
 }
 
+#[rstest]
+#[case::in_a_header(false)]
+#[case::as_the_protocol(true)]
 #[tokio::test]
-async fn the_stream_wakes_the_reading_at_once_and_comes_back_when_it_breaks() {
-    let play = Play::with(Traits::default(), |config| {
-        config.poll = Duration::from_secs(3600)
-    })
-    .await;
+async fn the_stream_wakes_the_reading_at_once_and_comes_back_when_it_breaks(#[case] token_as_protocol: bool) {
+    let traits = Traits {
+        token_as_protocol,
+        ..Traits::default()
+    };
+    let play = Play::with(traits, |config| config.poll = Duration::from_secs(3600)).await;
     let Play { scene, core, .. } = play;
     let running = core.run();
     let account = scene.account.clone();

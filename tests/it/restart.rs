@@ -31,6 +31,10 @@ impl Process {
             .unwrap()
     }
 
+    #[expect(
+        clippy::zombie_processes,
+        reason = "`kill` waits for it; a failed test ends with its process"
+    )]
     fn spawn(config: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_hearback"))
             .args(["serve", "--config"])

@@ -17,6 +17,20 @@ fn state(s: &Stage) -> LinkState {
 }
 
 #[tokio::test]
+async fn the_commands_are_registered_once_a_start() {
+    let s = Stage::open(TEXT).await;
+    assert_eq!(
+        s.fake.world().commands,
+        hearback::adapter::chat::discord::commands()
+    );
+    s.fake.gateway(&Order::Close(4009));
+    s.fake.introductions(2).await;
+    s.fake.until("a session", |world| world.live.then_some(())).await;
+    assert_eq!(s.fake.calls("PUT /applications/:id/guilds/:id/commands").len(), 1);
+    s.close().await;
+}
+
+#[tokio::test]
 async fn what_happened_while_the_line_was_cut_is_replayed() {
     let mut s = Stage::open(TEXT).await;
     s.complaint("p1", "ann", "It broke.").await;
@@ -68,7 +82,7 @@ async fn a_silent_line_is_left_and_resumed() {
     let s = Stage::open(TEXT).await;
     {
         let mut world = s.fake.world();
-        world.heartbeat_interval = 50;
+        world.heartbeat_interval = 200;
         world.silent = true;
     }
     // From the next connection on the pulse is quick, and nobody answers it.
@@ -82,7 +96,7 @@ async fn a_silent_line_is_left_and_resumed() {
     let beats = s.fake.world().heartbeats;
     s.fake
         .until("an answered pulse", |world| {
-            (world.heartbeats > beats + 5).then_some(())
+            (world.heartbeats > beats + 2).then_some(())
         })
         .await;
     s.fake.until("a session", |world| world.live.then_some(())).await;
@@ -142,6 +156,24 @@ async fn an_interaction_with_unknown_and_missing_fields_is_understood() {
         .filter(|text| text.contains("Ada"))
         .count();
     assert_eq!(claims, 1);
+    s.close().await;
+}
+
+#[tokio::test]
+async fn what_takes_long_is_answered_by_thinking_and_then() {
+    let mut s = Stage::open(TEXT).await;
+    s.complaint("p1", "ann", "It broke.").await;
+    let busy = s.block_database().await;
+    let data = json!({"id": "1", "name": "claim", "type": 1});
+    let (id, told) = s.fake.interaction(2, ADA, s.fake.threads(TEXT)[0], &data, None);
+    s.fake.dispatch("INTERACTION_CREATE", &told);
+    let first = s
+        .fake
+        .until("a first answer", |world| world.pending[&id].callback.clone())
+        .await;
+    assert_eq!(first, json!({"type": 5, "data": {"flags": 64}}));
+    drop(busy);
+    assert_eq!(s.fake.answer(id).await.text(), "You have #1 now.");
     s.close().await;
 }
 

@@ -207,6 +207,15 @@ impl Stage {
         self.settle().await;
     }
 
+    /// Keeps the database busy until what is returned is dropped.
+    pub async fn block_database(&self) -> sqlx::SqliteConnection {
+        use sqlx::{ConnectOptions as _, Executor as _};
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.folder.path().join("t.db"));
+        let mut connection = options.connect().await.unwrap();
+        connection.execute("BEGIN IMMEDIATE").await.unwrap();
+        connection
+    }
+
     /// All stops in time, and nothing was wrong with what Discord got.
     pub async fn close(self) {
         self.fake.check();

@@ -62,8 +62,6 @@ pub struct Post {
 pub struct Call {
     /// `POST /channels/:id/messages`
     pub name: String,
-    pub path: String,
-    pub body: Value,
 }
 
 /// An interaction that was sent out.

@@ -54,6 +54,8 @@ pub struct Traits {
     pub leaps: bool,
     /// Whether the account's list leaves out direct posts.
     pub hides_direct: bool,
+    /// Whether the stream takes the token only as the name of its protocol.
+    pub token_as_protocol: bool,
 }
 
 impl Default for Traits {
@@ -66,6 +68,7 @@ impl Default for Traits {
             searches: true,
             leaps: false,
             hides_direct: false,
+            token_as_protocol: false,
         }
     }
 }
@@ -753,7 +756,13 @@ async fn stream(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if let Some(denied) = denied(&headers) {
+    let protocol = headers
+        .get(header::SEC_WEBSOCKET_PROTOCOL)
+        .is_some_and(|value| value == TOKEN);
+    if inner.traits.token_as_protocol && !protocol {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    if let Some(denied) = denied(&headers).filter(|_| !protocol) {
         return denied;
     }
     assert_eq!(query.get("stream").map(String::as_str), Some("user:notification"));
@@ -765,7 +774,7 @@ async fn stream(
     if let Some(super::fault::Fault::Status(status)) = inner.faults.take("stream") {
         return StatusCode::from_u16(status).unwrap().into_response();
     }
-    upgrade.on_upgrade(async move |mut socket| {
+    upgrade.protocols([TOKEN]).on_upgrade(async move |mut socket| {
         let mut events = inner.events.subscribe();
         inner.listeners.send_modify(|count| *count += 1);
         while let Ok(event) = events.recv().await {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 use url::Url;
 
 /// The shared secret.
@@ -39,6 +40,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     honours_key: bool,
     misplaces: Mutex<bool>,
+    changed: watch::Sender<u64>,
 }
 
 /// The shop.
@@ -56,6 +58,7 @@ impl Shop {
             clock,
             honours_key,
             misplaces: Mutex::new(false),
+            changed: watch::Sender::new(0),
         });
         let router = Router::new()
             .route("/replies", post(reply))
@@ -100,15 +103,12 @@ impl Shop {
 
     /// Waits until so many calls came.
     pub async fn called(&self, times: usize) {
-        let enough = async {
-            while self.calls().len() < times {
-                tokio::task::yield_now().await;
-            }
-        };
-        let patience = std::time::Duration::from_secs(20);
-        tokio::time::timeout(patience, enough)
+        let mut changed = self.inner.changed.subscribe();
+        let enough = changed.wait_for(|_| self.calls().len() >= times);
+        tokio::time::timeout(std::time::Duration::from_secs(20), enough)
             .await
-            .expect("the shop is called");
+            .expect("the shop is called")
+            .unwrap();
     }
 
     /// Sends a body to Hearback, signed.
@@ -204,6 +204,7 @@ async fn reply(
     };
     let answer = scripted(&shop.faults, "reply", &line, || shop.publish(&key, &sent));
     shop.books.lock().unwrap().calls.push(key.clone());
+    shop.changed.send_modify(|calls| *calls += 1);
     answer.await
 }
 

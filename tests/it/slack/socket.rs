@@ -238,3 +238,33 @@ async fn work_that_was_begun_is_finished_and_acknowledged_when_we_stop() {
         .until("no sockets", |slack| (slack.sockets() == 0).then_some(()))
         .await;
 }
+
+#[tokio::test]
+async fn what_comes_by_both_sockets_is_answered_once() {
+    let world = World::open().await;
+    let slack = &world.slack;
+    let card = world.complaint("p1", "Hello?").await;
+
+    let mention = slack.mention_payload(ADA, CHANNEL, Some(&card.ts), "claim");
+    let (first, acked) = slack.send("events_api", mention.clone()).await;
+    let (second, acked_too) = slack.send("events_api", mention).await;
+    slack.acked(&first, acked).await;
+    slack.acked(&second, acked_too).await;
+    slack.shows(&card.ts, "claimed by Ada").await;
+    slack.mention(ADA, CHANNEL, Some(&card.ts), "show").await;
+    let told = slack
+        .whispers()
+        .into_iter()
+        .filter(|w| w.text == "You have #1 now.");
+    assert_eq!(told.count(), 1);
+
+    let card = slack.message(&card.ts);
+    let (press, _) = slack.press_payload(ADA, &card, "Reply");
+    let twice = [
+        slack.deliver("interactive", press.clone()).await,
+        slack.deliver("interactive", press).await,
+    ];
+    assert_eq!(twice, [Delivered::Acked(None), Delivered::Acked(None)]);
+    slack.mention(ADA, CHANNEL, Some(&card.ts), "show").await;
+    assert_eq!(slack.calls("views.open").len(), 1);
+}

@@ -32,6 +32,8 @@ pub(super) const INTENTS: u64 = 1;
 const GREETING: Duration = Duration::from_secs(15);
 /// How often a session is resumed at once before the pauses of the supervisor apply.
 const QUICK: u32 = 3;
+/// A socket that stood this long is no sign of trouble when it ends.
+const STOOD: Duration = Duration::from_secs(60);
 
 /// Starts of a session that are left alone: Discord resets the token of a bot that uses them all up.
 const RESERVE: u64 = 5;
@@ -105,7 +107,12 @@ impl Gateway {
     pub(super) async fn listen(&mut self, mut heard: impl FnMut(&str)) -> Result<(), Lost> {
         let mut quick = 0;
         loop {
-            match self.socket(&mut heard).await {
+            let began = Instant::now();
+            let end = self.socket(&mut heard).await;
+            if began.elapsed() >= STOOD {
+                quick = 0;
+            }
+            match end {
                 Ok(()) => return Ok(()),
                 Err(Left::Lost(lost)) => return Err(lost),
                 Err(Left::Resume(reason)) if quick < QUICK && self.session.is_some() => {

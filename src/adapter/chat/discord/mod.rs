@@ -1,7 +1,7 @@
 //! Discord: threads in a text channel or posts in a forum, slash commands, buttons, modals and menus.
 //!
 //! serenity gives the builders (embeds, components, commands). Its HTTP client and its gateway are
-//! not used: why stands in [`rest`] and [`gateway`]. Interactions come over the gateway, or, with a
+//! not used: why stands in `rest` and `gateway`. Interactions come over the gateway, or, with a
 //! public key configured, over the signed HTTP endpoint: Discord sends them to exactly one of both.
 //! Every call that carries text says who may be pinged: nobody, or exactly the people named.
 
@@ -43,6 +43,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long answers under way are waited for when we stop.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// Here: the application was not invited with its commands.
+const MISSING_ACCESS: u64 = 50001;
 /// The longest pause between attempts to register the commands.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -143,6 +145,14 @@ impl Discord {
             let wait = match self.try_register().await {
                 Ok(()) => return tracing::info!("The commands are registered with Discord."),
                 Err(Failure::Limited(wait)) => wait,
+                Err(failure) if failure.code() == Some(MISSING_ACCESS) => {
+                    tracing::warn!(
+                        "Discord lets no commands be registered in the server: invite the bot again with the scope \
+                         applications.commands (`hearback manifest discord` prints the address), and check \
+                         [discord] guild."
+                    );
+                    pause
+                }
                 Err(failure) => {
                     let error = failure.port("register the commands").to_string();
                     tracing::warn!(error, "The commands are not registered with Discord.");

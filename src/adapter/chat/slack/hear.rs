@@ -10,7 +10,8 @@ use crate::app::{Given, Inbound, Place, Response, Unavailable};
 use crate::domain::message::cut;
 use crate::domain::{Form, Message};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -21,6 +22,30 @@ pub(super) enum Verdict {
     Accept(Option<Value>),
     /// It is not stored: no acknowledgement, so that Slack sends it again.
     Leave,
+}
+
+/// How many of the last payloads are remembered as answered; a repetition comes within minutes.
+const MOST_TOLD: usize = 1024;
+
+/// Whom we told. The core does a thing once however often it is sent, and answers every time; this
+/// says the answer once: Slack repeats what it takes for lost, and may use either socket. Only in
+/// memory: after a restart nobody knows whether the answer went out, and it is said again.
+#[derive(Debug, Default)]
+pub(super) struct Told(Mutex<VecDeque<String>>);
+
+impl Told {
+    /// Whether this payload is answered for the first time. From now on it is answered.
+    fn first(&self, key: &str) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.iter().any(|known| known == key) {
+            return false;
+        }
+        if told.len() == MOST_TOLD {
+            told.pop_front();
+        }
+        told.push_back(key.to_owned());
+        true
+    }
 }
 
 /// The core's answer, or that there is none.
@@ -78,7 +103,7 @@ impl Slack {
         let by = self.person(&act.who).await;
         let outcome = inbound
             .given(Given {
-                key: act.key,
+                key: act.key.clone(),
                 by,
                 place: act.place.clone(),
                 input: act.input,
@@ -90,6 +115,9 @@ impl Slack {
         let late = tell
             .send(self.verdict(act.back.way, &act.place, &act.back, &outcome))
             .is_err();
+        if outcome.is_ok() && !self.told.first(&act.key) {
+            return;
+        }
         let user = &act.who.user;
         match (outcome, act.back.way) {
             (Ok(Response::Ask(form)), Way::Command | Way::Press) => {

@@ -33,6 +33,7 @@ use anyhow::Context as _;
 use api::Api;
 use async_trait::async_trait;
 use axum::Router;
+use hear::Told;
 use pace::Pace;
 use people::People;
 use secrecy::SecretString;
@@ -75,6 +76,7 @@ pub struct Slack {
     me: Mutex<Option<Me>>,
     api_link: Link,
     sockets: [Link; 2],
+    told: Told,
     tasks: TaskTracker,
     room: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -110,6 +112,7 @@ impl Slack {
             me: Mutex::default(),
             api_link: Link::new("slack:api"),
             sockets: [Link::new("slack:socket-1"), Link::new("slack:socket-2")],
+            told: Told::default(),
             tasks: TaskTracker::new(),
             room: Arc::new(Semaphore::new(MOST_WORK)),
             stopping: CancellationToken::new(),

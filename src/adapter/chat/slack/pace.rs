@@ -76,7 +76,16 @@ impl Pace {
     pub(super) async fn turn(&self, key: &str) -> Result<(), Duration> {
         let at = self.reserve(key, Instant::now())?;
         tokio::time::sleep_until(at).await;
+        // Who wakes late sends late; the next one must not follow closer for that.
+        self.push_back(key, at.elapsed());
         Ok(())
+    }
+
+    fn push_back(&self, key: &str, by: Duration) {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(due) = due.get_mut(key) {
+            *due += by;
+        }
     }
 
     fn reserve(&self, key: &str, now: Instant) -> Result<Instant, Duration> {

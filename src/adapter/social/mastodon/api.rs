@@ -97,7 +97,12 @@ impl Api {
 
     /// The value of the header that carries the token.
     pub fn authorization(&self) -> String {
-        format!("Bearer {}", self.token.expose_secret())
+        format!("Bearer {}", self.token())
+    }
+
+    /// The token itself.
+    pub fn token(&self) -> &str {
+        self.token.expose_secret()
     }
 
     /// Reads what stands at a path.

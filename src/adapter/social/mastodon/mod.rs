@@ -54,6 +54,8 @@ pub struct Mastodon {
     nudge: Notify,
     /// Whose turn it is to be read again.
     turn: AtomicUsize,
+    /// Whether the stream wants the token as the name of its protocol.
+    token_as_protocol: AtomicBool,
     /// Whether the log was told that searching is not allowed.
     search_refused: AtomicBool,
 }
@@ -98,6 +100,7 @@ impl Mastodon {
             roots: feed::Roots::default(),
             nudge: Notify::new(),
             turn: AtomicUsize::new(0),
+            token_as_protocol: AtomicBool::new(false),
             search_refused: AtomicBool::new(false),
         })
     }

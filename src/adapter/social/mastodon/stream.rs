@@ -14,6 +14,7 @@ use crate::adapter::supervise::Lost;
 use crate::app::Inbound;
 use crate::domain::Sighting;
 use futures_util::{SinkExt as _, StreamExt as _};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
@@ -41,10 +42,16 @@ impl Mastodon {
             .as_str()
             .into_client_request()
             .map_err(|error| Lost::Hopeless(explain(&error)))?;
-        let mut token = HeaderValue::from_str(&self.api.authorization())
+        let by_protocol = self.token_as_protocol.load(Ordering::Relaxed);
+        let (header, token) = if by_protocol {
+            ("sec-websocket-protocol", self.api.token().to_owned())
+        } else {
+            ("authorization", self.api.authorization())
+        };
+        let mut token = HeaderValue::from_str(&token)
             .map_err(|_| Lost::Hopeless("the access_token has characters no header can carry".to_owned()))?;
         token.set_sensitive(true);
-        request.headers_mut().insert("authorization", token);
+        request.headers_mut().insert(header, token);
         let limits = WebSocketConfig::default()
             .max_message_size(Some(MOST_MESSAGE))
             .max_frame_size(Some(MOST_MESSAGE));
@@ -52,7 +59,13 @@ impl Mastodon {
         let (mut socket, _) = tokio::time::timeout(CONNECTING, connecting)
             .await
             .map_err(|_| Lost::Broken("the stream does not answer".to_owned()))?
-            .map_err(|error| Lost::Broken(explain(&error)))?;
+            .map_err(|error| {
+                // Some servers take the token only as the protocol's name: the next attempt brings it so.
+                if is_denied(&error) {
+                    self.token_as_protocol.store(!by_protocol, Ordering::Relaxed);
+                }
+                Lost::Broken(explain(&error))
+            })?;
         self.stream_link.up();
         // What came between the last sweep and this connection.
         self.nudge.notify_one();
@@ -117,6 +130,10 @@ impl Mastodon {
             .map(Some)
             .map_err(Failed::lost)
     }
+}
+
+fn is_denied(error: &Error) -> bool {
+    matches!(error, Error::Http(answer) if matches!(answer.status().as_u16(), 401 | 403))
 }
 
 /// An error in words, without the address.

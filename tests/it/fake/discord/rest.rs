@@ -35,11 +35,7 @@ async fn handle(
     let name = name(&method, path);
     {
         let mut world = shared.world();
-        world.calls.push(Call {
-            name: name.clone(),
-            path: uri.to_string(),
-            body: body.clone(),
-        });
+        world.calls.push(Call { name: name.clone() });
         if !body.is_null() {
             let problems = check(&method, path, &body);
             world.problems.extend(problems);
@@ -476,10 +472,10 @@ fn thread(world: &mut World, parent: u64, message: u64, body: &Value) -> Told {
     if world.channels.contains_key(&message) {
         return error(400, 160_004, "A thread has already been created for this message");
     }
-    if !world
+    if world
         .posts
         .get(&message)
-        .is_some_and(|post| post.channel == parent)
+        .is_none_or(|post| post.channel != parent)
     {
         return error(404, 10008, "Unknown Message");
     }
@@ -558,4 +554,19 @@ fn original(world: &mut World, token: &str, body: &Value) -> Told {
         }
         Some(_) | None => error(404, 10015, "Unknown Webhook"),
     }
+}
+
+#[test]
+fn text_without_a_word_about_mentions_is_seen() {
+    let path = "/channels/1/messages";
+    assert!(check_mentions(path, &json!({"content": "x"})).is_some());
+    assert!(
+        check_mentions(
+            path,
+            &json!({"content": "x", "allowed_mentions": {"parse": ["users"]}})
+        )
+        .is_some()
+    );
+    assert!(check_mentions(path, &json!({"content": "x", "allowed_mentions": {"parse": []}})).is_none());
+    assert!(check_mentions(path, &json!({"archived": false})).is_none());
 }

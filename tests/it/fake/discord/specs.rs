@@ -82,3 +82,18 @@ fn compile(document: &Value, template: &str, method: &str) -> Option<Arc<jsonsch
     let schema = json!({"allOf": [body], "components": document["components"]});
     Some(Arc::new(jsonschema::validator_for(&schema).unwrap()))
 }
+
+#[test]
+fn a_wrong_request_to_discord_is_seen() {
+    if specs().is_none() {
+        return;
+    }
+    let path = "/channels/1/messages";
+    assert_eq!(
+        check("POST", path, &json!({"content": "x", "nonce": "n"})),
+        Vec::<String>::new()
+    );
+    assert!(!check("POST", path, &json!({"content": 5})).is_empty());
+    assert!(!check("POST", path, &json!({"nonce": "n".repeat(26)})).is_empty());
+    assert!(!check("POST", "/channels/1/postcards", &json!({})).is_empty());
+}

@@ -1,0 +1,93 @@
+//! A million cases: built through the way in, then looked at.
+
+use super::chat::Chat;
+use super::ingest::Core;
+use super::load::{Webhook, flood};
+use super::process::{Home, Process, Program};
+use super::report::{Goal, Report, rate};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many posts one step has.
+const STEP: u64 = 20_000;
+const ALL: u64 = 1_000_000;
+/// Where the rate is compared with that at the end.
+const EARLY: u64 = 100_000;
+/// How many steps are looked at, at each of the two sizes.
+const STEPS: u64 = 5;
+
+pub async fn run(report: &mut Report) -> anyhow::Result<()> {
+    let chat = Chat::open(None).await?;
+    let home = Home::new(&chat.url)?;
+    let core = Core::start(&format!("sqlite:{}", home.database().display())).await?;
+    let (mut early, mut late) = (Duration::ZERO, Duration::ZERO);
+    let mut count = 0;
+    while count < ALL + STEPS * STEP {
+        let took = core.take(count, STEP).await?;
+        count += STEP;
+        if count > EARLY && count <= EARLY + STEPS * STEP {
+            early += took;
+        }
+        if count > ALL {
+            late += took;
+        }
+    }
+    core.end().await;
+    let posts = usize::try_from(STEPS * STEP)?;
+    report.beside(
+        "ingest at a million cases, beside at 100,000",
+        "posts/s",
+        rate(posts, late),
+        rate(posts, early),
+        Goal::Share(0.9),
+    );
+    deliver_all(&home).await?;
+
+    let process = Process::start(Program::Binary, &home.config(), None).await?;
+    report.alone(
+        "ready, a million cases",
+        "ms",
+        process.ready.as_secs_f64() * 1000.0,
+        Goal::AtMost(500.0),
+    );
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    report.alone(
+        "memory at rest, a million cases",
+        "MiB",
+        process.memory()?,
+        Goal::AtMost(64.0),
+    );
+    let webhook = Arc::new(Webhook::new(&process.address)?);
+    flood(&webhook, 64, 0, 20_000, || false).await?;
+    report.alone(
+        "memory after a burst, a million cases",
+        "MiB",
+        process.memory()?,
+        Goal::AtMost(64.0),
+    );
+    drop(process);
+    let process = Process::start(Program::Binary, &home.config(), None).await?;
+    report.alone(
+        "ready after kill -9, a million cases",
+        "ms",
+        process.ready.as_secs_f64() * 1000.0,
+        Goal::AtMost(2000.0),
+    );
+    Ok(())
+}
+
+/// Leaves the database as if every card were out: no chat takes a million messages in a bench.
+async fn deliver_all(home: &Home) -> anyhow::Result<()> {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(home.database());
+    let pool = sqlx::SqlitePool::connect_with(options).await?;
+    sqlx::raw_sql(
+        "INSERT INTO threads (case_number, chat, channel, thread, card) \
+            SELECT number, 'slack', 'C0CARE', '1800000000.' || number, '1800000000.' || number FROM cases; \
+         DELETE FROM effects; \
+         PRAGMA wal_checkpoint(TRUNCATE);",
+    )
+    .execute(&pool)
+    .await?;
+    pool.close().await;
+    Ok(())
+}
