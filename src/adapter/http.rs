@@ -19,6 +19,10 @@ pub fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// What we call ourselves, in requests and when a WebSocket is opened: some servers turn away who
+/// does not say it.
+pub const USER_AGENT: &str = concat!("Hearback/", env!("CARGO_PKG_VERSION"));
+
 /// A client: `timeout` for a whole call, no redirects, no retries.
 ///
 /// # Errors
@@ -39,7 +43,7 @@ pub fn writer(timeout: Duration) -> reqwest::Result<reqwest::Client> {
 fn builder(timeout: Duration) -> reqwest::ClientBuilder {
     install_tls();
     reqwest::Client::builder()
-        .user_agent(concat!("Hearback/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .connect_timeout(CONNECT)
         .timeout(timeout)
         .redirect(reqwest::redirect::Policy::none())

@@ -166,4 +166,23 @@ mod tests {
         assert_eq!(told(400).what, "clock: 398 s behind slack.com");
         assert!(!told(400).mend.is_empty());
     }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_tell_the_time_is_no_fault() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let answering = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 1024];
+            assert!(stream.read(&mut asked).await.unwrap() > 0);
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.unwrap();
+        };
+        let client = http::client(std::time::Duration::from_secs(5)).unwrap();
+        let asking = clock(&client, &server, &crate::domain::SystemClock);
+        let (finding, ()) = tokio::join!(asking, answering);
+        assert!(finding.ok, "{finding:?}");
+        assert!(finding.what.contains("not compared"), "{finding:?}");
+    }
 }

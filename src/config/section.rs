@@ -288,8 +288,12 @@ impl<'a> Section<'a> {
         let file_key = format!("{key}_file");
         let (plain, file) = (self.node(key), self.node(&file_key));
         let default = |node: &Node| node.place.origin == Origin::Default;
+        let set = |node: &Node| matches!(node.place.origin, Origin::Environment(_));
         let (at, text) = match (plain, file) {
             (None, None) => return None,
+            // The environment lies over the file: what it gives counts, in whichever of the two forms.
+            (Some(plain), Some(file)) if set(plain) && !set(file) => (key, String::read(plain)),
+            (Some(plain), Some(file)) if set(file) && !set(plain) => (file_key.as_str(), secret_file(file)),
             (Some(plain), Some(file)) if !default(plain) && !default(file) => {
                 let mend = format!("keep one of `{key}` and `{file_key}`");
                 self.wrong(&file_key, Wrong::new(format!("`{key}` is given as well"), mend));

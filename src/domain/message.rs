@@ -260,12 +260,19 @@ fn plain_spans(out: &mut String, spans: &[Span]) {
         match span {
             Span::Text(text) | Span::Strong(text) | Span::Code(text) => out.push_str(&inert(text)),
             Span::Link { label, url } if label == url => out.push_str(&inert(url)),
-            Span::Link { label, url } => {
-                let _ = write!(out, "{} ({url})", inert(label));
+            Span::Link { label, url } if is_web(url) => {
+                let _ = write!(out, "{} ({})", inert(label), inert(url));
             }
+            Span::Link { label, url: _ } => out.push_str(&inert(label)),
             Span::Person { name, ping: _ } => out.push_str(&inert(name)),
         }
     }
+}
+
+/// Whether an address is one of the web. Any other could do something when it is opened.
+fn is_web(url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
 }
 
 /// Makes visible what could reverse the reading direction or hide between letters: bidirectional
@@ -316,5 +323,30 @@ pub fn cut(text: &str, most: usize) -> String {
                 .map_or(0, |(at, _)| at);
             format!("{}…", text[..end].trim_end())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_plain_text_is_told_once_and_only_when_it_leads_into_the_web() {
+        let plain = |label: &str, url: &str| {
+            let link = Span::Link {
+                label: label.to_owned(),
+                url: url.to_owned(),
+            };
+            Message::default().with(Part::Line(vec![link])).plain()
+        };
+        assert_eq!(
+            plain("original", "https://a.example/1"),
+            "original (https://a.example/1)"
+        );
+        assert_eq!(
+            plain("https://a.example/1", "https://a.example/1"),
+            "https://a.example/1"
+        );
+        assert_eq!(plain("original", "javascript:alert(1)"), "original");
     }
 }

@@ -376,12 +376,7 @@ impl Adapters {
         });
         let soft = lifecycle.soft.clone();
         lifecycle.spawn(async move {
-            let served = axum::serve(listener, router)
-                .with_graceful_shutdown(soft.cancelled_owned())
-                .await;
-            if let Err(error) = served {
-                tracing::error!(%error, "The server ended.");
-            }
+            web::serve(listener, router, web::PATIENCE, soft).await;
         });
     }
 

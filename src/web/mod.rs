@@ -6,9 +6,11 @@
 mod assets;
 mod guard;
 mod health;
+mod serve;
 mod shell;
 
 pub use guard::Hosts;
+pub use serve::{PATIENCE, serve};
 
 use crate::adapter::link::Link;
 use crate::app::Reader;

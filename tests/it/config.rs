@@ -186,6 +186,27 @@ fn a_secret_can_stand_in_a_file() {
 }
 
 #[test]
+fn a_secret_of_the_environment_counts_in_whichever_form_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "xoxb-from-file\n").unwrap();
+    let file = file.to_str().unwrap();
+    let token = |text: &str, variables: &[(&str, &str)]| {
+        let slack = load(text, variables).unwrap().slack.unwrap();
+        slack.bot_token.expose_secret().to_owned()
+    };
+    let in_file = SOUND.replace("bot_token = \"xoxb-1\"", &format!("bot_token_file = {file:?}"));
+    assert_eq!(
+        token(&in_file, &[("HEARBACK__SLACK__BOT_TOKEN", "xoxb-2")]),
+        "xoxb-2"
+    );
+    assert_eq!(
+        token(SOUND, &[("HEARBACK__SLACK__BOT_TOKEN_FILE", file)]),
+        "xoxb-from-file"
+    );
+}
+
+#[test]
 fn a_secret_cannot_stand_in_two_places() {
     assert_snapshot!(problems(&SOUND.replace("app_token", "bot_token_file = \"/x\"\napp_token")), @"c.toml:3: slack.bot_token_file: `bot_token` is given as well; keep one of `bot_token` and `bot_token_file`");
 }

@@ -55,9 +55,21 @@ fn what_is_unclear_is_explained() {
     a similar command exists: 'claim'
     `help` lists the commands.
     ");
-    insta::assert_snapshot!(say("priority hihg"), @"");
-    insta::assert_snapshot!(say("snooze soon"), @"");
-    insta::assert_snapshot!(say("reply"), @"");
+    insta::assert_snapshot!(say("priority hihg"), @"
+    Invalid value 'hihg' for '<LEVEL>'
+    [possible values: low, normal, high, urgent]
+    a similar value exists: 'high'
+    Usage: `priority LEVEL`
+    ");
+    insta::assert_snapshot!(say("snooze soon"), @"
+    Invalid value 'soon' for '<DURATION>': write it like `30m`, `2h` or `1d`
+    Usage: `snooze DURATION`
+    ");
+    insta::assert_snapshot!(say("reply"), @"
+    The following required arguments were not provided:
+    <TEXT>...
+    Usage: `reply TEXT`
+    ");
 }
 
 #[test]
@@ -126,6 +138,30 @@ fn every_verb_has_help_and_fits_option_based_chats() {
             );
         }
     }
-    insta::assert_snapshot!(hearback::command::help(None), @"");
-    insta::assert_snapshot!(hearback::command::help(Some("priority")), @"");
+    insta::assert_snapshot!(hearback::command::help(None), @"
+    `claim` — Take the case: you answer it
+    `release` — Give the case back, so that somebody else can take it
+    `assign WHO` — Give the case to somebody
+    `reply TEXT` — Answer in public, where the customer wrote
+    `dm TEXT` — Answer in private, where the network can
+    `note TEXT` — Leave a note for your colleagues; the customer never sees it
+    `escalate [TEAM REASON]` — Hand the case to a team, with the reason
+    `cancel` — Take back the reply that is waiting to be published
+    `resolve [OUTCOME]` — Close the case
+    `reopen` — Open a resolved or snoozed case again
+    `snooze DURATION` — Put the case off; it comes back by itself
+    `priority LEVEL` — Say how urgent the case is
+    `kind KIND` — Say what the case is about
+    `label ±NAME…` — Put labels on and take them off
+    `show` — Show the case
+    `history` — Show everything that happened to the case
+    `queue` — List the open cases, the oldest first
+    `mine` — List your open cases
+    `search TEXT` — Find cases by words in their posts
+    `help [VERB]` — List the commands, or explain one
+    ");
+    insta::assert_snapshot!(hearback::command::help(Some("priority")), @"
+    `priority LEVEL` — Say how urgent the case is
+    LEVEL: How urgent (low, normal, high, urgent)
+    ");
 }

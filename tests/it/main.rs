@@ -20,6 +20,7 @@ mod mastodon;
 mod migrations;
 mod replay;
 mod restart;
+mod serve;
 mod slack;
 mod store;
 mod webhook;

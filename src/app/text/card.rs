@@ -78,7 +78,13 @@ fn author_line(case: &Case, first: Option<&Post>) -> Vec<Span> {
         line.push(text(format!(" · {} followers", grouped(followers))));
     }
     if let Some(rating) = post.rating {
-        line.push(text(format!(" · {rating} of 5 stars")));
+        // Stars are counted to five nearly everywhere; what cannot be stars is told as it came.
+        let stars = if (1..=5).contains(&rating) {
+            " of 5 stars"
+        } else {
+            ""
+        };
+        line.push(text(format!(" · rated {rating}{stars}")));
     }
     if let Some(url) = &post.url {
         line.push(text(" · "));

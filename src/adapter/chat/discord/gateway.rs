@@ -21,6 +21,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use url::Url;
@@ -131,7 +133,11 @@ impl Gateway {
         };
         http::install_tls();
         let url = with_version(url);
-        let connecting = Box::pin(connect_async(url.as_str()));
+        let address = url.as_str().into_client_request();
+        let mut request = address.map_err(|error| self.unreachable(error.to_string()))?;
+        let agent = HeaderValue::from_static(http::USER_AGENT);
+        request.headers_mut().insert(header::USER_AGENT, agent);
+        let connecting = Box::pin(connect_async(request));
         let connected = tokio::time::timeout(GREETING, connecting).await;
         let mut socket = match connected {
             Ok(Ok((socket, _))) => socket,

@@ -115,7 +115,8 @@ impl Slack {
         let late = tell
             .send(self.verdict(act.back.way, &act.place, &act.back, &outcome))
             .is_err();
-        if outcome.is_ok() && !self.told.first(&act.key) {
+        // A window is submitted again by a person, not by Slack.
+        if outcome.is_ok() && act.back.way != Way::Form && !self.told.first(&act.key) {
             return;
         }
         let user = &act.who.user;

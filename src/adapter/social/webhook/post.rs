@@ -91,6 +91,13 @@ struct WireMetrics {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn read(body: &[u8], source: &SourceName, now: Instant) -> Result<Vec<Sighting>, Malformed> {
+    // A list would be taken for an object's fields in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Malformed {
+            error: "the body must be a JSON object: one post, or {\"posts\": […]}".to_owned(),
+            field: String::new(),
+        });
+    }
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| Malformed {
         error: format!("the body must be a JSON object: {error}"),
         field: String::new(),
@@ -222,7 +229,7 @@ impl WireAuthor<'_> {
         };
         Ok(Author {
             name: optional("author.name", self.name, LONGEST_NAME)?.unwrap_or_else(|| handle.clone()),
-            followers: self.followers,
+            followers: self.followers.filter(|count| *count >= 0),
             url: address("author.url", self.url)?,
             handle,
             id,
@@ -372,6 +379,7 @@ mod tests {
     #[rstest]
     #[case::not_json("{", "")]
     #[case::a_list("[]", "")]
+    #[case::a_list_with_something("[1]", "")]
     #[case::no_id(r#"{"author":{"id":"u"},"text":"t"}"#, "id")]
     #[case::no_author(r#"{"id":"p","text":"t"}"#, "author")]
     #[case::no_author_id(r#"{"id":"p","author":{},"text":"t"}"#, "author.id")]
