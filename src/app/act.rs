@@ -240,8 +240,15 @@ pub(super) fn settle(work: &mut Work, rules: &Rules, settled: Settled) {
             channel,
             thread,
             card,
+            shown,
         } => {
             work.changes.effects_done.extend(effect);
+            // What happened while the thread was being opened had no card to change yet.
+            if work.cases.get(&case).is_some_and(|case| case.version != shown) {
+                let lane = Lane::cards(&chat, &channel);
+                let (chat, channel) = (chat.clone(), channel.clone());
+                work.effect(lane, case, Effect::UpdateCard { chat, channel }, work.now);
+            }
             work.changes.threads.push(Thread {
                 case,
                 chat,

@@ -385,11 +385,11 @@ impl Needs {
     fn settled(&mut self, settled: &[Settled]) {
         for one in settled {
             match one {
-                Settled::Done(_) | Settled::Dead(..) | Settled::Opened { .. } => {}
+                Settled::Done(_) | Settled::Dead(..) => {}
                 Settled::ReplyTold { reply, .. } | Settled::Reply { reply, .. } => {
                     self.replies.insert(*reply);
                 }
-                Settled::Woken { case, .. } => {
+                Settled::Woken { case, .. } | Settled::Opened { case, .. } => {
                     self.cases.insert(*case);
                 }
             }

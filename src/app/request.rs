@@ -84,6 +84,8 @@ pub(super) enum Settled {
         channel: ChannelId,
         thread: ThreadId,
         card: MessageId,
+        /// The case's version that the card shows.
+        shown: i64,
     },
     /// The thread tells about a held reply.
     ReplyTold {

@@ -126,6 +126,7 @@ impl Work {
                 }
             }
         }
+        self.add_team(directory, number, &mut homes);
         for home in homes {
             let Home { chat, channel } = home.clone();
             let tell = Effect::Tell {
@@ -141,7 +142,18 @@ impl Work {
         }
     }
 
-    /// Where a case is mirrored: where cases open, where it has a thread, and where its team is.
+    /// Where a case's team is: its thread there may still be opening.
+    fn add_team(&self, directory: &Directory, number: CaseNumber, homes: &mut Vec<Home>) {
+        let team = self.cases.get(&number).and_then(|case| case.team.as_ref());
+        let team = team.and_then(|team| directory.team(team.as_str()));
+        for home in team.into_iter().flat_map(|team| &team.homes) {
+            if !homes.contains(home) {
+                homes.push(home.clone());
+            }
+        }
+    }
+
+    /// Where a case is mirrored: where cases open, and where it has a thread.
     fn homes(&self, directory: &Directory, number: CaseNumber) -> Vec<Home> {
         let mut homes = directory.homes.clone();
         for thread in self.threads.get(&number).into_iter().flatten() {
@@ -173,7 +185,9 @@ impl Work {
         if !self.cases.contains_key(&reply.case) {
             return;
         }
-        for Home { chat, channel } in self.homes(directory, reply.case) {
+        let mut homes = self.homes(directory, reply.case);
+        self.add_team(directory, reply.case, &mut homes);
+        for Home { chat, channel } in homes {
             let lane = Lane::cards(&chat, &channel);
             self.effect(
                 lane,

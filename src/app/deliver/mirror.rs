@@ -219,6 +219,7 @@ impl Delivery {
             card,
             earlier: earlier(row),
         };
+        let shown = case.version;
         let opened = timed(platform.open_thread(&order)).await?;
         let place = (row.case, platform.name().clone(), channel.clone());
         facts
@@ -231,6 +232,7 @@ impl Delivery {
             channel: channel.clone(),
             thread: opened.thread,
             card: opened.card,
+            shown,
         })
     }
 

@@ -214,6 +214,8 @@ struct State {
     /// Where the answers to a command go: response id to user, channel.
     responses: HashMap<String, (String, String)>,
     acks: Vec<String>,
+    /// Methods whose answers wait.
+    held: HashMap<String, watch::Receiver<bool>>,
     last: i64,
     serial: u64,
     /// The app's address, in HTTP mode.
@@ -310,6 +312,13 @@ impl SlackFake {
     /// Takes the bot out of a channel.
     pub fn remove_bot(&self, channel: &str) {
         self.inner.state().without_bot.push(channel.to_owned());
+    }
+
+    /// From now on calls of this method are carried out, but not answered, until the guard is dropped.
+    pub fn hold_answers(&self, method: &str) -> watch::Sender<bool> {
+        let (guard, held) = watch::channel(true);
+        self.inner.state().held.insert(method.to_owned(), held);
+        guard
     }
 
     /// Takes away the scope that a method needs.
@@ -932,7 +941,15 @@ async fn call(
         answer
     };
     match inner.faults.take(&method) {
-        None => answer(&work()),
+        None => {
+            let answered = work();
+            let held = inner.state().held.get(&method).cloned();
+            if let Some(mut held) = held {
+                // An error means that the guard was dropped.
+                while held.changed().await.is_ok() {}
+            }
+            answer(&answered)
+        }
         Some(Fault::RateLimited(wait)) => {
             (StatusCode::TOO_MANY_REQUESTS, [("retry-after", wait)], "").into_response()
         }

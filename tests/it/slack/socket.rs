@@ -73,19 +73,10 @@ async fn a_slow_answer_comes_after_the_acknowledgement() {
     assert!(reason.contains("count once"), "{reason}");
     held.release().await;
     slack.said(&card.ts, "> a note").await;
-    let noted = |slack: &SlackFake| {
-        let whispers = slack.whispers().into_iter();
-        whispers.filter(|whisper| whisper.text == "Noted on #1.").count()
-    };
-    slack
-        .until("the late answer", |slack| (noted(slack) == 1).then_some(()))
-        .await;
-    let again = slack
-        .deliver("interactive", slack.submission(&window, "a note"))
-        .await;
-    assert_eq!(again, Delivered::Acked(None), "the window closes");
-    slack.mention(ADA, CHANNEL, Some(&card.ts), "show").await;
-    assert_eq!(noted(slack), 1, "and nothing is said twice");
+    assert!(matches!(
+        slack.submit(&window, "a note").await,
+        Submitted::Closed(_)
+    ));
     let notes = slack
         .replies(&card.ts)
         .into_iter()

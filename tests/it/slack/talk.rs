@@ -235,3 +235,29 @@ async fn a_stumbling_slack_shows_each_message_once(#[case] fault: Fault) {
     assert_eq!(ours.count(), 2, "the card and one line");
     world.well();
 }
+
+#[tokio::test]
+async fn what_happens_while_a_thread_opens_is_shown_there() {
+    let world = World::open().await;
+    let slack = &world.slack;
+    let slow = slack.hold_answers("chat.postMessage");
+    world.post("p1", "p1", "Ann", "Hello?").await;
+    let card = slack.thread(1).await;
+    assert_eq!(slack.command(ADA, "/claim", "1").await, "You have #1 now.");
+    drop(slow);
+    slack.shows(&card.ts, "claimed by Ada").await;
+
+    slack.said(&card.ts, "Ada has the case now").await;
+    let slow = slack.hold_answers("chat.postMessage");
+    slack.command(ADA, "/escalate", "1 she is angry").await;
+    let there = slack.thread_in(ESCALATIONS, 1).await;
+    assert_eq!(
+        slack.press(GRACE, &there, "Claim").await.words(),
+        "You have #1 now."
+    );
+    drop(slow);
+    slack.said(&there.ts, "Grace has the case now").await;
+    slack.shows(&there.ts, "claimed by Grace").await;
+    slack.shows(&card.ts, "claimed by Grace").await;
+    world.well();
+}
