@@ -20,8 +20,12 @@ async fn what_happens_in_one_chat_shows_in_the_other() {
             "You have #1 now."
         );
         ctx.discord_says(thread, "has the case now").await;
-        let refused = ctx.discord.press(GRACE, thread, "Release").await;
-        assert_eq!(refused.text(), "#1 is free again.", "a lead may");
+        ctx.eventually("the card is up to date", || {
+            ctx.discord.card(thread).contains("claimed by Ada").then_some(())
+        })
+        .await;
+        let released = ctx.discord.press(GRACE, thread, "Release").await;
+        assert_eq!(released.text(), "#1 is free again.", "a lead may");
         ctx.slack.said(&card.ts, "gave the case back").await;
         let taken = ctx.discord.command(ADA, thread, "claim", &[]).await;
         assert_eq!(taken.text(), "You have #1 now.");

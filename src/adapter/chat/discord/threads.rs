@@ -18,9 +18,6 @@ use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How long the nonce of a message is certainly remembered: "the past few minutes".
-/// <https://discord.com/developers/docs/resources/message#create-message>
-const NONCE: TimeDelta = TimeDelta::seconds(90);
 /// How far our clock and Discord's may differ.
 const SKEW: TimeDelta = TimeDelta::seconds(60);
 /// The most pages of messages, and of archived posts, that are read to find an earlier attempt.
@@ -179,7 +176,8 @@ impl Threads {
             .map_err(|failure| failure.port(&what))
     }
 
-    /// Posts with a nonce; looks for an earlier attempt first when Discord may have forgotten it.
+    /// Posts with a nonce. An earlier attempt is looked for first: Discord forgets nonces after some
+    /// minutes, and servers that only speak its API may not know them at all.
     async fn post_once(
         &self,
         channel: u64,
@@ -188,7 +186,6 @@ impl Threads {
         earlier: Option<Instant>,
     ) -> Result<u64, Failure> {
         if let Some(begun) = earlier
-            && self.clock.now() - begun > NONCE
             && let Some(found) = self.find_message(channel, stamp, begun).await?
         {
             return Ok(found);
