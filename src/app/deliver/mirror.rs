@@ -16,6 +16,10 @@ use std::time::Duration;
 
 /// The most time a call to a chat takes.
 const CALL: Duration = Duration::from_secs(60);
+/// A call that ends within this time is written down together with the next ones.
+const QUICK: Duration = Duration::from_millis(5);
+/// The most quick calls that are written down together.
+const TOGETHER: usize = 8;
 
 /// Everything that the effects of a turn are about.
 struct Facts {
@@ -37,14 +41,10 @@ impl Delivery {
     /// One turn of a chat lane: begun in one commit, delivered in order, settled behind the calls.
     pub(super) async fn mirror(&self, lane: Lane, effects: Vec<EffectRow>) -> Turn {
         let ids = effects.iter().map(|row| row.id).collect();
-        let begun = async {
-            self.inbound
-                .ask(|answer| Request::Begin { effects: ids, answer })
-                .await?;
-            self.facts(&effects).await
-        };
-        let mut facts = match begun.await {
-            Ok(facts) => facts,
+        let begun = self.inbound.ask(|answer| Request::Begin { effects: ids, answer });
+        // What they are about does not change by their beginning.
+        let mut facts = match tokio::try_join!(begun, self.facts(&effects)) {
+            Ok(((), facts)) => facts,
             Err(error) => {
                 return Turn {
                     lane,
@@ -67,9 +67,9 @@ impl Delivery {
                 left.push(row);
                 break;
             }
-            // What the last call did is written down while the next one is under way.
             let last = std::mem::take(&mut settled);
-            let ((), delivered) = tokio::join!(self.settle(last), self.deliver(&row, &mut facts));
+            let (unwritten, delivered) = self.meanwhile(last, self.deliver(&row, &mut facts)).await;
+            settled = unwritten;
             match delivered {
                 Delivered::Settled(done) => settled.extend(done),
                 Delivered::Failed(error) => {
@@ -85,6 +85,22 @@ impl Delivery {
         left.extend(queue);
         self.settle(settled).await;
         Turn { lane, left, pause }
+    }
+
+    /// Writes down what earlier calls did while the next one is under way; where calls are quick,
+    /// several are written down at once. Gives back what is not written down yet.
+    async fn meanwhile<T>(&self, settled: Vec<Settled>, call: impl Future<Output = T>) -> (Vec<Settled>, T) {
+        if settled.is_empty() {
+            return (settled, call.await);
+        }
+        let mut call = std::pin::pin!(call);
+        if settled.len() < TOGETHER
+            && let Ok(done) = tokio::time::timeout(QUICK, &mut call).await
+        {
+            return (settled, done);
+        }
+        let ((), done) = tokio::join!(self.settle(settled), call);
+        (Vec::new(), done)
     }
 
     async fn facts(&self, effects: &[EffectRow]) -> Result<Facts, Unavailable> {
