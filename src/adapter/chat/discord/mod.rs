@@ -87,7 +87,7 @@ impl Discord {
             name: ChatName::from("discord"),
             config: config.clone(),
             key,
-            threads: Threads::new(Arc::clone(&rest), Arc::clone(&clock), &config.guild, installation),
+            threads: Threads::new(Arc::clone(&rest), &config.guild, installation),
             rest,
             clock,
             tasks: TaskTracker::new(),

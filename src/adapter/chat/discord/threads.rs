@@ -9,7 +9,7 @@
 
 use super::rest::{Failure, Rest, Route};
 use super::{render, snowflake};
-use crate::domain::{Card, Clock, Instant, MessageId, ThreadId};
+use crate::domain::{Card, Instant, MessageId, ThreadId};
 use crate::port::{Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use chrono::TimeDelta;
 use reqwest::Method;
@@ -57,7 +57,6 @@ struct Stamp {
 /// The work in channels and threads.
 pub(super) struct Threads {
     rest: Arc<Rest>,
-    clock: Arc<dyn Clock>,
     guild: String,
     installation: String,
     kinds: Mutex<HashMap<u64, Kind>>,
@@ -67,10 +66,9 @@ pub(super) struct Threads {
 }
 
 impl Threads {
-    pub(super) fn new(rest: Arc<Rest>, clock: Arc<dyn Clock>, guild: &str, installation: &str) -> Self {
+    pub(super) fn new(rest: Arc<Rest>, guild: &str, installation: &str) -> Self {
         Self {
             rest,
-            clock,
             guild: guild.to_owned(),
             installation: installation.to_owned(),
             kinds: Mutex::default(),
