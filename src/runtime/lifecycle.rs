@@ -51,7 +51,7 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Stops: softly, and hard at a second signal or after [`SOFT_LIMIT`]. True when it stayed soft.
+    /// Stops: softly, and hard at a second signal or after `SOFT_LIMIT`. True when it stayed soft.
     pub async fn stop(&self) -> bool {
         self.soft.cancel();
         self.tasks.close();

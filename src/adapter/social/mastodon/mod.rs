@@ -3,7 +3,7 @@
 //! A sweep pages through notifications from a stored cursor; the stream says when to sweep at once.
 //! Replies are statuses with an `Idempotency-Key`, which some of these servers honour and others
 //! ignore: the class is decided by what the server says it runs, and what is not known is looked
-//! up (see [`instance`]). The crates for this API were tried and cannot send the key; these are the
+//! up (see `instance`). The crates for this API were tried and cannot send the key; these are the
 //! dozen calls we need.
 //!
 //! A post's id is the server's own for it, by which it can be answered and read again; it is the
