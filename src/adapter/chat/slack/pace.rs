@@ -74,7 +74,12 @@ impl Pace {
     /// # Errors
     /// The turn is too far away to wait for; come again after this time.
     pub(super) async fn turn(&self, key: &str) -> Result<(), Duration> {
-        let at = self.reserve(key, Instant::now())?;
+        let now = Instant::now();
+        let at = self.reserve(key, now)?;
+        if at <= now {
+            // Even the shortest sleep takes a millisecond.
+            return Ok(());
+        }
         tokio::time::sleep_until(at).await;
         // Who wakes late sends late; the next one must not follow closer for that.
         self.push_back(key, at.elapsed());
