@@ -94,7 +94,7 @@ impl Slack {
             .with_unfurl_links(false)
             .with_unfurl_media(false);
         request.thread_ts = thread.map(|thread| SlackTs(thread.as_str().to_owned()));
-        let body = literal(&request).map_err(PortError::Refused)?;
+        let body = Literal::new(&request);
         let turn = self.posts.turn(channel.as_str()).await;
         turn.map_err(PortError::RetryAfter)?;
         let sent = self.api.post(&self.bot_token, "chat.postMessage", &body).await;
@@ -275,8 +275,18 @@ impl Slack {
 }
 
 /// The request with `mrkdwn: false`, which the model does not know.
-fn literal(request: &impl Serialize) -> Result<Value, String> {
-    let mut body = serde_json::to_value(request).map_err(|error| error.to_string())?;
-    body["mrkdwn"] = Value::Bool(false);
-    Ok(body)
+#[derive(Serialize)]
+struct Literal<T> {
+    #[serde(flatten)]
+    request: T,
+    mrkdwn: bool,
+}
+
+impl<T> Literal<T> {
+    fn new(request: T) -> Self {
+        Self {
+            request,
+            mrkdwn: false,
+        }
+    }
 }
