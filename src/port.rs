@@ -24,6 +24,9 @@ pub enum PortError {
     /// the channel is archived). The lane waits and tries again; nothing is lost.
     #[error("{0}")]
     Closed(String),
+    /// Not executed: the thread or the message that was meant does not exist any more.
+    #[error("{0}")]
+    Gone(String),
     /// Not executed: the credentials are not accepted.
     #[error("the credentials are not accepted: {0}")]
     Unauthorized(String),
@@ -141,6 +144,8 @@ pub struct Composed {
     pub limit: usize,
     /// What is counted, in the plural: `characters`, `bytes`.
     pub unit: &'static str,
+    /// Why the platform cannot take these words as they are, and what to do, whatever their length.
+    pub refusal: Option<String>,
 }
 
 /// What the platform made of a reply.
@@ -150,6 +155,17 @@ pub struct Published {
     pub id: NativeId,
     /// Its address.
     pub url: Option<String>,
+}
+
+/// What a look for a reply whose end is unknown showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// It stands there.
+    Found(Published),
+    /// Looked, and it is not there.
+    Absent,
+    /// Nobody could look; but the same call again is safe, because the platform honours the key.
+    NotLooked,
 }
 
 /// A network on which customers write. One per source.
@@ -170,7 +186,7 @@ pub trait SocialPlatform: Send + Sync {
     /// redirect. `Ok` only when the answer proves that the reply stands under the right post.
     async fn publish(&self, reply: &Reply) -> Result<Published, PortError>;
 
-    /// Looks whether a reply whose end is unknown was published. Only for [`Class::Key`] and
-    /// [`Class::Lookup`]; `Ok(None)` means: looked, and it is not there.
-    async fn find(&self, reply: &Reply) -> Result<Option<Published>, PortError>;
+    /// Looks whether a reply whose end is unknown was published. Only for [`Class::Key`], which alone
+    /// may answer [`Look::NotLooked`], and [`Class::Lookup`].
+    async fn find(&self, reply: &Reply) -> Result<Look, PortError>;
 }

@@ -119,6 +119,9 @@ fn compose(
         return Err(text::refused(Refusal::Empty { verb: "send" }));
     }
     let composed = network.compose(words, &target.author.handle, audience);
+    if let Some(why) = composed.refusal {
+        return Err(text::refused(why));
+    }
     if composed.length > composed.limit {
         return Err(text::too_long(&composed, &abilities.label));
     }

@@ -11,7 +11,7 @@ use hearback::domain::{
     Agent, Audience, CaseNumber, Clock as _, IdempotencyKey, ManualClock, NativeId, PostKind, Reply, ReplyId,
     ReplyState, SourceName, Visibility,
 };
-use hearback::port::{Class, PortError, SocialPlatform as _};
+use hearback::port::{Class, Look, PortError, SocialPlatform as _};
 use rstest::rstest;
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -113,7 +113,10 @@ async fn a_reply_stands_under_the_post_it_answers_and_addresses_its_author() {
         format!("reply-1-{ME}")
     );
     assert_eq!(reply.text, "@ann@b.example Sorry! See https://shop.example/track");
-    assert!(scene.account.find(&reply).await.unwrap().is_some());
+    assert!(matches!(
+        scene.account.find(&reply).await.unwrap(),
+        Look::Found(_)
+    ));
 }
 
 #[tokio::test]
@@ -232,7 +235,10 @@ async fn only_proven_refusals_count_as_refusals(#[case] fault: Fault, #[case] un
     // It is tried once, whatever comes back; and a look tells the truth.
     assert_eq!(scene.server.calls("publish").len(), 1);
     let found = scene.account.find(&reply).await.unwrap();
-    assert_eq!(found.is_some(), !scene.server.published().is_empty());
+    assert_eq!(
+        matches!(found, Look::Found(_)),
+        !scene.server.published().is_empty()
+    );
 }
 
 #[rstest]
@@ -330,7 +336,9 @@ async fn a_private_reply_is_found_where_the_list_hides_it_and_ids_change() {
 
     let error = scene.account.publish(&reply).await.unwrap_err();
     assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
-    let found = scene.account.find(&reply).await.unwrap().unwrap();
+    let Look::Found(found) = scene.account.find(&reply).await.unwrap() else {
+        panic!("the answer is not found");
+    };
 
     let ours = scene.server.published();
     assert_eq!(ours.len(), 1);
@@ -345,7 +353,7 @@ async fn another_answer_of_ours_in_the_meantime_is_a_doubt_for_a_person() {
     let reply = scene.reply(&post, "Sorry!", Audience::Public);
     scene.server.faults().next("publish", Fault::Drop);
     scene.account.publish(&reply).await.unwrap_err();
-    assert!(scene.account.find(&reply).await.unwrap().is_none());
+    assert_eq!(scene.account.find(&reply).await.unwrap(), Look::Absent);
 
     scene.clock.advance(Duration::from_secs(10));
     scene
@@ -358,7 +366,10 @@ async fn another_answer_of_ours_in_the_meantime_is_a_doubt_for_a_person() {
     );
 
     scene.server.brand_answers(&post, "@ann@b.example Sorry!");
-    assert!(scene.account.find(&reply).await.unwrap().is_some());
+    assert!(matches!(
+        scene.account.find(&reply).await.unwrap(),
+        Look::Found(_)
+    ));
 
     scene.server.brand_answers(&post, "@ann@b.example  sorry!");
     let error = scene.account.find(&reply).await.unwrap_err();
@@ -382,7 +393,10 @@ async fn a_look_goes_back_as_far_as_the_attempt() {
     // The thread shows it as well; here the list has to.
     scene.server.faults().next("context", Fault::Status(404));
 
-    assert!(scene.account.find(&reply).await.unwrap().is_some());
+    assert!(matches!(
+        scene.account.find(&reply).await.unwrap(),
+        Look::Found(_)
+    ));
     assert_eq!(scene.server.calls("own").len(), 3);
 }
 

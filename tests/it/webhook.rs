@@ -11,7 +11,7 @@ use hearback::domain::{
     Agent, Audience, CaseNumber, Clock as _, IdempotencyKey, ManualClock, NativeId, Reply, ReplyId,
     ReplyState, SourceName, Visibility,
 };
-use hearback::port::{Class, PortError, SocialPlatform as _};
+use hearback::port::{Class, Look, PortError, SocialPlatform as _};
 use rstest::rstest;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -137,7 +137,7 @@ async fn every_answer_means_what_the_contract_says(#[case] fault: Fault, #[case]
     // One call, never a second by itself; and the look-up tells the truth.
     assert_eq!(shop.calls().len(), 1);
     let found = source.find(&reply(&clock)).await.unwrap();
-    assert_eq!(found.is_some(), !shop.replies().is_empty());
+    assert_eq!(matches!(found, Look::Found(_)), !shop.replies().is_empty());
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn the_same_call_again_is_one_reply_where_the_key_is_honoured() {
 
     source.publish(&reply(&clock)).await.unwrap_err();
     // Nobody can be asked, and nobody needs to be.
-    assert_eq!(source.find(&reply(&clock)).await.unwrap(), None);
+    assert_eq!(source.find(&reply(&clock)).await.unwrap(), Look::NotLooked);
     clock.advance(Duration::from_secs(120));
     source.publish(&reply(&clock)).await.unwrap();
 
@@ -193,7 +193,7 @@ async fn a_lookup_that_fails_proves_nothing() {
         let error = source.find(&reply(&clock)).await.unwrap_err();
         assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
     }
-    assert_eq!(source.find(&reply(&clock)).await.unwrap(), None);
+    assert_eq!(source.find(&reply(&clock)).await.unwrap(), Look::Absent);
 }
 
 #[tokio::test]

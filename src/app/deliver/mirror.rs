@@ -403,7 +403,7 @@ fn failed(
             row.begun_at = row.begun_at.or(Some(now));
             (Some(row), Pause::Failed(reason))
         }
-        PortError::Refused(reason) => {
+        PortError::Refused(reason) | PortError::Gone(reason) => {
             tracing::error!(effect = %row.id, case = %row.case, lane = %row.lane, reason, "A mirror message was refused and given up.");
             metrics::counter!("hearback_effects_dead_total").increment(1);
             settled.push(Settled::Dead(row.id, reason));

@@ -5,7 +5,7 @@ use super::{Delivery, FIRST_PAUSE, LONGEST_PAUSE, Pause, Turn};
 use crate::app::inbound::Unavailable;
 use crate::app::request::{ReplyEnd, Request, Settled};
 use crate::domain::{Effect, EffectRow, Lane, ReplyId, ReplyState};
-use crate::port::{Class, PortError, SocialPlatform};
+use crate::port::{Class, Look, PortError, SocialPlatform};
 use std::time::Duration;
 
 /// How long an unknown end is looked for before a person is asked.
@@ -105,7 +105,7 @@ impl Delivery {
             PortError::NotReached(_) | PortError::Closed(_) => {
                 ReplyEnd::Again(self.now() + backoff(row.attempts))
             }
-            PortError::Refused(reason) => ReplyEnd::Failed(reason),
+            PortError::Refused(reason) | PortError::Gone(reason) => ReplyEnd::Failed(reason),
             PortError::Unauthorized(reason) => ReplyEnd::Failed(format!(
                 "The account's credentials are not accepted ({reason}). Ask the operator."
             )),
@@ -125,11 +125,11 @@ impl Delivery {
         let end = match self.rules.networks.get(&reply.source) {
             None => ReplyEnd::AskPerson(format!("the source {} is not configured any more", reply.source)),
             Some(network) => match self.look(network.as_ref(), &reply).await {
-                Ok(Some(published)) => ReplyEnd::Sent {
+                Ok(Look::Found(published)) => ReplyEnd::Sent {
                     remote: published.id,
                     url: published.url,
                 },
-                Ok(None) => ReplyEnd::NotThere,
+                Ok(Look::Absent | Look::NotLooked) => ReplyEnd::NotThere,
                 Err(error) => {
                     let since = reply.begun_at.unwrap_or(reply.created_at);
                     if self.now() - since > chrono::TimeDelta::from_std(LOOK_FOR).unwrap_or_default() {
@@ -151,7 +151,7 @@ impl Delivery {
         &self,
         network: &dyn SocialPlatform,
         reply: &crate::domain::Reply,
-    ) -> Result<Option<crate::port::Published>, PortError> {
+    ) -> Result<Look, PortError> {
         match network.abilities().class {
             Class::None => Err(PortError::Unknown("the platform cannot be asked".to_owned())),
             Class::Key | Class::Lookup => {

@@ -8,7 +8,7 @@ use hearback::domain::{
     Agent, Audience, Author, Clock as _, ManualClock, NativeId, Post, PostKind, Reply, Role, Sighting,
     SourceName, Visibility,
 };
-use hearback::port::{Abilities, ChatPlatform, Class, Composed, PortError, Published, SocialPlatform};
+use hearback::port::{Abilities, ChatPlatform, Class, Composed, Look, PortError, Published, SocialPlatform};
 use hearback::store::Store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -51,6 +51,7 @@ impl SocialPlatform for Network {
             length: text.chars().count(),
             limit: 500,
             unit: "characters",
+            refusal: None,
         }
     }
 
@@ -66,8 +67,8 @@ impl SocialPlatform for Network {
         })
     }
 
-    async fn find(&self, _: &Reply) -> Result<Option<Published>, PortError> {
-        Ok(None)
+    async fn find(&self, _: &Reply) -> Result<Look, PortError> {
+        Ok(Look::Absent)
     }
 }
 

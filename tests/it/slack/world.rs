@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use hearback::adapter::chat::slack::{Limits, Slack, Timing};
 use hearback::app::{App, Directory, Group, Home, Identity, Inbound, Member, Parts, TeamEntry};
 use hearback::domain::*;
-use hearback::port::{Abilities, Class, Composed, PortError, Published, SocialPlatform};
+use hearback::port::{Abilities, Class, Composed, Look, PortError, Published, SocialPlatform};
 use hearback::store::Store;
 use sqlx::{Connection as _, Executor as _};
 use std::future::Future;
@@ -69,6 +69,7 @@ impl SocialPlatform for Shop {
             length: text.chars().count(),
             limit: LIMIT,
             unit: "characters",
+            refusal: None,
         }
     }
 
@@ -81,8 +82,8 @@ impl SocialPlatform for Shop {
         })
     }
 
-    async fn find(&self, _: &Reply) -> Result<Option<Published>, PortError> {
-        Ok(None)
+    async fn find(&self, _: &Reply) -> Result<Look, PortError> {
+        Ok(Look::Absent)
     }
 }
 

@@ -77,9 +77,10 @@ impl From<Failure> for Lost {
     fn from(failure: Failure) -> Self {
         match PortError::from(failure) {
             PortError::RetryAfter(wait) => Self::Later(wait),
-            PortError::Unauthorized(reason) | PortError::Refused(reason) | PortError::Closed(reason) => {
-                Self::Hopeless(reason)
-            }
+            PortError::Unauthorized(reason)
+            | PortError::Refused(reason)
+            | PortError::Gone(reason)
+            | PortError::Closed(reason) => Self::Hopeless(reason),
             PortError::NotReached(reason) | PortError::Unknown(reason) => Self::Broken(reason),
         }
     }

@@ -26,7 +26,7 @@ use crate::adapter::supervise::{Lost, supervise};
 use crate::app::Inbound;
 use crate::config;
 use crate::domain::{Audience, Clock, Reply, SourceName};
-use crate::port::{Abilities, Class, Composed, PortError, Published, SocialPlatform};
+use crate::port::{Abilities, Class, Composed, Look, PortError, Published, SocialPlatform};
 use anyhow::Context as _;
 use api::{Api, Failed};
 use async_trait::async_trait;
@@ -187,6 +187,7 @@ impl SocialPlatform for Mastodon {
             },
             limit: known.map_or(instance::DEFAULT_CHARACTERS, |known| known.characters),
             unit: "characters",
+            refusal: None,
             text,
         }
     }
@@ -195,7 +196,7 @@ impl SocialPlatform for Mastodon {
         self.send(reply).await
     }
 
-    async fn find(&self, reply: &Reply) -> Result<Option<Published>, PortError> {
+    async fn find(&self, reply: &Reply) -> Result<Look, PortError> {
         self.look(reply).await
     }
 }

@@ -11,7 +11,7 @@ use super::instance::Known;
 use super::wire::{Context, Status};
 use super::{count, text, translate};
 use crate::domain::{Audience, Instant, Reply, Visibility};
-use crate::port::{PortError, Published};
+use crate::port::{Look, PortError, Published};
 use chrono::TimeDelta;
 use reqwest::StatusCode;
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ impl Mastodon {
         Ok(parent)
     }
 
-    pub(super) async fn look(&self, reply: &Reply) -> Result<Option<Published>, PortError> {
+    pub(super) async fn look(&self, reply: &Reply) -> Result<Look, PortError> {
         let known = self.known().await.map_err(unread)?;
         let begun = reply.begun_at.unwrap_or(reply.created_at);
         let mut ours = self.own_statuses(&known, begun - SKEW).await?;
@@ -190,12 +190,7 @@ fn published(known: &Known, status: &Status) -> Published {
 }
 
 /// What our answers to a post, since the attempt began, say about the reply.
-fn verdict(
-    known: &Known,
-    reply: &Reply,
-    begun: Instant,
-    ours: Vec<Status>,
-) -> Result<Option<Published>, PortError> {
+fn verdict(known: &Known, reply: &Reply, begun: Instant, ours: Vec<Status>) -> Result<Look, PortError> {
     let wanted = comparable(&reply.text);
     let (same, other): (Vec<_>, Vec<_>) = ours
         .iter()
@@ -204,8 +199,8 @@ fn verdict(
         same.as_slice(),
         other.iter().find(|own| own.created_at >= begun + DOUBT),
     ) {
-        ([one], _) => Ok(Some(published(known, one))),
-        ([], None) => Ok(None),
+        ([one], _) => Ok(Look::Found(published(known, one))),
+        ([], None) => Ok(Look::Absent),
         ([], Some(own)) => Err(PortError::Unknown(format!(
             "our account answered the post meanwhile, in other words: look at {}",
             own.url.as_deref().unwrap_or(&own.id)

@@ -16,7 +16,7 @@ use crate::adapter::link::Link;
 use crate::app::{Cursor, Inbound};
 use crate::config;
 use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
-use crate::port::{Abilities, Class, Composed, PortError, Published, SocialPlatform};
+use crate::port::{Abilities, Class, Composed, Look, PortError, Published, SocialPlatform};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
@@ -222,6 +222,7 @@ impl SocialPlatform for Playground {
             length: text.graphemes(true).count(),
             limit: MOST_TEXT,
             unit: "characters",
+            refusal: None,
         }
     }
 
@@ -242,9 +243,9 @@ impl SocialPlatform for Playground {
         }
     }
 
-    async fn find(&self, reply: &Reply) -> Result<Option<Published>, PortError> {
+    async fn find(&self, reply: &Reply) -> Result<Look, PortError> {
         let found = self.book.square().under(&reply_key(reply)).cloned();
-        Ok(found.map(|id| self.published(id)))
+        Ok(found.map_or(Look::Absent, |id| Look::Found(self.published(id))))
     }
 }
 

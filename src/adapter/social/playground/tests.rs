@@ -95,11 +95,12 @@ async fn listeners_see_what_customers_did_in_order_and_not_what_the_brand_said()
         .publish(&reply("r1", &post, "u-ann_lee", Audience::Private))
         .await
         .unwrap();
-    let answer = square
+    let found = square
         .find(&reply("r1", &post, "u-ann_lee", Audience::Private))
-        .await
-        .unwrap()
-        .unwrap();
+        .await;
+    let Look::Found(answer) = found.unwrap() else {
+        panic!("the answer is not there");
+    };
     write(&square, "Ann Lee", "Still waiting.", Some(&answer.id)).await;
     let edited = post.clone();
     square
@@ -148,7 +149,7 @@ async fn the_same_key_publishes_once_even_across_a_restart() {
     let square = open(folder.path());
     let post = write(&square, "Ann", "Where is my box?", None).await;
     let order = reply("r1", &post, "u-ann", Audience::Public);
-    assert_eq!(square.find(&order).await.unwrap(), None);
+    assert_eq!(square.find(&order).await.unwrap(), Look::Absent);
     let published = square.publish(&order).await.unwrap();
     assert_eq!(
         published.url,
@@ -158,7 +159,7 @@ async fn the_same_key_publishes_once_even_across_a_restart() {
     drop(square);
     let square = open(folder.path());
     assert_eq!(square.publish(&order).await.unwrap(), published);
-    assert_eq!(square.find(&order).await.unwrap(), Some(published));
+    assert_eq!(square.find(&order).await.unwrap(), Look::Found(published));
     let shown = square
         .book
         .square()

@@ -23,7 +23,7 @@ use crate::adapter::link::Link;
 use crate::app::Inbound;
 use crate::config::{self, Idempotency};
 use crate::domain::{Audience, Clock, Reply, SourceName};
-use crate::port::{Abilities, Class, Composed, PortError, Published, SocialPlatform};
+use crate::port::{Abilities, Class, Composed, Look, PortError, Published, SocialPlatform};
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -132,13 +132,19 @@ impl SocialPlatform for Webhook {
         }
     }
 
-    /// The text as it is, counted in characters. A source without `reply_url` takes none.
+    /// The text as it is, counted in characters. A source without `reply_url` refuses all.
     fn compose(&self, text: &str, _author_handle: &str, _audience: Audience) -> Composed {
         Composed {
             text: text.to_owned(),
             length: text.chars().count(),
-            limit: if self.reply_url.is_some() { self.limit } else { 0 },
+            limit: self.limit,
             unit: "characters",
+            refusal: self.reply_url.is_none().then(|| {
+                format!(
+                    "{} only listens: no answer can be published there. The operator can give it a reply_url.",
+                    self.source
+                )
+            }),
         }
     }
 
@@ -146,9 +152,7 @@ impl SocialPlatform for Webhook {
         reply::publish(self, reply).await
     }
 
-    /// Without a `lookup_url`, `Ok(None)` for a receiver that honours the key: the same call again
-    /// is safe there, whatever became of the first.
-    async fn find(&self, reply: &Reply) -> Result<Option<Published>, PortError> {
+    async fn find(&self, reply: &Reply) -> Result<Look, PortError> {
         reply::find(self, reply).await
     }
 }

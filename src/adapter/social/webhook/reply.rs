@@ -5,7 +5,7 @@ use super::signature::{ID, SIGNATURE, TIMESTAMP};
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
 use crate::domain::{Audience, NativeId, Reply, Visibility};
-use crate::port::{PortError, Published};
+use crate::port::{Look, PortError, Published};
 use reqwest::{Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -74,10 +74,10 @@ pub(super) async fn publish(webhook: &Webhook, reply: &Reply) -> Result<Publishe
     Err(refusal(webhook, answer).await)
 }
 
-pub(super) async fn find(webhook: &Webhook, reply: &Reply) -> Result<Option<Published>, PortError> {
+pub(super) async fn find(webhook: &Webhook, reply: &Reply) -> Result<Look, PortError> {
     let Some(url) = &webhook.lookup_url else {
         return match webhook.class {
-            crate::port::Class::Key => Ok(None),
+            crate::port::Class::Key => Ok(Look::NotLooked),
             crate::port::Class::Lookup | crate::port::Class::None => Err(PortError::Unknown(format!(
                 "the source {} has no lookup_url: nobody can be asked",
                 webhook.source
@@ -95,8 +95,8 @@ pub(super) async fn find(webhook: &Webhook, reply: &Reply) -> Result<Option<Publ
         .await
         .map_err(|error| PortError::Unknown(format!("the look-up: {}", http::explain(&error))))?;
     match answer.status() {
-        StatusCode::OK => receipt(answer, reply).await.map(Some),
-        StatusCode::NOT_FOUND => Ok(None),
+        StatusCode::OK => receipt(answer, reply).await.map(Look::Found),
+        StatusCode::NOT_FOUND => Ok(Look::Absent),
         StatusCode::TOO_MANY_REQUESTS => Err(PortError::RetryAfter(wait(webhook, &answer))),
         other => Err(PortError::Unknown(format!("the look-up answered {other}"))),
     }
