@@ -74,6 +74,10 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
 fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!("hearback_posts_total", "Posts taken in, by source.");
+    describe_counter!(
+        "hearback_set_aside_total",
+        "Posts that could not be understood or stored and were set aside, by source."
+    );
     describe_counter!("hearback_commands_total", "Commands taken in, by chat.");
     describe_counter!(
         "hearback_replies_total",

@@ -4,17 +4,20 @@ use super::desk::Rules;
 use super::inbound::Response;
 use super::request::{Ask, Order, ReplyEnd, Settled};
 use super::text;
-use super::work::Work;
+use super::work::{AT_ONCE, Work};
 use crate::domain::case::{Wish, decide};
 use crate::domain::{
-    Audience, By, Case, CaseNumber, Effect, EffectId, Event, IdempotencyKey, Lane, Refusal, Reply, ReplyId,
-    ReplyState, Status,
+    Audience, By, Case, CaseNumber, Effect, EffectId, Event, IdempotencyKey, Lane, NativeId, Refusal, Reply,
+    ReplyId, ReplyState, Status, Visibility,
 };
 use crate::port::Class;
 use crate::store::{InboxRow, ReplyMessage, Thread};
+use chrono::TimeDelta;
 
-/// The most often a reply is sent when it was found not to be there.
-const MOST_ATTEMPTS: i64 = 3;
+/// The most attempts without a certain answer before a person is asked.
+const MOST_DOUBTS: i64 = 3;
+/// How long a reply is tried that cannot go out. Later it would surprise the customer and the team.
+const LONGEST_WAIT: TimeDelta = TimeDelta::hours(6);
 
 /// Carries out a command once; a repeated key gets the answer that was given before.
 pub(super) fn command(work: &mut Work, rules: &Rules, order: Order) -> Response {
@@ -29,6 +32,7 @@ pub(super) fn command(work: &mut Work, rules: &Rules, order: Order) -> Response 
         chat,
         case: number,
         ask,
+        retriable,
     } = order;
     let response = match work.cases.get(&number).cloned() {
         None => text::no_such_case(number),
@@ -53,7 +57,8 @@ pub(super) fn command(work: &mut Work, rules: &Rules, order: Order) -> Response 
             }
         }
     };
-    if let Ok(answer) = serde_json::to_string(&response) {
+    let kept = !(retriable && matches!(response, Response::Refused(_)));
+    if kept && let Ok(answer) = serde_json::to_string(&response) {
         work.inbox.insert(key.clone(), answer.clone());
         work.changes.inbox.push(InboxRow {
             key,
@@ -64,10 +69,15 @@ pub(super) fn command(work: &mut Work, rules: &Rules, order: Order) -> Response 
     response
 }
 
-/// Whether the waiting reply is with the sender already: the log does not know the claim.
+/// Whether the waiting reply is, or may be, with the platform already: the log does not know the claim.
 fn is_claimed(work: &Work, case: &Case) -> bool {
     let reply = case.pending.and_then(|pending| work.replies.get(&pending.id));
-    reply.is_some_and(|reply| !matches!(reply.state, ReplyState::Held | ReplyState::Queued))
+    reply.is_some_and(|reply| match reply.state {
+        ReplyState::Held | ReplyState::Queued => reply.tainted,
+        ReplyState::Sending | ReplyState::Ambiguous => true,
+        // The case says it.
+        ReplyState::NeedsHuman | ReplyState::Sent | ReplyState::Failed | ReplyState::Cancelled => false,
+    })
 }
 
 /// Lets the events of a granted wish happen, with what they bring about beyond the mirrors.
@@ -108,13 +118,9 @@ fn compose(
     if audience == Audience::Private && !abilities.private {
         return Err(text::no_private(&abilities.label));
     }
-    let key = (case.source.clone(), case.last_post.clone());
-    let Some(target) = work.posts.get(&key).map(|stored| stored.post.clone()) else {
+    let Some(target) = work.last_standing_post(case) else {
         return Err(text::target_gone(case.number));
     };
-    if target.deleted {
-        return Err(text::target_gone(case.number));
-    }
     if words.trim().is_empty() {
         return Err(text::refused(Refusal::Empty { verb: "send" }));
     }
@@ -144,6 +150,11 @@ fn reply(
     let id = ReplyId(work.counters.reply + 1);
     let until = work.now + rules.hold;
     let Draft { text, target } = draft;
+    // What was said in private is answered in private, whatever the verb.
+    let audience = match target.visibility {
+        Visibility::Private => Audience::Private,
+        Visibility::Public | Visibility::Unlisted | Visibility::Followers => audience,
+    };
     let wish = Wish::Reply {
         reply: id,
         audience,
@@ -169,16 +180,21 @@ fn reply(
         text,
         agent: by.agent.clone(),
         key: IdempotencyKey::new(format!("{}-r{id}", rules.installation)),
+        held_by: None,
         state: ReplyState::Held,
         created_at: work.now,
         hold_until: until,
         fence: 0,
         begun_at: None,
+        doubts: 0,
+        doubted_at: None,
+        tainted: false,
         remote_id: None,
         url: None,
         reason: None,
     });
     let response = grant(work, rules, case.number, agent, events);
+    work.held(id);
     work.effect(
         Lane::replies(&case.source),
         case.number,
@@ -250,7 +266,7 @@ pub(super) fn settle(work: &mut Work, rules: &Rules, settled: Settled) {
             if work.cases.get(&case).is_some_and(|case| case.version != shown) {
                 let lane = Lane::cards(&chat, &channel);
                 let (chat, channel) = (chat.clone(), channel.clone());
-                work.effect(lane, case, Effect::UpdateCard { chat, channel }, work.now);
+                work.effect(lane, case, Effect::UpdateCard { chat, channel }, AT_ONCE);
             }
             work.changes.threads.push(Thread {
                 case,
@@ -302,80 +318,83 @@ fn settle_reply(work: &mut Work, rules: &Rules, effect: Option<EffectId>, id: Re
         work.changes.effects_done.extend(effect);
         return;
     };
-    if let ReplyEnd::Again(due) = end {
-        // Not executed, for certain: the same effect tries again, and the reply can be cancelled till then.
-        if reply.state == ReplyState::Sending {
-            work.put_reply(Reply {
-                state: ReplyState::Queued,
-                ..reply
-            });
+    match end {
+        ReplyEnd::Waits(reason) if work.now - reply.hold_until < LONGEST_WAIT => {
+            wait(work, rules, reply, reason);
+            return;
         }
-        work.changes
-            .effects_due
-            .extend(effect.map(|effect| (effect, due)));
-        return;
+        ReplyEnd::LookAgain(due) => {
+            let due = effect.map(|effect| (effect, due));
+            work.changes.effects_due.extend(due);
+            return;
+        }
+        ReplyEnd::Waits(_)
+        | ReplyEnd::Sent { .. }
+        | ReplyEnd::Failed(_)
+        | ReplyEnd::Uncertain(_)
+        | ReplyEnd::NotThere
+        | ReplyEnd::Repeat
+        | ReplyEnd::AskPerson(_) => {}
     }
     work.changes.effects_done.extend(effect);
-    if !matches!(reply.state, ReplyState::Sending | ReplyState::Ambiguous) {
-        return;
+    if matches!(reply.state, ReplyState::Sending | ReplyState::Ambiguous) {
+        conclude(work, rules, &By::System, reply, end);
     }
-    conclude(work, rules, &By::System, reply, end);
 }
 
-/// Concludes an attempt whose end is known or must be found out.
+/// Not executed, for certain: the same effect tries again, and the reply can be cancelled till then.
+/// The thread is told once a reply.
+fn wait(work: &mut Work, rules: &Rules, reply: Reply, reason: String) {
+    if reply.state != ReplyState::Sending {
+        return;
+    }
+    let (id, case, first) = (reply.id, reply.case, reply.reason.is_none());
+    let waiting = Reply {
+        state: ReplyState::Queued,
+        reason: Some(reason.clone()),
+        ..reply
+    };
+    work.put_reply(waiting.clone());
+    if first {
+        let delayed = Event::ReplyDelayed { reply: id, reason };
+        work.happen(&rules.directory, case, &By::System, delayed);
+        work.update_reply(&rules.directory, &waiting);
+    }
+}
+
+/// Concludes an attempt whose end is known or must be found out. `None`: it has no end yet.
 fn conclude(work: &mut Work, rules: &Rules, by: &By, mut reply: Reply, end: ReplyEnd) -> Option<Event> {
-    let id = reply.id;
-    let lane = Lane::replies(&reply.source);
     let event = match end {
-        ReplyEnd::Sent { remote, url } => {
-            reply.state = ReplyState::Sent;
-            reply.remote_id = Some(remote.clone());
-            reply.url.clone_from(&url);
-            work.own.insert((reply.source.clone(), remote.clone()));
-            Event::ReplySent {
-                reply: id,
-                audience: reply.audience,
-                text: reply.text.clone(),
-                remote,
-                url,
+        ReplyEnd::Sent { remote, url } => sent(work, &mut reply, remote, url),
+        ReplyEnd::Failed(reason) if reply.tainted => ask_person(
+            &mut reply,
+            format!("An earlier attempt may have been published; the last one was refused: {reason}"),
+        ),
+        ReplyEnd::Failed(reason) => failed(&mut reply, reason),
+        ReplyEnd::Waits(reason) => {
+            let hours = LONGEST_WAIT.num_hours();
+            let reason = format!("It could not go out for {hours} hours: {reason}");
+            if reply.tainted {
+                ask_person(&mut reply, reason)
+            } else {
+                failed(&mut reply, reason)
             }
         }
-        ReplyEnd::Failed(reason) => {
-            reply.state = ReplyState::Failed;
-            reply.reason = Some(reason.clone());
-            Event::ReplyFailed { reply: id, reason }
-        }
-        ReplyEnd::NotThere if reply.fence < MOST_ATTEMPTS => {
-            reply.state = ReplyState::Queued;
-            work.effect(lane, reply.case, Effect::SendReply { reply: id }, work.now);
-            Event::ReplyRetried { reply: id }
+        ReplyEnd::NotThere | ReplyEnd::Repeat if reply.doubts < MOST_DOUBTS => {
+            let looked = matches!(end, ReplyEnd::NotThere);
+            again(work, &mut reply, looked)
         }
         ReplyEnd::NotThere => ask_person(
             &mut reply,
-            format!("It was sent {MOST_ATTEMPTS} times and is not to be seen"),
+            format!("{MOST_DOUBTS} attempts had no certain answer, and it is not to be seen"),
+        ),
+        ReplyEnd::Repeat => ask_person(
+            &mut reply,
+            format!("{MOST_DOUBTS} attempts had no certain answer"),
         ),
         ReplyEnd::AskPerson(reason) => ask_person(&mut reply, reason),
-        ReplyEnd::Uncertain(reason) => {
-            let class = rules
-                .networks
-                .get(&reply.source)
-                .map_or(Class::None, |network| network.abilities().class);
-            match class {
-                Class::None => ask_person(&mut reply, reason),
-                Class::Key | Class::Lookup => {
-                    let look_at = work.now + rules.settle;
-                    reply.state = ReplyState::Ambiguous;
-                    reply.reason = Some(reason.clone());
-                    work.effect(lane, reply.case, Effect::Reconcile { reply: id }, look_at);
-                    Event::ReplyUncertain {
-                        reply: id,
-                        reason,
-                        look_at,
-                    }
-                }
-            }
-        }
-        ReplyEnd::Again(_) => return None,
+        ReplyEnd::Uncertain(reason) => uncertain(work, rules, &mut reply, reason),
+        ReplyEnd::LookAgain(_) => return None,
     };
     metrics::counter!("hearback_replies_total", "state" => state_word(reply.state)).increment(1);
     let case = reply.case;
@@ -383,6 +402,62 @@ fn conclude(work: &mut Work, rules: &Rules, by: &By, mut reply: Reply, end: Repl
     work.happen(&rules.directory, case, by, event.clone());
     work.update_reply(&rules.directory, &reply);
     Some(event)
+}
+
+fn sent(work: &mut Work, reply: &mut Reply, remote: NativeId, url: Option<String>) -> Event {
+    reply.state = ReplyState::Sent;
+    reply.remote_id = Some(remote.clone());
+    reply.url.clone_from(&url);
+    work.own.insert((reply.source.clone(), remote.clone()));
+    Event::ReplySent {
+        reply: reply.id,
+        audience: reply.audience,
+        text: reply.text.clone(),
+        remote,
+        url,
+    }
+}
+
+fn failed(reply: &mut Reply, reason: String) -> Event {
+    reply.state = ReplyState::Failed;
+    reply.reason = Some(reason.clone());
+    Event::ReplyFailed {
+        reply: reply.id,
+        reason,
+    }
+}
+
+fn again(work: &mut Work, reply: &mut Reply, looked: bool) -> Event {
+    reply.state = ReplyState::Queued;
+    reply.reason = None;
+    reply.tainted |= !looked;
+    let lane = Lane::replies(&reply.source);
+    work.effect(lane, reply.case, Effect::SendReply { reply: reply.id }, work.now);
+    Event::ReplyRetried {
+        reply: reply.id,
+        looked,
+    }
+}
+
+fn uncertain(work: &mut Work, rules: &Rules, reply: &mut Reply, reason: String) -> Event {
+    let network = rules.networks.get(&reply.source);
+    match network.map_or(Class::None, |network| network.abilities().class) {
+        Class::None => ask_person(reply, reason),
+        Class::Key | Class::Lookup => {
+            let look_at = work.now + rules.settle;
+            reply.state = ReplyState::Ambiguous;
+            reply.doubts += 1;
+            reply.doubted_at = Some(work.now);
+            reply.reason = Some(reason.clone());
+            let lane = Lane::replies(&reply.source);
+            work.effect(lane, reply.case, Effect::Reconcile { reply: reply.id }, look_at);
+            Event::ReplyUncertain {
+                reply: reply.id,
+                reason,
+                look_at,
+            }
+        }
+    }
 }
 
 fn ask_person(reply: &mut Reply, reason: String) -> Event {
@@ -407,11 +482,12 @@ fn settle_by_person(work: &mut Work, rules: &Rules, by: &By, id: ReplyId, there:
     let number = reply.case;
     let end = if there {
         ReplyEnd::Sent {
-            remote: format!("seen-by-a-person-{id}").into(),
+            remote: Reply::id_seen_by_person(id),
             url: None,
         }
     } else {
-        reply.fence = reply.fence.min(MOST_ATTEMPTS - 1);
+        reply.doubts = reply.doubts.min(MOST_DOUBTS - 1);
+        reply.tainted = false;
         ReplyEnd::NotThere
     };
     let event = conclude(work, rules, by, reply, end);

@@ -119,27 +119,54 @@ impl Desk {
         }
     }
 
-    /// A request that cannot be written: posts are split until the bad one is alone, then it is set aside.
+    /// A request that cannot be written: posts are split until the bad one is alone, then it is set
+    /// aside; of a delivery only that it ended is kept.
     async fn poisoned(&mut self, part: Part, reason: &str) {
-        let Request::Posts {
-            source,
-            mut sightings,
-            cursor,
-            answer,
-        } = part.request
-        else {
-            tracing::error!(reason, "A request could not be written.");
-            return Part::from(part.request).fail(reason);
-        };
+        match part.request {
+            Request::Posts {
+                source,
+                sightings,
+                cursor,
+                answer,
+            } => {
+                let done = self.one_by_one(&source, sightings, cursor).await;
+                let _ = answer.send(done.map_err(|error| Unavailable(error.to_string())));
+            }
+            Request::Settle { settled, answer } => {
+                tracing::error!(reason, "What became of a delivery could not be written.");
+                let settled = settled.into_iter().map(|one| one.without_words(reason)).collect();
+                let mut parts = vec![Part::from(Request::Settle { settled, answer })];
+                match self.attempt(&mut parts).await {
+                    Ok(()) => parts.into_iter().for_each(Part::answer),
+                    Err(error) => parts.into_iter().for_each(|part| part.fail(&error.to_string())),
+                }
+            }
+            request @ (Request::Command { .. }
+            | Request::Begin { .. }
+            | Request::Claim { .. }
+            | Request::Aside { .. }) => {
+                tracing::error!(reason, "A request could not be written.");
+                Part::from(request).fail(reason);
+            }
+        }
+    }
+
+    /// Writes posts one by one. What was written before an error is a duplicate the next time.
+    async fn one_by_one(
+        &mut self,
+        source: &SourceName,
+        mut sightings: Vec<Sighting>,
+        cursor: Option<super::inbound::Cursor>,
+    ) -> Result<Intake, Error> {
         let mut intake = Intake::default();
         let last = sightings.pop();
         for sighting in sightings {
-            self.one_sighting(&source, sighting, None, &mut intake).await;
+            self.one_sighting(source, sighting, None, &mut intake).await?;
         }
         if let Some(sighting) = last {
-            self.one_sighting(&source, sighting, cursor, &mut intake).await;
+            self.one_sighting(source, sighting, cursor, &mut intake).await?;
         }
-        let _ = answer.send(Ok(intake));
+        Ok(intake)
     }
 
     async fn one_sighting(
@@ -148,7 +175,7 @@ impl Desk {
         sighting: Sighting,
         cursor: Option<super::inbound::Cursor>,
         intake: &mut Intake,
-    ) {
+    ) -> Result<(), Error> {
         let raw = format!("{sighting:?}");
         let (answer, taken) = tokio::sync::oneshot::channel();
         let alone = Request::Posts {
@@ -165,14 +192,16 @@ impl Desk {
                     intake.accepted += one.accepted;
                     intake.duplicates += one.duplicates;
                 }
+                Ok(())
             }
+            Err(Error::Unavailable(reason)) => Err(Error::Unavailable(reason)),
             Err(error) => {
                 tracing::warn!(%source, %error, "A post was set aside.");
-                let reason = error.to_string();
+                metrics::counter!("hearback_set_aside_total", "source" => source.to_string()).increment(1);
                 let row = Aside {
                     at: self.clock.now(),
                     origin: source.to_string(),
-                    reason,
+                    reason: error.to_string(),
                     raw: shortened(raw),
                 };
                 let cursors = cursor.map(|cursor| crate::store::CursorRow {
@@ -185,10 +214,9 @@ impl Desk {
                     cursors: cursors.into_iter().collect(),
                     ..Changes::default()
                 };
-                if let Err(error) = self.store.commit(changes).await {
-                    tracing::error!(%error, "A post could not be set aside.");
-                }
+                self.store.commit(changes).await?;
                 intake.set_aside += 1;
+                Ok(())
             }
         }
     }
@@ -209,7 +237,8 @@ impl Desk {
         let (changes, after, flights) = work.finish(before);
         let effects = changes.effects.clone();
         let committed = self.store.commit(changes).await;
-        self.doubtful = matches!(committed, Err(Error::Unavailable(_)));
+        // Whatever was refused or cut off: the numbers are those of the database.
+        self.doubtful = committed.is_err();
         committed?;
         self.counters = after;
         self.flights = flights;
@@ -226,6 +255,7 @@ impl Desk {
             posts,
             talks,
             mut cases,
+            opened,
             replies,
             mut inbox,
         } = Needs::of(parts);
@@ -241,8 +271,7 @@ impl Desk {
         )?;
         for stored in known {
             cases.insert(stored.case);
-            work.posts
-                .insert((stored.post.source.clone(), stored.post.id.clone()), stored);
+            work.know(stored);
         }
         work.own = own.into_iter().collect();
         for case in talking {
@@ -259,7 +288,18 @@ impl Desk {
         }
         work.inbox = taken.into_iter().map(|row| (row.key, row.answer)).collect();
         self.load_cases(&mut work, cases, replies).await?;
+        self.load_opened(&mut work, opened).await?;
         Ok(work)
+    }
+
+    /// Of cases whose thread opened only how they stand is asked.
+    async fn load_opened(&self, work: &mut Work, mut opened: BTreeSet<CaseNumber>) -> Result<(), Error> {
+        opened.retain(|number| !work.cases.contains_key(number));
+        let opened: Vec<_> = opened.into_iter().collect();
+        for case in self.store.cases(&opened).await? {
+            work.cases.insert(case.number, case);
+        }
+        Ok(())
     }
 
     async fn load_cases(
@@ -322,9 +362,16 @@ impl Desk {
             );
         }
         if !targets.is_empty() {
+            let mut bereft = Vec::new();
             for stored in self.store.posts(&targets).await? {
-                work.posts
-                    .insert((stored.post.source.clone(), stored.post.id.clone()), stored);
+                if stored.post.deleted {
+                    bereft.push(stored.case);
+                }
+                work.know(stored);
+            }
+            // Where the last post is gone, an earlier one can be answered.
+            for stored in self.store.posts_of_cases(&bereft).await? {
+                work.know(stored);
             }
         }
         Ok(())
@@ -337,6 +384,7 @@ struct Needs {
     posts: BTreeSet<PostKey>,
     talks: BTreeSet<TalkKey>,
     cases: BTreeSet<CaseNumber>,
+    opened: BTreeSet<CaseNumber>,
     replies: BTreeSet<ReplyId>,
     inbox: Vec<String>,
 }
@@ -389,8 +437,11 @@ impl Needs {
                 Settled::ReplyTold { reply, .. } | Settled::Reply { reply, .. } => {
                     self.replies.insert(*reply);
                 }
-                Settled::Woken { case, .. } | Settled::Opened { case, .. } => {
+                Settled::Woken { case, .. } => {
                     self.cases.insert(*case);
+                }
+                Settled::Opened { case, .. } => {
+                    self.opened.insert(*case);
                 }
             }
         }

@@ -110,7 +110,7 @@ impl Directory {
 
     /// Whom a person means by `@name`, an id of their chat, or `me`.
     #[must_use]
-    pub fn find(&self, chat: &ChatName, who: &str, me: &Agent) -> Option<Agent> {
+    pub fn find(&self, chat: &ChatName, who: &str, me: &Known) -> Option<Known> {
         if matches!(who.to_lowercase().as_str(), "me" | "you") {
             return Some(me.clone());
         }
@@ -126,7 +126,10 @@ impl Directory {
             .iter()
             .find(by_id)
             .or_else(|| self.members.iter().find(by_name));
-        found.map(|member| member.agent.clone())
+        found.map(|member| Known {
+            agent: member.agent.clone(),
+            role: member.role,
+        })
     }
 
     /// The chat's id of an agent, to address them there.
@@ -149,11 +152,34 @@ impl Directory {
             .find(|team| team.name.as_str().to_lowercase() == name)
     }
 
-    /// The names of all agents, for a refusal that says who could be meant.
+    /// The team whose name the words begin with, the longest name first, and the words behind it.
+    #[must_use]
+    pub fn begins_with_team<'a>(&self, words: &'a str) -> Option<(&TeamEntry, &'a str)> {
+        let words = words.trim_start().trim_start_matches('@');
+        let behind = |team: &TeamEntry| {
+            let name = team.name.as_str();
+            let (head, rest) = words.split_at_checked(name.len())?;
+            let ends = rest.is_empty() || rest.starts_with(|c: char| c.is_whitespace() || c == ':');
+            (ends && head.to_lowercase() == name.to_lowercase())
+                .then(|| rest.trim_start_matches(':').trim_start())
+        };
+        let found = self.teams.iter().filter_map(|team| Some((team, behind(team)?)));
+        found.max_by_key(|(team, _)| team.name.as_str().len())
+    }
+
+    /// The names of all teams, for a refusal that says which could be meant.
+    #[must_use]
+    pub fn team_names(&self) -> String {
+        let names: Vec<_> = self.teams.iter().map(|team| team.name.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// The names of all who can be given a case, for a refusal that says who could be meant.
     #[must_use]
     pub fn names(&self) -> String {
         self.members
             .iter()
+            .filter(|member| member.role >= Role::Agent)
             .map(|member| member.agent.name.as_str())
             .collect::<Vec<_>>()
             .join(", ")

@@ -9,7 +9,7 @@ use crate::command::{Command, LabelChange, Parsed, parse_options, parse_text};
 use crate::domain::case::Wish;
 use crate::domain::{
     Audience, CaseNumber, ChannelId, Clock, Form, Message, Person, Post, Press, ReplyId, Role, Sighting,
-    SourceName, TeamName, ThreadId,
+    SourceName, ThreadId,
 };
 use crate::store::Store;
 use chrono::TimeDelta;
@@ -210,6 +210,7 @@ impl Inbound {
             return Ok(text::may_only_look());
         }
         let order = Order {
+            retriable: matches!(given.input, Input::Form { .. }),
             key: given.key,
             by: known,
             chat: given.by.chat,
@@ -250,12 +251,13 @@ impl Inbound {
         Ok(Ask::Wish(match command {
             Command::Claim => Wish::Claim,
             Command::Release => Wish::Release,
-            Command::Assign { who } => {
-                match self.rules.directory.find(&given.by.chat, &who.0, &known.agent) {
-                    Some(agent) => Wish::Assign(agent),
-                    None => return Err(text::nobody_called(&who.0, &self.rules.directory.names())),
+            Command::Assign { who } => match self.rules.directory.find(&given.by.chat, &who.0, known) {
+                Some(found) if found.role < Role::Agent => {
+                    return Err(text::cannot_act(&found.agent.name));
                 }
-            }
+                Some(found) => Wish::Assign(found.agent),
+                None => return Err(text::nobody_called(&who.0, &self.rules.directory.names())),
+            },
             Command::Reply { text } => {
                 return Ok(Ask::Reply {
                     audience: Audience::Public,
@@ -269,7 +271,7 @@ impl Inbound {
                 });
             }
             Command::Note { text } => Wish::Note(text.join(" ")),
-            Command::Escalate { text } => self.escalation(&text.join(" "))?,
+            Command::Escalate { team, text } => self.escalation(team.as_deref(), &text.join(" "))?,
             Command::Cancel => Wish::Cancel,
             Command::Resolve { outcome } => Wish::Resolve {
                 outcome: outcome.join(" "),
@@ -294,24 +296,22 @@ impl Inbound {
     }
 
     #[expect(clippy::result_large_err, reason = "a refusal is an answer; it is moved once")]
-    /// `[TEAM] [REASON]`: the first word is a team if one is called so.
-    fn escalation(&self, words: &str) -> Result<Wish, Response> {
+    /// `[TEAM] [REASON]`: the text may begin with the name of a team; one given by itself must exist.
+    fn escalation(&self, team: Option<&str>, words: &str) -> Result<Wish, Response> {
         let directory = &self.rules.directory;
-        let (first, rest) = words.split_once(char::is_whitespace).unwrap_or((words, ""));
-        if let Some(team) = directory.team(first) {
-            return Ok(Wish::Escalate {
-                team: team.name.clone(),
-                reason: rest.trim().to_owned(),
-            });
-        }
-        let team: &TeamName = directory
-            .teams
-            .first()
-            .map(|team| &team.name)
-            .ok_or_else(text::no_team)?;
+        let (team, reason) = match team {
+            Some(name) => match directory.team(name.trim()) {
+                Some(team) => (team, words),
+                None => return Err(text::no_such_team(name, &directory.team_names())),
+            },
+            None => match directory.begins_with_team(words) {
+                Some(found) => found,
+                None => (directory.teams.first().ok_or_else(text::no_team)?, words),
+            },
+        };
         Ok(Wish::Escalate {
-            team: team.clone(),
-            reason: words.trim().to_owned(),
+            team: team.name.clone(),
+            reason: reason.trim().to_owned(),
         })
     }
 

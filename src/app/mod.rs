@@ -102,7 +102,12 @@ impl App {
             counters,
             requests: waiting,
             outbox,
-            flights: Vec::new(),
+            flights: store
+                .open_replies()
+                .await?
+                .iter()
+                .filter_map(work::Flight::of)
+                .collect(),
             doubtful: false,
         };
         tracker.spawn(ledger.run());

@@ -106,11 +106,7 @@ async fn history(store: &Store, number: CaseNumber) -> Result<Response, Unavaila
     let Some(case) = cases.first() else {
         return Ok(text::no_such_case(number));
     };
-    let log = store.events_of(number, EventId(0), i64::MAX).await?;
-    let from = log
-        .len()
-        .saturating_sub(usize::try_from(HISTORY).unwrap_or(usize::MAX));
-    Ok(text::history(case, &log[from..]))
+    Ok(text::history(case, &store.last_events(number, HISTORY).await?))
 }
 
 async fn lines(
@@ -197,30 +193,15 @@ pub(super) async fn watched_posts(
     source: &SourceName,
     limit: usize,
 ) -> Result<Vec<Post>, Unavailable> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let cases = store.latest_cases(limit.saturating_mul(4)).await?;
-    let mut keys: Vec<(SourceName, NativeId)> = Vec::new();
-    for case in cases
-        .iter()
-        .filter(|case| case.source == *source && case.is_open())
-    {
-        keys.push((case.source.clone(), case.last_post.clone()));
-        if case.first_post != case.last_post {
-            keys.push((case.source.clone(), case.first_post.clone()));
-        }
-    }
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut posts: Vec<_> = store
-        .posts(&keys)
-        .await?
-        .into_iter()
-        .map(|stored| stored.post)
-        .collect();
+    let cases = store
+        .open_cases_of(source, i64::try_from(limit).unwrap_or(i64::MAX))
+        .await?;
+    let numbers: Vec<_> = cases.iter().map(|case| case.number).collect();
+    let stored = store.posts_of_cases(&numbers).await?;
+    let mut posts: Vec<_> = stored.into_iter().map(|stored| stored.post).collect();
     posts.retain(|post| !post.deleted);
     posts.sort_by_key(|post| std::cmp::Reverse(post.created_at));
-    posts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    posts.truncate(limit);
     Ok(posts)
 }
 
@@ -368,7 +349,7 @@ impl Reader {
             return Ok(None);
         };
         let posts = first_posts(&self.store, &cases).await?;
-        let log = self.store.events_of(number, EventId(0), THREAD).await?;
+        let log = self.store.last_events(number, THREAD).await?;
         let told = Told::load(&self.store, log.iter().map(|record| (record, &case.source))).await?;
         let channel = ChannelId::new(chat.as_str());
         let entry = |record: &EventRecord| {
@@ -381,8 +362,9 @@ impl Reader {
             })
         };
         let entries = log.iter().filter_map(entry).collect();
-        let pending = case.pending.and_then(|pending| told.replies.get(&pending.id));
-        let held = pending.filter(|reply| reply.state == ReplyState::Held);
+        let pending: Vec<_> = case.pending.iter().map(|pending| pending.id).collect();
+        let pending = self.store.replies(&pending).await?;
+        let held = pending.iter().find(|reply| reply.state == ReplyState::Held);
         Ok(Some(ThreadView {
             card: card(&self.rules, case, posts.get(&number)),
             entries,

@@ -56,6 +56,9 @@ pub(super) struct Order {
     pub chat: ChatName,
     pub case: CaseNumber,
     pub ask: Ask,
+    /// Whether the same key comes again when somebody tries again after a refusal, as forms do that
+    /// stay open; otherwise a refusal is remembered like any answer.
+    pub retriable: bool,
 }
 
 /// What is ordered.
@@ -112,12 +115,36 @@ pub(super) enum ReplyEnd {
     Sent { remote: NativeId, url: Option<String> },
     /// Refused for certain.
     Failed(String),
-    /// Not executed, for certain: the same effect tries again at this time.
-    Again(Instant),
+    /// Not executed, for certain, for this reason: the same effect tries again when its lane may.
+    Waits(String),
+    /// Could not look: the same effect looks again at this time.
+    LookAgain(Instant),
     /// Unknown: look at the platform after the settle time.
     Uncertain(String),
     /// Looked: not there. Send again.
     NotThere,
+    /// Nobody can look, but the platform knows a repetition by its key. Send again.
+    Repeat,
     /// It cannot be found out.
     AskPerson(String),
+}
+
+impl Settled {
+    /// What remains to be said when the platform's words cannot be written down.
+    pub fn without_words(self, reason: &str) -> Self {
+        match self {
+            Self::Reply { effect, reply, .. } => Self::Reply {
+                effect,
+                reply,
+                end: ReplyEnd::AskPerson(format!("The platform's answer could not be stored: {reason}")),
+            },
+            Self::Opened {
+                effect: Some(effect), ..
+            }
+            | Self::ReplyTold { effect, .. } => {
+                Self::Dead(effect, format!("its end could not be stored: {reason}"))
+            }
+            done @ (Self::Done(_) | Self::Dead(..) | Self::Opened { .. } | Self::Woken { .. }) => done,
+        }
+    }
 }

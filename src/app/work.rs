@@ -9,6 +9,9 @@ use crate::domain::{
 use crate::store::{Changes, Counters, StoredPost, Thread};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// When mirror messages are due: their order is that of their ids, whatever the clock does.
+pub(super) const AT_ONCE: Instant = Instant::UNIX_EPOCH;
+
 /// The identity of a post.
 pub(super) type PostKey = (SourceName, NativeId);
 /// The identity of a conversation: (source, conversation, author).
@@ -20,7 +23,28 @@ pub(super) struct Flight {
     pub reply: ReplyId,
     pub source: SourceName,
     pub target: NativeId,
+    /// Who wrote the target: a customer may well say the same words.
+    pub customer: NativeId,
     pub text: String,
+}
+
+impl Flight {
+    /// The flight of a reply that the platform may have under an id that we do not know.
+    pub fn of(reply: &Reply) -> Option<Self> {
+        let unknown = match reply.state {
+            ReplyState::Sending | ReplyState::Ambiguous | ReplyState::NeedsHuman => true,
+            ReplyState::Sent => reply.seen_by_person(),
+            ReplyState::Queued => reply.tainted,
+            ReplyState::Held | ReplyState::Failed | ReplyState::Cancelled => false,
+        };
+        unknown.then(|| Self {
+            reply: reply.id,
+            source: reply.source.clone(),
+            target: reply.target.clone(),
+            customer: reply.author.clone(),
+            text: reply.text.clone(),
+        })
+    }
 }
 
 /// What was loaded for a batch, and what changed since.
@@ -108,7 +132,7 @@ impl Work {
                     Lane::channel(&chat, &channel),
                     number,
                     Effect::OpenThread { chat, channel },
-                    self.now,
+                    AT_ONCE,
                 );
             }
             return;
@@ -121,7 +145,7 @@ impl Work {
                 if !homes.contains(home) {
                     let Home { chat, channel } = home.clone();
                     let lane = Lane::channel(&chat, &channel);
-                    self.effect(lane, number, Effect::OpenThread { chat, channel }, self.now);
+                    self.effect(lane, number, Effect::OpenThread { chat, channel }, AT_ONCE);
                     homes.push(home.clone());
                 }
             }
@@ -134,10 +158,10 @@ impl Work {
                 channel: channel.clone(),
                 event: id,
             };
-            self.effect(Lane::channel(&chat, &channel), number, tell, self.now);
+            self.effect(Lane::channel(&chat, &channel), number, tell, AT_ONCE);
             if shows_on_card(event) && self.cards.insert((number, home)) {
                 let lane = Lane::cards(&chat, &channel);
-                self.effect(lane, number, Effect::UpdateCard { chat, channel }, self.now);
+                self.effect(lane, number, Effect::UpdateCard { chat, channel }, AT_ONCE);
             }
         }
     }
@@ -197,7 +221,7 @@ impl Work {
                     channel,
                     reply: reply.id,
                 },
-                self.now,
+                AT_ONCE,
             );
         }
     }
@@ -217,13 +241,29 @@ impl Work {
         });
     }
 
+    /// The customer's newest post of a case that was not deleted: the one to answer.
+    pub fn last_standing_post(&self, case: &Case) -> Option<Post> {
+        let of_case = self.posts.values().filter(|stored| stored.case == case.number);
+        let standing = of_case.filter(|stored| !stored.post.deleted);
+        let last =
+            standing.max_by_key(|stored| (stored.post.id == case.last_post, stored.post.created_at))?;
+        Some(last.post.clone())
+    }
+
     /// Whether this is the echo of a reply of ours whose answer has not come yet.
     pub fn is_echo(&self, post: &Post) -> bool {
         self.flights.iter().any(|flight| {
             flight.source == post.source
                 && post.in_reply_to.as_ref() == Some(&flight.target)
+                && post.author.id != flight.customer
                 && post.text.split_whitespace().eq(flight.text.split_whitespace())
         })
+    }
+
+    /// Takes note of a post as it is stored.
+    pub fn know(&mut self, stored: StoredPost) {
+        let key = (stored.post.source.clone(), stored.post.id.clone());
+        self.posts.entry(key).or_insert(stored);
     }
 
     /// Keeps a post.
@@ -236,26 +276,25 @@ impl Work {
     /// Keeps a reply.
     pub fn put_reply(&mut self, reply: Reply) {
         self.flights.retain(|flight| flight.reply != reply.id);
-        if matches!(
-            reply.state,
-            ReplyState::Sending | ReplyState::Ambiguous | ReplyState::NeedsHuman
-        ) {
-            let Reply {
-                id,
-                source,
-                target,
-                text,
-                ..
-            } = reply.clone();
-            self.flights.push(Flight {
-                reply: id,
-                source,
-                target,
-                text,
-            });
-        }
+        self.flights.extend(Flight::of(&reply));
         self.touched_replies.insert(reply.id, ());
         self.replies.insert(reply.id, reply);
+    }
+
+    /// Notes in a new reply which event of this batch holds it.
+    pub fn held(&mut self, id: ReplyId) {
+        let holds =
+            |record: &&EventRecord| matches!(record.event, Event::ReplyHeld { reply, .. } if reply == id);
+        let event = self
+            .changes
+            .events
+            .iter()
+            .rev()
+            .find(holds)
+            .map(|record| record.id);
+        if let Some(reply) = self.replies.get_mut(&id) {
+            reply.held_by = event;
+        }
     }
 
     /// A new case's number.

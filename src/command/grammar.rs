@@ -97,6 +97,9 @@ pub enum Command {
     },
     /// Hand the case to a team, with the reason
     Escalate {
+        /// The team, where it is given by itself; otherwise it may begin the text
+        #[arg(long, hide = true)]
+        team: Option<String>,
         /// The team (the first one if none is named), then the reason
         #[arg(trailing_var_arg = true)]
         text: Vec<String>,

@@ -128,17 +128,17 @@ pub fn parse_options(verb: &str, given: &[(String, String)]) -> Result<Parsed, U
         None => None,
     };
     let mut words = Vec::new();
+    let mut flags = Vec::new();
     if verb == "escalate" {
-        let text: Vec<_> = [value("team"), value("reason")].into_iter().flatten().collect();
-        if !text.is_empty() {
-            words.push(text.join(" "));
-        }
+        flags.extend(value("team").map(|team| format!("--team={team}")));
+        words.extend(value("reason"));
     } else {
         for arg in spec.get_positionals() {
             let Some(text) = value(arg.get_id().as_str()) else {
                 continue;
             };
-            let verbatim = arg.is_trailing_var_arg_set();
+            let person = arg.get_value_parser().type_id() == TypeId::of::<UserRef>();
+            let verbatim = arg.is_trailing_var_arg_set() || person;
             if verbatim {
                 words.push(text);
             } else {
@@ -149,6 +149,7 @@ pub fn parse_options(verb: &str, given: &[(String, String)]) -> Result<Parsed, U
     if !words.is_empty() && verb != "label" {
         words.insert(0, "--".to_owned());
     }
+    words.splice(0..0, flags);
     words.insert(0, verb.to_owned());
     parse_words(&words).map(|command| Parsed { case, command })
 }

@@ -1,6 +1,6 @@
 //! Reading what a person typed. Free text stays verbatim: the untouched rest of the input.
 
-use super::grammar::{Command, Grammar, WITHOUT_CASE};
+use super::grammar::{Command, Grammar, UserRef, WITHOUT_CASE};
 use super::{Parsed, Unclear};
 use crate::domain::CaseNumber;
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -57,9 +57,18 @@ fn takes_text(verb: &str) -> bool {
         .is_some_and(|spec| spec.get_positionals().any(clap::Arg::is_trailing_var_arg_set))
 }
 
+/// Whether the whole rest is a person's name, which may have blanks.
+fn takes_person(verb: &str) -> bool {
+    let person = std::any::TypeId::of::<UserRef>();
+    Grammar::command().find_subcommand(verb).is_some_and(|spec| {
+        spec.get_positionals()
+            .any(|arg| arg.get_value_parser().type_id() == person)
+    })
+}
+
 fn parse_verb(verb: &str, rest: &str, case: Option<CaseNumber>) -> Result<Parsed, Unclear> {
     let mut words = vec![verb.to_lowercase()];
-    if takes_text(&words[0]) {
+    if takes_text(&words[0]) || takes_person(&words[0]) {
         let rest = rest.trim_end();
         if !rest.is_empty() {
             words.push("--".to_owned());

@@ -278,6 +278,7 @@ impl Case {
             }
             Event::ReplyUncertain { .. } => self.pending_is(ReplyState::Ambiguous),
             Event::ReplyRetried { .. } => self.pending_is(ReplyState::Held),
+            Event::ReplyDelayed { .. } => {}
             Event::ReplyNeedsHuman { .. } => self.pending_is(ReplyState::NeedsHuman),
         }
     }
@@ -348,7 +349,10 @@ pub fn on_post(case: &Case, post: &NativeId, written_at: Instant) -> Vec<Event> 
 #[must_use]
 pub fn shows_on_card(event: &Event) -> bool {
     match event {
-        Event::Opened { .. } | Event::Noted { .. } | Event::ReplyRetried { .. } => false,
+        Event::Opened { .. }
+        | Event::Noted { .. }
+        | Event::ReplyRetried { .. }
+        | Event::ReplyDelayed { .. } => false,
         Event::PostAdded { .. }
         | Event::PostEdited { .. }
         | Event::PostDeleted { .. }

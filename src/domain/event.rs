@@ -161,10 +161,20 @@ pub enum Event {
         /// When we look again.
         look_at: Instant,
     },
-    /// We looked: the platform does not have the reply. It is sent again.
+    /// The reply is sent again: the platform does not have it, or will know it by its key.
     ReplyRetried {
         /// Which.
         reply: ReplyId,
+        /// Whether we looked and it was not there; otherwise the platform knows a repetition by its key.
+        #[serde(default = "yes")]
+        looked: bool,
+    },
+    /// The reply cannot go out at present, for certain; it waits and is tried again.
+    ReplyDelayed {
+        /// Which.
+        reply: ReplyId,
+        /// Why, in words.
+        reason: String,
     },
     /// It cannot be found out whether the platform has the reply: a person must look.
     ReplyNeedsHuman {
@@ -173,6 +183,10 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// An event with its place in the log.

@@ -276,17 +276,24 @@ fn is_web(url: &str) -> bool {
 }
 
 /// Makes visible what could reverse the reading direction or hide between letters: bidirectional
-/// controls, zero-width and tag characters, and control characters other than the line break and
-/// the tab, become `⟦U+202E⟧`. Joiners inside emoji and scripts that need them (U+200C, U+200D)
-/// and variation selectors stay.
+/// controls, zero-width and tag characters, and control characters other than line breaks and the
+/// tab, become `⟦U+202E⟧`. Every line break becomes U+000A. Joiners inside emoji and scripts that need
+/// them (U+200C, U+200D) and variation selectors stay.
 #[must_use]
 pub fn inert(text: &str) -> String {
+    if !text.chars().any(|c| c == '\r' || is_treacherous(c)) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_treacherous(c) {
-            let _ = write!(out, "⟦U+{:04X}⟧", u32::from(c));
-        } else {
-            out.push(c);
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        match c {
+            '\r' if letters.peek() == Some(&'\n') => {}
+            '\r' => out.push('\n'),
+            c if is_treacherous(c) => {
+                let _ = write!(out, "⟦U+{:04X}⟧", u32::from(c));
+            }
+            c => out.push(c),
         }
     }
     out
@@ -294,6 +301,7 @@ pub fn inert(text: &str) -> String {
 
 fn is_treacherous(c: char) -> bool {
     match c {
+        ' '..='~' => false,
         '\n' | '\t' => false,
         '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' | '\u{061C}' => true,
         '\u{200B}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}' | '\u{00AD}' | '\u{034F}' | '\u{180E}' => true,
@@ -314,21 +322,40 @@ pub fn one_line(text: &str, most: usize) -> String {
 #[must_use]
 pub fn cut(text: &str, most: usize) -> String {
     use unicode_segmentation::UnicodeSegmentation as _;
-    match text.grapheme_indices(true).nth(most) {
-        None => text.to_owned(),
-        Some(_) => {
-            let end = text
-                .grapheme_indices(true)
-                .nth(most.saturating_sub(1))
-                .map_or(0, |(at, _)| at);
-            format!("{}…", text[..end].trim_end())
-        }
+    // A grapheme has one byte at least.
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mut ends = text
+        .grapheme_indices(true)
+        .map(|(at, _)| at)
+        .skip(most.saturating_sub(1));
+    match (ends.next(), ends.next()) {
+        (Some(end), Some(_)) => format!("{}…", text[..end].trim_end()),
+        _ => text.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn line_breaks_of_every_kind_are_line_breaks() {
+        assert_eq!(
+            inert("Hello\r\nyou\rthere\n\u{202E}"),
+            "Hello\nyou\nthere\n⟦U+202E⟧"
+        );
+    }
+
+    #[test]
+    fn a_cut_counts_what_people_see() {
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 3), "ab…");
+        assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 3), "e\u{301}e\u{301}e\u{301}");
+        assert_eq!(cut("e\u{301}e\u{301}e\u{301}e", 3), "e\u{301}e\u{301}…");
+        assert_eq!(cut("", 0), "");
+    }
 
     #[test]
     fn a_link_in_plain_text_is_told_once_and_only_when_it_leads_into_the_web() {

@@ -78,6 +78,9 @@ pub struct Reply {
     pub agent: Agent,
     /// What the platform, or our own look-up, recognises a second attempt by.
     pub key: IdempotencyKey,
+    /// The event that holds it: the thread's message about it tells that.
+    #[serde(default)]
+    pub held_by: Option<super::EventId>,
     /// Where it is on its way.
     pub state: ReplyState,
     /// When it was given.
@@ -88,10 +91,38 @@ pub struct Reply {
     pub fence: i64,
     /// When the first attempt began.
     pub begun_at: Option<Instant>,
+    /// How many attempts ended without a certain answer.
+    #[serde(default)]
+    pub doubts: i64,
+    /// When the last of them ended.
+    #[serde(default)]
+    pub doubted_at: Option<Instant>,
+    /// Whether an attempt may have been executed and nobody could look: from then on a refusal does
+    /// not prove that nothing was published.
+    #[serde(default)]
+    pub tainted: bool,
     /// The platform's id of the published reply.
     pub remote_id: Option<NativeId>,
     /// Its public address.
     pub url: Option<String>,
     /// Why it failed, or why a person is asked.
     pub reason: Option<String>,
+}
+
+/// Begins the id that stands for one that nobody read.
+const SEEN_BY_PERSON: &str = "seen-by-a-person-";
+
+impl Reply {
+    /// What stands for the platform's id of a reply that a person saw there.
+    #[must_use]
+    pub fn id_seen_by_person(id: ReplyId) -> NativeId {
+        format!("{SEEN_BY_PERSON}{id}").into()
+    }
+
+    /// Whether the platform's id is not known, because a person looked and not we.
+    #[must_use]
+    pub fn seen_by_person(&self) -> bool {
+        let id = self.remote_id.as_ref().map(NativeId::as_str);
+        id.is_some_and(|id| id.starts_with(SEEN_BY_PERSON))
+    }
 }

@@ -16,12 +16,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(60);
 
 /// The version and the words of each migration. Both engines have the same versions.
-pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[(
-    1,
-    "initial",
-    include_str!("../../migrations/sqlite/0001_initial.sql"),
-    include_str!("../../migrations/postgres/0001_initial.sql"),
-)];
+pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
+    (
+        1,
+        "initial",
+        include_str!("../../migrations/sqlite/0001_initial.sql"),
+        include_str!("../../migrations/postgres/0001_initial.sql"),
+    ),
+    (
+        2,
+        "due order",
+        include_str!("../../migrations/sqlite/0002_due_order.sql"),
+        include_str!("../../migrations/postgres/0002_due_order.sql"),
+    ),
+];
 
 /// A database, by the concrete pools that reach it.
 #[derive(Debug)]

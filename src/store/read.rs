@@ -3,15 +3,18 @@
 use super::engine::Engine;
 use super::row::{self, Id, batch, clean};
 use super::sql;
-use super::{CaseFilter, Counters, InboxRow, ReplyMessage, Result, Store, StoredPost, Thread};
+use super::{CaseFilter, Counters, Error, InboxRow, ReplyMessage, Result, Store, StoredPost, Thread};
 use crate::domain::{
-    Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventId, EventRecord, Lane, NativeId, Reply,
-    ReplyId, SourceName, Status, ThreadId,
+    Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventId, EventRecord, Instant, Lane,
+    NativeId, Reply, ReplyId, SourceName, Status, ThreadId,
 };
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
+/// How long a server may take to answer. Over a connection that died silently no answer comes.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How many of the newest posts a search looks at.
 const SEARCHED: usize = 50_000;
 /// How many of them at a time.
@@ -22,7 +25,13 @@ macro_rules! rows {
     ($store:expr, $sql:expr $(, $bind:expr)*) => {
         match &$store.inner.engine {
             Engine::Sqlite { read, .. } => sqlx::query_as($sql.sqlite)$(.bind($bind))*.fetch_all(read).await,
-            Engine::Postgres { pool, .. } => sqlx::query_as($sql.postgres)$(.bind($bind))*.fetch_all(pool).await,
+            Engine::Postgres { pool, .. } => {
+                let asked = sqlx::query_as($sql.postgres)$(.bind($bind))*.fetch_all(pool);
+                match tokio::time::timeout(PATIENCE, asked).await {
+                    Ok(found) => found,
+                    Err(_) => return Err(Error::Unavailable(format!("the database did not answer within {PATIENCE:?}"))),
+                }
+            }
         }
     };
 }
@@ -171,6 +180,22 @@ impl Store {
         found.iter().map(row::post).collect()
     }
 
+    /// The newest open cases of a source.
+    pub async fn open_cases_of(&self, source: &SourceName, limit: i64) -> Result<Vec<Case>> {
+        let found: Vec<row::CaseIn> = rows!(self, sql::OPEN_OF_SOURCE, clean(source.as_str()), limit)?;
+        found.iter().map(row::case).collect()
+    }
+
+    /// All posts of these cases, in no order.
+    pub async fn posts_of_cases(&self, cases: &[CaseNumber]) -> Result<Vec<StoredPost>> {
+        if cases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = batch(cases.iter().map(|number| Id { id: number.0 }))?;
+        let found: Vec<row::PostIn> = rows!(self, sql::POSTS_OF_CASES, keys)?;
+        found.iter().map(row::post).collect()
+    }
+
     /// The last posts of a case, the oldest of them first.
     pub async fn posts_of(&self, case: CaseNumber, limit: i64) -> Result<Vec<StoredPost>> {
         let found: Vec<row::PostIn> = rows!(self, sql::POSTS_OF, case.0, limit)?;
@@ -185,6 +210,12 @@ impl Store {
         let keys = batch(ids.iter().map(|id| Id { id: id.0 }))?;
         let found: Vec<row::EventIn> = rows!(self, sql::EVENTS, keys)?;
         found.iter().map(row::event).collect()
+    }
+
+    /// A case's last events, in order.
+    pub async fn last_events(&self, case: CaseNumber, limit: i64) -> Result<Vec<EventRecord>> {
+        let found: Vec<row::EventIn> = rows!(self, sql::LAST_EVENTS, case.0, limit)?;
+        found.iter().rev().map(row::event).collect()
     }
 
     /// A case's events in order, from the one after `after`.
@@ -221,9 +252,9 @@ impl Store {
             .collect())
     }
 
-    /// Replies that were being sent when the process ended.
-    pub async fn replies_in_sending(&self) -> Result<Vec<Reply>> {
-        let found: Vec<(i64, String)> = rows!(self, sql::REPLIES_IN_SENDING)?;
+    /// Replies that have no end yet.
+    pub async fn open_replies(&self) -> Result<Vec<Reply>> {
+        let found: Vec<(i64, String)> = rows!(self, sql::REPLIES_OPEN)?;
         found.iter().map(row::reply).collect()
     }
 
@@ -288,9 +319,16 @@ impl Store {
         Ok(found.into_iter().map(|(lane,)| lane.into()).collect())
     }
 
-    /// Pending effects of a lane after this one, by id.
-    pub async fn effects_of(&self, lane: &Lane, after: EffectId, limit: i64) -> Result<Vec<EffectRow>> {
-        let found: Vec<row::EffectIn> = rows!(self, sql::EFFECTS_OF, clean(lane.as_str()), after.0, limit)?;
+    /// Pending effects of a lane after this place, by due time and id.
+    pub async fn effects_of(
+        &self,
+        lane: &Lane,
+        (due_at, id): (Instant, EffectId),
+        limit: i64,
+    ) -> Result<Vec<EffectRow>> {
+        let lane = clean(lane.as_str());
+        let found: Vec<row::EffectIn> =
+            rows!(self, sql::EFFECTS_OF, &lane, row::micros(due_at), id.0, limit)?;
         found.into_iter().map(row::effect).collect()
     }
 

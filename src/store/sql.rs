@@ -119,6 +119,8 @@ statements! {
     LIST_OWNED = "SELECT number, body FROM cases WHERE owner IS NOT NULL AND owner = $2 ORDER BY number LIMIT $1";
     LIST_OWNED_OPEN = "SELECT number, body FROM cases WHERE owner IS NOT NULL AND owner = $2 AND status <> 'resolved' \
         ORDER BY number LIMIT $1";
+    OPEN_OF_SOURCE = "SELECT number, body FROM cases WHERE status <> 'resolved' AND source = $1 \
+        ORDER BY number DESC LIMIT $2";
     LATEST_CASES = "SELECT number, body FROM cases ORDER BY updated_at DESC, number DESC LIMIT $1";
     HIGHEST_CASE = "SELECT MAX(number) FROM cases";
     OPEN_BETWEEN = "SELECT number, body FROM cases WHERE number BETWEEN $1 AND $2 AND status <> 'resolved' \
@@ -128,15 +130,19 @@ statements! {
 
     POSTS = "SELECT p.case_number, p.body FROM" [source TEXT, id TEXT]
         "CROSS JOIN posts AS p WHERE p.source = r.source AND p.id = r.id";
+    POSTS_OF_CASES = "SELECT p.case_number, p.body FROM" [id BIGINT]
+        "CROSS JOIN posts AS p WHERE p.case_number = r.id";
     POSTS_OF = "SELECT case_number, body FROM posts WHERE case_number = $1 ORDER BY created_at DESC, seq DESC LIMIT $2";
 
     EVENTS = "SELECT e.id, e.case_number, e.at, e.body FROM" [id BIGINT]
         "CROSS JOIN events AS e WHERE e.id = r.id";
+    LAST_EVENTS = "SELECT id, case_number, at, body FROM events WHERE case_number = $1 ORDER BY id DESC LIMIT $2";
     EVENTS_OF = "SELECT id, case_number, at, body FROM events WHERE case_number = $1 AND id > $2 ORDER BY id LIMIT $3";
 
     REPLIES = "SELECT p.id, p.body FROM" [id BIGINT] "CROSS JOIN replies AS p WHERE p.id = r.id";
     REPLIES_OF = "SELECT id, body FROM replies WHERE case_number = $1 ORDER BY id";
-    REPLIES_IN_SENDING = "SELECT id, body FROM replies WHERE state = 'sending' ORDER BY id";
+    REPLIES_OPEN = "SELECT id, body FROM replies \
+        WHERE state IN ('held', 'queued', 'sending', 'ambiguous', 'needs_human') ORDER BY id";
     OWN_POSTS = "SELECT p.source, p.remote_id FROM" [source TEXT, id TEXT]
         "CROSS JOIN replies AS p WHERE p.remote_id IS NOT NULL AND p.source = r.source AND p.remote_id = r.id";
     REPLY_MESSAGES = "SELECT chat, channel, message FROM reply_messages WHERE reply = $1 ORDER BY chat, channel";
@@ -159,6 +165,6 @@ statements! {
             FROM l WHERE l.lane IS NOT NULL) \
         SELECT lane FROM l WHERE lane IS NOT NULL";
     EFFECTS_OF = "SELECT id, lane, case_number, due_at, attempts, begun_at, body FROM effects \
-        WHERE state = 'pending' AND lane = $1 AND id > $2 ORDER BY id LIMIT $3";
+        WHERE state = 'pending' AND lane = $1 AND (due_at, id) > ($2, $3) ORDER BY due_at, id LIMIT $4";
     DEAD_EFFECTS = "SELECT COUNT(*) FROM effects WHERE state = 'dead'";
 }

@@ -10,6 +10,10 @@ use super::sql::{self, Sql};
 use super::{Changes, Counters, Error, Result, Store};
 use crate::domain::{Instant, Status};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a server may take for a commit. Over a connection that died silently no answer comes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A statement with its one parameter.
 type Step = (Sql, Parameter);
@@ -63,9 +67,9 @@ impl Store {
 
 /// Runs the steps in one transaction on this connection.
 macro_rules! transact {
-    ($pool:expr, $engine:ident, $steps:expr) => {{
+    ($pool:expr, $engine:ident, $steps:expr, $limit:expr) => {{
         let mut connection = $pool.acquire().await?;
-        let done: sqlx::Result<()> = async {
+        let work = async {
             sqlx::query(sql::BEGIN.$engine).execute(&mut *connection).await?;
             for (sql, parameter) in $steps {
                 let query = sqlx::query(sql.$engine);
@@ -77,9 +81,17 @@ macro_rules! transact {
                 query.execute(&mut *connection).await?;
             }
             sqlx::query(sql::COMMIT.$engine).execute(&mut *connection).await?;
-            Ok(())
-        }
-        .await;
+            Ok::<(), sqlx::Error>(())
+        };
+        let done = tokio::select! {
+            done = work => Some(done),
+            () = $limit => None,
+        };
+        let Some(done) = done else {
+            // Nobody knows what the server makes of it; this connection is not asked again.
+            connection.close_on_drop();
+            return Err(Error::Unavailable(format!("the database did not answer within {PATIENCE:?}")));
+        };
         if done.is_err()
             && let Err(error) = sqlx::query(sql::ROLLBACK.$engine).execute(&mut *connection).await
         {
@@ -94,8 +106,8 @@ macro_rules! transact {
 
 async fn transact(engine: &Engine, steps: Vec<Step>) -> Result<()> {
     match engine {
-        Engine::Sqlite { write, .. } => transact!(write, sqlite, steps),
-        Engine::Postgres { pool, .. } => transact!(pool, postgres, steps),
+        Engine::Sqlite { write, .. } => transact!(write, sqlite, steps, std::future::pending()),
+        Engine::Postgres { pool, .. } => transact!(pool, postgres, steps, tokio::time::sleep(PATIENCE)),
     }
 }
 

@@ -130,7 +130,7 @@ fn events(case: &Case, step: &Step, now: Instant) -> Vec<Event> {
             .into_iter()
             .collect(),
         Step::Retried => reply
-            .map(|reply| Event::ReplyRetried { reply })
+            .map(|reply| Event::ReplyRetried { reply, looked: true })
             .into_iter()
             .collect(),
     }

@@ -20,9 +20,9 @@ use rstest::rstest;
 #[case(
     "escalate 12 managers very angry",
     None,
-    "Some(CaseNumber(12)) Escalate { text: [\"managers very angry\"] }"
+    "Some(CaseNumber(12)) Escalate { team: None, text: [\"managers very angry\"] }"
 )]
-#[case("escalate", Some(3), "None Escalate { text: [] }")]
+#[case("escalate", Some(3), "None Escalate { team: None, text: [] }")]
 #[case(
     "assign 12 <@U123|ada>",
     None,
@@ -93,10 +93,26 @@ fn options_and_text_mean_the_same() {
         &[("case", "12"), ("text", "-- so  it is")],
         "reply 12 -- so  it is",
     );
-    same(
+    // A team given by itself is meant as one; in a text only the directory knows where its name ends.
+    let named = parse_options(
         "escalate",
-        &[("case", "12"), ("team", "managers"), ("reason", "angry")],
-        "escalate 12 managers angry",
+        &given(&[
+            ("team", "Customer Success"),
+            ("reason", "-- angry"),
+            ("case", "12"),
+        ]),
+    );
+    let Command::Escalate { team, text } = named.unwrap().command else {
+        panic!("it is read as another verb");
+    };
+    assert_eq!(
+        (team.as_deref(), text),
+        (Some("Customer Success"), vec!["-- angry".to_owned()])
+    );
+    same(
+        "assign",
+        &[("case", "12"), ("who", "Ada Lovelace")],
+        "assign 12 @Ada Lovelace",
     );
     same("label", &[("case", "12"), ("labels", "+a -b")], "label 12 +a -b");
     same(

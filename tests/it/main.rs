@@ -19,6 +19,7 @@ mod harness;
 mod mastodon;
 mod migrations;
 mod replay;
+mod reply;
 mod restart;
 mod serve;
 mod slack;

@@ -92,7 +92,7 @@ async fn no_statement_on_the_way_in_reads_a_whole_table() {
         "LIST_ALL",
         "COUNTERS",
         "DEAD_EFFECTS",
-        "REPLIES_IN_SENDING",
+        "REPLIES_OPEN",
         "LATEST_CASES",
         "LIST_OPEN",
     ];

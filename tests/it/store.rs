@@ -194,6 +194,10 @@ fn reply(id: i64, state: ReplyState) -> Reply {
         created_at: at(1),
         hold_until: at(11),
         fence: 1,
+        held_by: None,
+        doubts: 0,
+        doubted_at: None,
+        tainted: false,
         begun_at: Some(at(12)),
         remote_id: None,
         url: None,
@@ -288,7 +292,7 @@ async fn everything_comes_back_as_it_went(place: Place) {
     let lane = Lane::from("slack/C1".to_owned());
     assert_eq!(store.lanes().await.unwrap(), std::slice::from_ref(&lane));
     assert_eq!(
-        store.effects_of(&lane, EffectId(0), 5).await.unwrap(),
+        store.effects_of(&lane, FIRST, 5).await.unwrap(),
         [effect(1, "slack/C1")]
     );
     assert_eq!(
@@ -305,7 +309,7 @@ async fn everything_comes_back_as_it_went(place: Place) {
         [reply(1, ReplyState::Sending), sent]
     );
     assert_eq!(
-        store.replies_in_sending().await.unwrap(),
+        store.open_replies().await.unwrap(),
         [reply(1, ReplyState::Sending)]
     );
     let own = store
@@ -468,7 +472,7 @@ async fn the_same_again_replaces(place: Place) {
         store.threads(&[CaseNumber(1)]).await.unwrap(),
         [thread(1, "C1", "t2")]
     );
-    assert_eq!(store.replies_in_sending().await.unwrap(), []);
+    assert_eq!(store.open_replies().await.unwrap(), []);
     let open = CaseFilter {
         open: true,
         owner: None,
@@ -639,6 +643,9 @@ async fn a_thread_leads_to_its_case(place: Place) {
     store.close().await;
 }
 
+/// Before every effect.
+const FIRST: (Instant, EffectId) = (Instant::MIN_UTC, EffectId(0));
+
 async fn effects_keep_their_order_and_their_history(place: Place) {
     let store = place.open().await;
     let (slack, timer) = (Lane::from("slack/C1".to_owned()), Lane::timers());
@@ -651,10 +658,14 @@ async fn effects_keep_their_order_and_their_history(place: Place) {
     store.commit(changes!(effects: effects)).await.unwrap();
     assert_eq!(store.lanes().await.unwrap(), [slack.clone(), timer.clone()]);
     assert_eq!(
-        ids(&store.effects_of(&slack, EffectId(0), 9).await.unwrap()),
+        ids(&store.effects_of(&slack, FIRST, 9).await.unwrap()),
         [1, 3, 10]
     );
-    assert_eq!(ids(&store.effects_of(&slack, EffectId(1), 1).await.unwrap()), [3]);
+    let first = effect(1, "slack/C1").due_at;
+    assert_eq!(
+        ids(&store.effects_of(&slack, (first, EffectId(1)), 1).await.unwrap()),
+        [3]
+    );
 
     store
         .commit(changes!(effects_begun: vec![(EffectId(1), at(100))]))
@@ -672,7 +683,8 @@ async fn effects_keep_their_order_and_their_history(place: Place) {
         due_at: at(300),
         ..effect(1, "slack/C1")
     };
-    assert_eq!(store.effects_of(&slack, EffectId(0), 1).await.unwrap(), [tried]);
+    // What was put off is behind the others.
+    assert_eq!(store.effects_of(&slack, FIRST, 9).await.unwrap()[2], tried);
 
     let ended = changes!(
         effects_done: vec![EffectId(1), EffectId(77)],
@@ -680,14 +692,8 @@ async fn effects_keep_their_order_and_their_history(place: Place) {
     );
     store.commit(ended).await.unwrap();
     assert_eq!(store.lanes().await.unwrap(), std::slice::from_ref(&slack));
-    assert_eq!(
-        ids(&store.effects_of(&slack, EffectId(0), 9).await.unwrap()),
-        [10]
-    );
-    assert_eq!(
-        ids(&store.effects_of(&timer, EffectId(0), 9).await.unwrap()),
-        [0; 0]
-    );
+    assert_eq!(ids(&store.effects_of(&slack, FIRST, 9).await.unwrap()), [10]);
+    assert_eq!(ids(&store.effects_of(&timer, FIRST, 9).await.unwrap()), [0; 0]);
     assert_eq!(store.dead_effects().await.unwrap(), 2);
     store.close().await;
 }

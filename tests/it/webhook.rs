@@ -57,6 +57,10 @@ fn reply(clock: &ManualClock) -> Reply {
         created_at: now,
         hold_until: now,
         fence: 1,
+        held_by: None,
+        doubts: 0,
+        doubted_at: None,
+        tainted: false,
         begun_at: Some(now),
         remote_id: None,
         url: None,
@@ -223,7 +227,8 @@ async fn a_source_without_a_reply_address_only_listens() {
 
     assert_eq!(source.abilities().class, Class::None);
     assert!(source.abilities().label.contains("listens only"));
-    assert_eq!(source.compose("Hello", "ann", Audience::Public).limit, 0);
+    let refusal = source.compose("Hello", "ann", Audience::Public).refusal.unwrap();
+    assert!(refusal.contains("only listens"), "{refusal}");
     let error = source.publish(&reply(&clock)).await.unwrap_err();
     assert!(
         matches!(&error, PortError::Refused(why) if why.contains("reply_url")),

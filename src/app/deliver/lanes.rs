@@ -11,29 +11,24 @@ const WINDOW: usize = 512;
 /// The most effects of a lane that go out in one turn.
 const TURN: usize = 32;
 
+/// The place of an effect in its lane.
+type Place = (Instant, EffectId);
+
+/// Before every place.
+const START: Place = (Instant::MIN_UTC, EffectId(0));
+
 /// A lane's queue.
 #[derive(Default)]
 struct Queue {
-    waiting: BTreeMap<(Instant, EffectId), EffectRow>,
-    /// Everything up to this id was put into `waiting` at some time.
-    seen: EffectId0,
-    /// Whether the database holds more.
-    spilled: bool,
+    waiting: BTreeMap<Place, EffectRow>,
+    /// Where the window ends when the database may hold more behind it: everything up to here, and
+    /// nothing behind, is or was in `waiting`.
+    end: Option<Place>,
     busy: bool,
     paused_until: Option<Instant>,
     failures: u32,
     /// The reason that was logged last, so that it is logged once.
     complained: Option<String>,
-}
-
-/// An [`EffectId`] that begins at zero.
-#[derive(Clone, Copy)]
-struct EffectId0(EffectId);
-
-impl Default for EffectId0 {
-    fn default() -> Self {
-        Self(EffectId(0))
-    }
 }
 
 /// A lane that may take its turn.
@@ -47,39 +42,56 @@ pub(super) struct Ready {
 pub(super) struct Lanes(HashMap<Lane, Queue>);
 
 impl Lanes {
-    /// Puts a new effect behind the others.
+    /// Puts a new effect into its place.
     pub fn push(&mut self, effect: EffectRow) {
+        let place = (effect.due_at, effect.id);
         let queue = self.0.entry(effect.lane.clone()).or_default();
-        if queue.spilled || effect.id <= queue.seen.0 {
+        if queue.end.is_some_and(|end| place > end) {
             return;
         }
-        if queue.waiting.len() >= WINDOW {
-            queue.spilled = true;
-            return;
+        queue.waiting.insert(place, effect);
+        // What is due last waits in the database.
+        if queue.waiting.len() > WINDOW {
+            queue.waiting.pop_last();
+            queue.end = queue.waiting.last_key_value().map(|(place, _)| *place);
         }
-        queue.seen = EffectId0(effect.id);
-        queue.waiting.insert((effect.due_at, effect.id), effect);
     }
 
     /// The database may hold effects of this lane that are not known here.
     pub fn rescan(&mut self, lane: Lane) {
-        self.0.entry(lane).or_default().spilled = true;
+        let queue = self.0.entry(lane).or_default();
+        queue.waiting.clear();
+        queue.end = Some(START);
     }
 
-    /// Lanes that should be filled, with the id after which to fetch.
-    pub fn hungry(&self) -> Vec<(Lane, EffectId)> {
-        let hungry = |queue: &Queue| queue.spilled && !queue.busy && queue.waiting.len() < TURN;
-        let lanes = self.0.iter().filter(|(_, queue)| hungry(queue));
-        lanes.map(|(lane, queue)| (lane.clone(), queue.seen.0)).collect()
+    /// Lanes that should be filled, with the place behind which to fetch.
+    pub fn hungry(&self, now: Instant) -> Vec<(Lane, Place)> {
+        let hungry = |(lane, queue): (&Lane, &Queue)| {
+            let end = queue.end?;
+            let may = !queue.busy && queue.paused_until.is_none_or(|until| until <= now);
+            (may && queue.waiting.len() < TURN).then(|| (lane.clone(), end))
+        };
+        self.0.iter().filter_map(hungry).collect()
     }
 
     /// Takes what was fetched. Fewer than [`FETCH`] means: that was all.
     pub fn fetched(&mut self, lane: &Lane, rows: Vec<EffectRow>) {
         let Some(queue) = self.0.get_mut(lane) else { return };
-        queue.spilled = rows.len() >= usize::try_from(FETCH).unwrap_or(usize::MAX);
+        let all = rows.len() < usize::try_from(FETCH).unwrap_or(usize::MAX);
         for row in rows {
-            queue.seen = EffectId0(queue.seen.0.max(row.id));
-            queue.waiting.insert((row.due_at, row.id), row);
+            let place = (row.due_at, row.id);
+            queue.end = Some(place);
+            queue.waiting.insert(place, row);
+        }
+        if all {
+            queue.end = None;
+        }
+    }
+
+    /// A lane could not be fetched: it pauses, and says so once.
+    pub fn fetch_failed(&mut self, lane: &Lane, reason: String, now: Instant) {
+        if let Some(queue) = self.0.get_mut(lane) {
+            queue.failed(lane, reason, now);
         }
     }
 
@@ -116,24 +128,7 @@ impl Lanes {
                 queue.failures = 0;
             }
             Pause::Told(wait) => queue.paused_until = Some(now + wait),
-            Pause::Failed(reason) => {
-                let wait = FIRST_PAUSE
-                    .saturating_mul(2u32.saturating_pow(queue.failures.min(6)))
-                    .min(LONGEST_PAUSE);
-                queue.failures += 1;
-                queue.paused_until = Some(now + wait);
-                if queue.complained.as_ref() != Some(&reason) {
-                    tracing::warn!(%lane, reason, "Cannot deliver; the lane waits and tries again.");
-                    queue.complained = Some(reason);
-                }
-            }
-        }
-    }
-
-    /// Pauses a lane.
-    pub fn pause(&mut self, lane: &Lane, until: Instant) {
-        if let Some(queue) = self.0.get_mut(lane) {
-            queue.paused_until = Some(until);
+            Pause::Failed(reason) => queue.failed(lane, reason, now),
         }
     }
 
@@ -142,7 +137,7 @@ impl Lanes {
         self.0.insert(
             lane,
             Queue {
-                spilled: true,
+                end: Some(START),
                 ..Queue::default()
             },
         );
@@ -155,13 +150,25 @@ impl Lanes {
 }
 
 impl Queue {
+    fn failed(&mut self, lane: &Lane, reason: String, now: Instant) {
+        let wait = FIRST_PAUSE
+            .saturating_mul(2u32.saturating_pow(self.failures.min(6)))
+            .min(LONGEST_PAUSE);
+        self.failures += 1;
+        self.paused_until = Some(now + wait);
+        if self.complained.as_ref() != Some(&reason) {
+            tracing::warn!(%lane, reason, "Cannot deliver; the lane waits and tries again.");
+            self.complained = Some(reason);
+        }
+    }
+
     fn due(&self) -> Option<Instant> {
         if self.busy {
             return None;
         }
         let first = self.waiting.first_key_value().map(|((due, _), _)| *due);
-        // A spilled lane with nothing in memory is due at once, or when its pause ends.
-        let first = first.or(self.spilled.then_some(self.paused_until).flatten())?;
+        // A lane that could not be fetched is due when its pause ends.
+        let first = first.or(self.end.and(self.paused_until))?;
         Some(self.paused_until.map_or(first, |until| until.max(first)))
     }
 

@@ -7,7 +7,7 @@ use crate::app::read::{self, Told};
 use crate::app::request::{Request, Settled};
 use crate::domain::{
     Case, CaseNumber, ChannelId, ChatName, Effect, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
-    Instant, Lane, MessageId, Post, ReplyId, ThreadId,
+    Instant, Lane, Message, MessageId, Post, ReplyId, ThreadId,
 };
 use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, PortError, PostMessage};
 use crate::store::{ReplyMessage, Thread};
@@ -19,7 +19,7 @@ const CALL: Duration = Duration::from_secs(60);
 /// A call that ends within this time is written down together with the next ones.
 const QUICK: Duration = Duration::from_millis(5);
 /// The most quick calls that are written down together.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 32;
 
 /// Everything that the effects of a turn are about.
 struct Facts {
@@ -39,8 +39,9 @@ enum Delivered {
 
 impl Delivery {
     /// One turn of a chat lane: begun in one commit, delivered in order, settled behind the calls.
-    pub(super) async fn mirror(&self, lane: Lane, effects: Vec<EffectRow>) -> Turn {
+    pub(super) async fn mirror(&self, lane: Lane, mut effects: Vec<EffectRow>) -> Turn {
         let ids = effects.iter().map(|row| row.id).collect();
+        let began = self.now();
         let begun = self.inbound.ask(|answer| Request::Begin { effects: ids, answer });
         // What they are about does not change by their beginning.
         let mut facts = match tokio::try_join!(begun, self.facts(&effects)) {
@@ -53,6 +54,9 @@ impl Delivery {
                 };
             }
         };
+        for row in &mut effects {
+            row.begun_at.get_or_insert(began);
+        }
         let latest_cards = latest_cards(&effects);
         let mut settled = Vec::new();
         let mut pause = Pause::No;
@@ -73,7 +77,7 @@ impl Delivery {
             match delivered {
                 Delivered::Settled(done) => settled.extend(done),
                 Delivered::Failed(error) => {
-                    let (kept, why) = failed(row, error, self.now(), &mut settled);
+                    let (kept, why) = failed(row, error, &mut settled);
                     left.extend(kept);
                     pause = why;
                     if !matches!(pause, Pause::No) {
@@ -121,9 +125,8 @@ impl Delivery {
                 Effect::Tell { event, .. } => ids.push(*event),
                 Effect::UpdateReply { reply, .. } => {
                     reply_messages.insert(*reply, self.store.reply_messages(*reply).await?);
-                    let log = self.store.events_of(row.case, EventId(0), i64::MAX).await?;
-                    let held = |record: &EventRecord| matches!(record.event, Event::ReplyHeld { reply: of, .. } if of == *reply);
-                    ids.extend(log.iter().find(|record| held(record)).map(|record| record.id));
+                    let replies = self.store.replies(&[*reply]).await?;
+                    ids.extend(replies.iter().filter_map(|reply| reply.held_by));
                 }
                 Effect::OpenThread { .. }
                 | Effect::UpdateCard { .. }
@@ -258,11 +261,13 @@ impl Delivery {
         platform: &dyn ChatPlatform,
         row: &EffectRow,
         channel: &ChannelId,
-        facts: &Facts,
+        facts: &mut Facts,
     ) -> Result<Vec<Settled>, PortError> {
         let place = (row.case, platform.name().clone(), channel.clone());
+        let mut settled = vec![Settled::Done(row.id)];
         // A thread that is not open yet will show the truth when it opens.
         if let (Some((thread, card)), Some(case)) = (facts.threads.get(&place), facts.cases.get(&row.case)) {
+            let open = case.is_open();
             let content = Content::Card(read::card(&self.rules, case, facts.firsts.get(&row.case)));
             let order = EditMessage {
                 channel: channel.clone(),
@@ -270,9 +275,16 @@ impl Delivery {
                 message: card.clone(),
                 content,
             };
-            timed(platform.edit(&order)).await?;
+            match timed(platform.edit(&order)).await {
+                // Somebody removed the card of a case that is not done: it gets a new thread.
+                Err(PortError::Gone(_)) if open => {
+                    settled.push(self.open_as(platform, row, channel, facts, None).await?);
+                }
+                Ok(()) | Err(PortError::Gone(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(vec![Settled::Done(row.id)])
+        Ok(settled)
     }
 
     async fn tell(
@@ -295,22 +307,10 @@ impl Delivery {
             return Ok(vec![Settled::Done(row.id)]);
         };
         let mut settled = Vec::new();
-        let key = (row.case, platform.name().clone(), channel.clone());
-        if !facts.threads.contains_key(&key) {
-            // The thread was never opened here (a chat that was added later): open it now.
-            settled.push(self.open_as(platform, row, channel, facts, None).await?);
-        }
-        let Some((thread, _)) = facts.threads.get(&key) else {
-            return Err(PortError::Refused("the thread is missing".to_owned()));
-        };
-        let order = PostMessage {
-            key: self.key(row, ""),
-            channel: channel.clone(),
-            thread: thread.clone(),
-            message,
-            earlier: earlier(row),
-        };
-        let posted = match timed(platform.post(&order)).await {
+        let posted = match self
+            .post(platform, row, channel, message, facts, &mut settled)
+            .await
+        {
             Ok(posted) => posted,
             Err(error) => {
                 // What was opened on the way stays known.
@@ -329,6 +329,42 @@ impl Delivery {
             None => Settled::Done(row.id),
         });
         Ok(settled)
+    }
+
+    /// Posts into the case's thread. One that was never opened here (a chat that was added later), or
+    /// that somebody removed, is opened first.
+    async fn post(
+        &self,
+        platform: &dyn ChatPlatform,
+        row: &EffectRow,
+        channel: &ChannelId,
+        message: Message,
+        facts: &mut Facts,
+        settled: &mut Vec<Settled>,
+    ) -> Result<MessageId, PortError> {
+        let place = (row.case, platform.name().clone(), channel.clone());
+        let mut order = PostMessage {
+            key: self.key(row, ""),
+            channel: channel.clone(),
+            thread: ThreadId::new(""),
+            message,
+            earlier: earlier(row),
+        };
+        if let Some((thread, _)) = facts.threads.get(&place) {
+            order.thread = thread.clone();
+            match timed(platform.post(&order)).await {
+                Err(PortError::Gone(reason)) => {
+                    tracing::info!(case = %row.case, lane = %row.lane, reason, "A thread is gone; it is opened anew.");
+                }
+                done => return done,
+            }
+        }
+        settled.push(self.open_as(platform, row, channel, facts, None).await?);
+        match facts.threads.get(&place) {
+            Some((thread, _)) => order.thread = thread.clone(),
+            None => return Err(PortError::Refused("the thread is missing".to_owned())),
+        }
+        timed(platform.post(&order)).await
     }
 
     async fn update_reply(
@@ -365,7 +401,11 @@ impl Delivery {
                 message: message.message.clone(),
                 content: Content::Message(content),
             };
-            timed(platform.edit(&order)).await?;
+            match timed(platform.edit(&order)).await {
+                // Somebody removed the message; what became of the reply is told by itself.
+                Ok(()) | Err(PortError::Gone(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(vec![Settled::Done(row.id)])
     }
@@ -388,19 +428,13 @@ fn earlier(row: &EffectRow) -> Option<Instant> {
 }
 
 /// What a failed delivery leaves: the effect to be tried again, or its end; and the lane's pause.
-fn failed(
-    mut row: EffectRow,
-    error: PortError,
-    now: Instant,
-    settled: &mut Vec<Settled>,
-) -> (Option<EffectRow>, Pause) {
+fn failed(mut row: EffectRow, error: PortError, settled: &mut Vec<Settled>) -> (Option<EffectRow>, Pause) {
     match error {
         PortError::RetryAfter(wait) => (Some(row), Pause::Told(wait)),
         PortError::NotReached(reason) => (Some(row), Pause::Failed(reason)),
         PortError::Closed(reason) | PortError::Unauthorized(reason) => (Some(row), Pause::Failed(reason)),
         PortError::Unknown(reason) => {
             row.attempts += 1;
-            row.begun_at = row.begun_at.or(Some(now));
             (Some(row), Pause::Failed(reason))
         }
         PortError::Refused(reason) | PortError::Gone(reason) => {

@@ -8,7 +8,7 @@ mod publish;
 use super::desk::Rules;
 use super::inbound::{Inbound, Unavailable};
 use super::request::{Request, Settled};
-use crate::domain::{ChatName, Clock, EffectRow, Instant, Lane};
+use crate::domain::{ChatName, Clock, EffectRow, Instant, Lane, ReplyState};
 use crate::port::ChatPlatform;
 use crate::store::Store;
 use lanes::{Lanes, Ready};
@@ -62,6 +62,8 @@ pub struct Worker {
     effects: mpsc::UnboundedReceiver<Vec<EffectRow>>,
     lanes: Lanes,
     busy: JoinSet<Turn>,
+    /// When the outbox is to be looked through for lanes.
+    look_at: Option<Instant>,
     /// Which lane a task serves, in case it breaks off.
     tasks: HashMap<tokio::task::Id, Lane>,
 }
@@ -74,6 +76,7 @@ impl Worker {
             effects,
             lanes: Lanes::default(),
             busy: JoinSet::new(),
+            look_at: None,
             tasks: HashMap::new(),
         }
     }
@@ -84,7 +87,8 @@ impl Worker {
     /// # Errors
     /// The database does not answer.
     pub async fn recover(&mut self) -> Result<(), Unavailable> {
-        for reply in self.delivery.store.replies_in_sending().await? {
+        let open = self.delivery.store.open_replies().await?;
+        for reply in open.iter().filter(|reply| reply.state == ReplyState::Sending) {
             tracing::warn!(reply = %reply.id, case = %reply.case, "A reply was being sent when Hearback ended.");
             publish::interrupted(&self.delivery, reply.id).await?;
         }
@@ -103,11 +107,11 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = sleep => {}
-                Some(effects) = self.effects.recv() => self.take(effects).await,
+                Some(effects) = self.effects.recv() => self.take(effects),
                 Some(turn) = self.busy.join_next_with_id() => self.ended(turn),
             }
             while let Ok(effects) = self.effects.try_recv() {
-                self.take(effects).await;
+                self.take(effects);
             }
         }
         while let Some(turn) = self.busy.join_next_with_id().await {
@@ -120,7 +124,7 @@ impl Worker {
     pub async fn run_until_idle(&mut self) {
         loop {
             while let Ok(effects) = self.effects.try_recv() {
-                self.take(effects).await;
+                self.take(effects);
             }
             self.start().await;
             match self.busy.join_next_with_id().await {
@@ -133,8 +137,9 @@ impl Worker {
 
     /// Starts every lane that is ready.
     async fn start(&mut self) {
-        self.fill().await;
         let now = self.delivery.clock.now();
+        self.look(now).await;
+        self.fill(now).await;
         while let Some(Ready { lane, effects }) = self.lanes.next(now) {
             let delivery = Arc::clone(&self.delivery);
             let serves = lane.clone();
@@ -143,25 +148,39 @@ impl Worker {
         }
     }
 
+    /// Finds the lanes of the outbox anew after a commit whose end is not known; until that succeeds,
+    /// it is owed.
+    async fn look(&mut self, now: Instant) {
+        if self.look_at.is_none_or(|at| at > now) {
+            return;
+        }
+        match self.delivery.store.lanes().await {
+            Ok(lanes) => {
+                self.look_at = None;
+                lanes.into_iter().for_each(|lane| self.lanes.rescan(lane));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Cannot read the outbox; trying again.");
+                self.look_at = Some(now + FIRST_PAUSE);
+            }
+        }
+    }
+
     /// Fetches what did not fit into memory, or was there before the process began.
-    async fn fill(&mut self) {
-        for (lane, after) in self.lanes.hungry() {
+    async fn fill(&mut self, now: Instant) {
+        for (lane, after) in self.lanes.hungry(now) {
             match self.delivery.store.effects_of(&lane, after, lanes::FETCH).await {
                 Ok(rows) => self.lanes.fetched(&lane, rows),
                 Err(error) => {
-                    tracing::error!(%lane, %error, "Cannot read the outbox.");
-                    self.lanes.pause(&lane, self.delivery.clock.now() + FIRST_PAUSE);
+                    self.lanes.fetch_failed(&lane, error.to_string(), now);
                 }
             }
         }
     }
 
-    async fn take(&mut self, effects: Vec<EffectRow>) {
+    fn take(&mut self, effects: Vec<EffectRow>) {
         if effects.is_empty() {
-            match self.delivery.store.lanes().await {
-                Ok(lanes) => lanes.into_iter().for_each(|lane| self.lanes.rescan(lane)),
-                Err(error) => tracing::error!(%error, "Cannot read the outbox."),
-            }
+            self.look_at = Some(Instant::MIN_UTC);
         }
         for effect in effects {
             self.lanes.push(effect);
@@ -189,6 +208,9 @@ impl Worker {
         let wait = self
             .lanes
             .next_due()
+            .into_iter()
+            .chain(self.look_at)
+            .min()
             .and_then(|due| self.delivery.clock.until(due));
         async move {
             match wait {

@@ -1,15 +1,18 @@
 //! Replies on their way to the customer. The claim is committed before the first byte; an end that is
 //! not certain is looked for after the settle time, never simply repeated.
 
-use super::{Delivery, FIRST_PAUSE, LONGEST_PAUSE, Pause, Turn};
+use super::{Delivery, LONGEST_PAUSE, Pause, Turn};
 use crate::app::inbound::Unavailable;
 use crate::app::request::{ReplyEnd, Request, Settled};
 use crate::domain::{Effect, EffectRow, Lane, ReplyId, ReplyState};
 use crate::port::{Class, Look, PortError, SocialPlatform};
+use chrono::TimeDelta;
 use std::time::Duration;
 
 /// How long an unknown end is looked for before a person is asked.
-const LOOK_FOR: Duration = Duration::from_secs(15 * 60);
+const LOOK_FOR: TimeDelta = TimeDelta::minutes(15);
+/// The first pause between two looks.
+const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// What a call may take longer than its own time-out before it is given up here.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -41,43 +44,48 @@ impl Delivery {
             let outcome = match &row.effect {
                 Effect::SendReply { reply } => self.send(&row, *reply).await,
                 Effect::Reconcile { reply } => self.reconcile(&row, *reply).await,
-                Effect::Wake => Ok(Settled::Woken {
+                Effect::Wake => Ok(Attempt::ended(Settled::Woken {
                     effect: row.id,
                     case: row.case,
-                }),
+                })),
                 Effect::OpenThread { .. }
                 | Effect::UpdateCard { .. }
                 | Effect::Tell { .. }
-                | Effect::UpdateReply { .. } => Ok(Settled::Done(row.id)),
+                | Effect::UpdateReply { .. } => Ok(Attempt::ended(Settled::Done(row.id))),
             };
             match outcome {
-                Ok(settled) => {
-                    if let Some(due) = put_off(&settled) {
+                Ok(Attempt { settled, pause: told }) => {
+                    if let Some(due) = owed_at(&settled, &row) {
                         row.due_at = due;
                         row.attempts += 1;
                         left.push(row);
                     }
                     self.settle(vec![settled]).await;
+                    pause = told;
                 }
                 Err(error) => {
                     left.push(row);
                     pause = Pause::Failed(error.to_string());
-                    break;
                 }
+            }
+            // What waits behind it goes to the same account.
+            if !matches!(pause, Pause::No) {
+                break;
             }
         }
         left.extend(queue);
         Turn { lane, left, pause }
     }
 
-    async fn send(&self, row: &EffectRow, id: ReplyId) -> Result<Settled, Unavailable> {
+    async fn send(&self, row: &EffectRow, id: ReplyId) -> Result<Attempt, Unavailable> {
         let claimed = self
             .inbound
             .ask(|answer| Request::Claim { reply: id, answer })
             .await?;
         let Some(reply) = claimed else {
-            return Ok(Settled::Done(row.id));
+            return self.not_claimed(row, id).await;
         };
+        let mut pause = Pause::No;
         let end = match self.rules.networks.get(&reply.source) {
             None => ReplyEnd::Failed(format!("the source {} is not configured any more", reply.source)),
             Some(network) => {
@@ -87,41 +95,42 @@ impl Delivery {
                         remote: published.id,
                         url: published.url,
                     },
-                    Ok(Err(error)) => self.refused(row, error),
+                    Ok(Err(error)) => {
+                        let (end, wait) = refused(error);
+                        pause = wait;
+                        end
+                    }
                     Err(_) => ReplyEnd::Uncertain(format!("no answer within {} s", limit.as_secs())),
                 }
             }
         };
-        Ok(Settled::Reply {
-            effect: Some(row.id),
-            reply: id,
-            end,
-        })
+        let settled = reply_ends(row, id, end);
+        Ok(Attempt { settled, pause })
     }
 
-    fn refused(&self, row: &EffectRow, error: PortError) -> ReplyEnd {
-        match error {
-            PortError::RetryAfter(wait) => ReplyEnd::Again(self.now() + wait),
-            PortError::NotReached(_) | PortError::Closed(_) => {
-                ReplyEnd::Again(self.now() + backoff(row.attempts))
-            }
-            PortError::Refused(reason) | PortError::Gone(reason) => ReplyEnd::Failed(reason),
-            PortError::Unauthorized(reason) => ReplyEnd::Failed(format!(
-                "The account's credentials are not accepted ({reason}). Ask the operator."
-            )),
-            PortError::Unknown(reason) => ReplyEnd::Uncertain(reason),
-        }
+    /// A reply that may not be claimed was taken back, or is done. Only one that is being sent was
+    /// claimed by a turn that broke off, or by a commit whose answer was lost: nobody but this lane
+    /// sends it, so its end is unknown.
+    async fn not_claimed(&self, row: &EffectRow, id: ReplyId) -> Result<Attempt, Unavailable> {
+        let replies = self.store.replies(&[id]).await?;
+        let lost = replies.iter().any(|reply| reply.state == ReplyState::Sending);
+        Ok(Attempt::ended(if lost {
+            reply_ends(row, id, ReplyEnd::Uncertain("the attempt broke off".to_owned()))
+        } else {
+            Settled::Done(row.id)
+        }))
     }
 
     /// Looks whether a reply whose end is unknown is there.
-    async fn reconcile(&self, row: &EffectRow, id: ReplyId) -> Result<Settled, Unavailable> {
+    async fn reconcile(&self, row: &EffectRow, id: ReplyId) -> Result<Attempt, Unavailable> {
         let replies = self.store.replies(&[id]).await?;
         let Some(reply) = replies
             .into_iter()
             .find(|reply| reply.state == ReplyState::Ambiguous)
         else {
-            return Ok(Settled::Done(row.id));
+            return Ok(Attempt::ended(Settled::Done(row.id)));
         };
+        let mut pause = Pause::No;
         let end = match self.rules.networks.get(&reply.source) {
             None => ReplyEnd::AskPerson(format!("the source {} is not configured any more", reply.source)),
             Some(network) => match self.look(network.as_ref(), &reply).await {
@@ -129,22 +138,23 @@ impl Delivery {
                     remote: published.id,
                     url: published.url,
                 },
-                Ok(Look::Absent | Look::NotLooked) => ReplyEnd::NotThere,
+                Ok(Look::Absent) => ReplyEnd::NotThere,
+                Ok(Look::NotLooked) => ReplyEnd::Repeat,
                 Err(error) => {
-                    let since = reply.begun_at.unwrap_or(reply.created_at);
-                    if self.now() - since > chrono::TimeDelta::from_std(LOOK_FOR).unwrap_or_default() {
+                    if let PortError::RetryAfter(wait) = error {
+                        pause = Pause::Told(wait);
+                    }
+                    let since = reply.doubted_at.unwrap_or(reply.created_at) + self.rules.settle;
+                    if self.now() - since > LOOK_FOR {
                         ReplyEnd::AskPerson(format!("Hearback could not look: {error}"))
                     } else {
-                        ReplyEnd::Again(self.now() + backoff(row.attempts).max(Duration::from_secs(5)))
+                        ReplyEnd::LookAgain(self.now() + backoff(row.attempts))
                     }
                 }
             },
         };
-        Ok(Settled::Reply {
-            effect: Some(row.id),
-            reply: id,
-            end,
-        })
+        let settled = reply_ends(row, id, end);
+        Ok(Attempt { settled, pause })
     }
 
     async fn look(
@@ -164,21 +174,72 @@ impl Delivery {
     }
 }
 
+/// What an attempt came to, and whether the account's lane must wait.
+struct Attempt {
+    settled: Settled,
+    pause: Pause,
+}
+
+impl Attempt {
+    fn ended(settled: Settled) -> Self {
+        Self {
+            settled,
+            pause: Pause::No,
+        }
+    }
+}
+
+fn reply_ends(row: &EffectRow, reply: ReplyId, end: ReplyEnd) -> Settled {
+    Settled::Reply {
+        effect: Some(row.id),
+        reply,
+        end,
+    }
+}
+
+/// What a failed publishing call means for the reply, and for the lane.
+fn refused(error: PortError) -> (ReplyEnd, Pause) {
+    match error {
+        PortError::RetryAfter(wait) => (
+            ReplyEnd::Waits("the platform wants us to wait".to_owned()),
+            Pause::Told(wait),
+        ),
+        PortError::NotReached(reason) | PortError::Closed(reason) => {
+            (ReplyEnd::Waits(reason.clone()), Pause::Failed(reason))
+        }
+        PortError::Refused(reason) | PortError::Gone(reason) => (ReplyEnd::Failed(reason), Pause::No),
+        PortError::Unauthorized(reason) => {
+            let words = format!("The account's credentials are not accepted ({reason}). Ask the operator.");
+            (ReplyEnd::Failed(words), Pause::No)
+        }
+        PortError::Unknown(reason) => (ReplyEnd::Uncertain(reason), Pause::No),
+    }
+}
+
+/// How long to wait before the next look, after so many.
 fn backoff(attempts: i64) -> Duration {
     let doublings = u32::try_from(attempts.clamp(0, 6)).unwrap_or(6);
-    FIRST_PAUSE
+    FIRST_LOOK
         .saturating_mul(2u32.saturating_pow(doublings))
         .min(LONGEST_PAUSE)
 }
 
-/// When an effect is due again, if it is.
-fn put_off(settled: &Settled) -> Option<crate::domain::Instant> {
+/// When an effect that is not done with is due again.
+fn owed_at(settled: &Settled, row: &EffectRow) -> Option<crate::domain::Instant> {
     match settled {
         Settled::Reply {
-            effect: Some(_),
-            end: ReplyEnd::Again(due),
+            end: ReplyEnd::LookAgain(due),
             ..
         } => Some(*due),
-        _ => None,
+        Settled::Reply {
+            end: ReplyEnd::Waits(_),
+            ..
+        } => Some(row.due_at),
+        Settled::Reply { .. }
+        | Settled::Done(_)
+        | Settled::Dead(..)
+        | Settled::Opened { .. }
+        | Settled::ReplyTold { .. }
+        | Settled::Woken { .. } => None,
     }
 }

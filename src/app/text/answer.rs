@@ -57,6 +57,7 @@ pub fn granted(case: &Case, events: &[Event]) -> Response {
         | Event::Woke
         | Event::ReplyFailed { .. }
         | Event::ReplyUncertain { .. }
+        | Event::ReplyDelayed { .. }
         | Event::ReplyNeedsHuman { .. } => format!("Done: {number}."),
     };
     Response::Done(Message::line(line))
@@ -141,7 +142,28 @@ pub fn source_gone(source: &str) -> Response {
 /// Nobody of that name.
 #[must_use]
 pub fn nobody_called(who: &str, names: &str) -> Response {
-    refused(format!("I know no agent called {who}. Agents are: {names}."))
+    refused(format!(
+        "I know no agent called {who}. Agents are: {names}. Others can take a case themselves with `claim`."
+    ))
+}
+
+/// Somebody who may only look.
+#[must_use]
+pub fn cannot_act(who: &str) -> Response {
+    refused(format!(
+        "{who} may only look at cases, so {who} cannot have one. Name an agent."
+    ))
+}
+
+/// No team of that name.
+#[must_use]
+pub fn no_such_team(name: &str, names: &str) -> Response {
+    if names.is_empty() {
+        return no_team();
+    }
+    refused(format!(
+        "There is no team called {name}. Teams are: {names}. Nothing was escalated."
+    ))
 }
 
 /// No team to hand the case to.
@@ -292,6 +314,9 @@ fn brief(event: &Event) -> String {
         }
         Event::ReplyUncertain { reason, .. } => format!("got no certain answer: {}", one_line(reason, 200)),
         Event::ReplyRetried { .. } => "sent the reply again".to_owned(),
+        Event::ReplyDelayed { reason, .. } => {
+            format!("could not publish the reply yet: {}", one_line(reason, 200))
+        }
         Event::ReplyNeedsHuman { .. } => "asked a person about the reply".to_owned(),
     }
 }

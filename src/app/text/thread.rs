@@ -113,7 +113,19 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
                 when(*look_at)
             )),
         ]))),
-        Event::ReplyRetried { .. } => small(vec![text("The reply was not there. It is being sent again.")]),
+        Event::ReplyRetried { looked: true, .. } => {
+            small(vec![text("The reply was not there. It is being sent again.")])
+        }
+        Event::ReplyRetried { looked: false, .. } => small(vec![text(
+            "The reply is being sent again, under the same key: it is published once.",
+        )]),
+        Event::ReplyDelayed { reason, .. } => Some(Message::default().with(Part::Line(vec![
+            Span::Strong("The reply could not go out yet.".to_owned()),
+            text(format!(
+                " {} Hearback goes on trying; `cancel` takes it back.",
+                sentence(reason)
+            )),
+        ]))),
         Event::ReplyNeedsHuman { reply, reason } => Some(needs_human(record.case, reply.0, reason)),
     }
 }
@@ -201,6 +213,8 @@ fn held(
     reply: Option<&Reply>,
 ) -> Message {
     let state = reply.map_or(ReplyState::Held, |reply| reply.state);
+    let waits = reply
+        .is_some_and(|reply| reply.state == ReplyState::Queued && reply.reason.is_some() && !reply.tainted);
     let way = match audience {
         Audience::Public => "answers in public",
         Audience::Private => "answers in private",
@@ -213,6 +227,7 @@ fn held(
         .with(Part::Quote(words.to_owned()));
     let note = match state {
         ReplyState::Held => format!("Is published at {} unless somebody cancels.", when_exactly(until)),
+        ReplyState::Queued if waits => "Waits: it could not go out yet.".to_owned(),
         ReplyState::Queued | ReplyState::Sending => "Is being published.".to_owned(),
         ReplyState::Sent => "Published.".to_owned(),
         ReplyState::Failed => "Was not published.".to_owned(),
@@ -222,7 +237,7 @@ fn held(
         ReplyState::Cancelled => "Taken back. Nothing was published.".to_owned(),
     };
     let message = message.with(Part::Small(vec![text(note)]));
-    if state != ReplyState::Held {
+    if state != ReplyState::Held && !waits {
         return message;
     }
     let cancel = Press::Command {

@@ -104,7 +104,7 @@ pub enum Refusal {
         case: CaseNumber,
     },
     /// A reply is under way.
-    #[error("A reply to {case} is under way already. Wait for it, or take it back with `cancel`.")]
+    #[error("A reply to {case} is under way already. Wait for it; while it is held, `cancel` takes it back.")]
     ReplyUnderWay {
         /// The case.
         case: CaseNumber,
@@ -136,7 +136,7 @@ pub enum Refusal {
         verb: &'static str,
     },
     /// A time that makes no sense.
-    #[error("A snooze lasts from a minute to 90 days, for example `snooze 2h`.")]
+    #[error("A snooze lasts at most 90 days, for example `snooze 2h`.")]
     SnoozeLength,
     /// Nothing would change.
     #[error("{case} is like that already: {what}.")]
@@ -202,6 +202,9 @@ pub fn decide(case: &Case, by: &Agent, role: Role, wish: Wish, now: Instant) -> 
         Wish::Cancel => match case.pending {
             Some(pending) if pending.state == ReplyState::Held => {
                 Ok(vec![Event::ReplyCancelled { reply: pending.id }])
+            }
+            Some(pending) if pending.state == ReplyState::NeedsHuman => {
+                Err(Refusal::ReplyUnsettled { case: number })
             }
             Some(_) => Err(Refusal::TooLateToCancel { case: number }),
             None => Err(Refusal::NothingToCancel { case: number }),

@@ -1,0 +1,556 @@
+//! The way of a reply, and of the messages about it, on a network and in a chat that do what a script
+//! says; time moves by hand.
+
+use async_trait::async_trait;
+use hearback::app::*;
+use hearback::domain::*;
+use hearback::port::*;
+use hearback::store::Store;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+const HOLD: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(120);
+
+/// What the network or the chat does with the next calls; then all goes well.
+struct Script<T>(Mutex<VecDeque<Result<T, PortError>>>);
+
+impl<T> Default for Script<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Script<T> {
+    fn next(&self, result: Result<T, PortError>) {
+        self.0.lock().unwrap().push_back(result);
+    }
+
+    fn take(&self) -> Option<Result<T, PortError>> {
+        self.0.lock().unwrap().pop_front()
+    }
+}
+
+struct Network {
+    class: Class,
+    publishes: Script<Published>,
+    looks: Script<Look>,
+    published: Mutex<Vec<(String, String)>>,
+}
+
+#[async_trait]
+impl SocialPlatform for Network {
+    fn source(&self) -> &SourceName {
+        static NAME: std::sync::LazyLock<SourceName> = std::sync::LazyLock::new(|| "shop".into());
+        &NAME
+    }
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            class: self.class,
+            private: true,
+            label: "Shop".to_owned(),
+        }
+    }
+    fn compose(&self, text: &str, _: &str, _: Audience) -> Composed {
+        Composed {
+            text: text.to_owned(),
+            length: text.len(),
+            limit: 500,
+            unit: "bytes",
+            refusal: text.contains("bob").then(|| "Bob would read it too.".to_owned()),
+        }
+    }
+    async fn publish(&self, reply: &Reply) -> Result<Published, PortError> {
+        if let Some(result) = self.publishes.take() {
+            return result;
+        }
+        let mut published = self.published.lock().unwrap();
+        published.push((reply.target.to_string(), reply.text.clone()));
+        Ok(Published {
+            id: format!("r{}", published.len()).into(),
+            url: None,
+        })
+    }
+    async fn find(&self, _: &Reply) -> Result<Look, PortError> {
+        self.looks.take().unwrap_or(Ok(Look::Absent))
+    }
+}
+
+#[derive(Default)]
+struct Chat {
+    opens: Script<Opened>,
+    posts: Script<MessageId>,
+    edits: Script<()>,
+    said: Mutex<Vec<String>>,
+    /// When the earlier attempts began that calls were told of.
+    earlier: Mutex<Vec<Instant>>,
+}
+
+impl Chat {
+    fn say(&self, words: String, earlier: Option<Instant>) -> String {
+        self.earlier.lock().unwrap().extend(earlier);
+        let mut said = self.said.lock().unwrap();
+        said.push(words);
+        said.len().to_string()
+    }
+}
+
+#[async_trait]
+impl ChatPlatform for Chat {
+    fn name(&self) -> &ChatName {
+        static NAME: std::sync::LazyLock<ChatName> = std::sync::LazyLock::new(|| "chat".into());
+        &NAME
+    }
+    async fn open_thread(&self, order: &OpenThread) -> Result<Opened, PortError> {
+        if let Some(result) = self.opens.take() {
+            return result;
+        }
+        let id = self.say("A card.".to_owned(), order.earlier);
+        Ok(Opened {
+            thread: id.as_str().into(),
+            card: id.into(),
+        })
+    }
+    async fn post(&self, order: &PostMessage) -> Result<MessageId, PortError> {
+        if let Some(result) = self.posts.take() {
+            return result;
+        }
+        let words = format!("[{}] {}", order.thread, order.message.plain());
+        Ok(self.say(words, order.earlier).into())
+    }
+    async fn edit(&self, _: &EditMessage) -> Result<(), PortError> {
+        self.edits.take().unwrap_or(Ok(()))
+    }
+}
+
+struct Scene {
+    app: App,
+    network: Arc<Network>,
+    chat: Arc<Chat>,
+    clock: ManualClock,
+    store: Store,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    async fn with(class: Class) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let network = Arc::new(Network {
+            class,
+            publishes: Script::default(),
+            looks: Script::default(),
+            published: Mutex::default(),
+        });
+        Self::open(folder, network, ManualClock::default()).await
+    }
+
+    async fn open(folder: tempfile::TempDir, network: Arc<Network>, clock: ManualClock) -> Self {
+        let path = folder.path().join("h.db");
+        let store = Store::open(&format!("sqlite:{}", path.display())).await.unwrap();
+        let chat = Arc::new(Chat::default());
+        let member = |name: &str, role| Member {
+            agent: Agent {
+                key: name.to_owned(),
+                name: name.to_owned(),
+            },
+            role,
+            identities: vec![Identity {
+                chat: "chat".into(),
+                user: name.to_owned(),
+                workspace: None,
+            }],
+        };
+        let team = |name: &str| TeamEntry {
+            name: name.into(),
+            homes: Vec::new(),
+            members: Vec::new(),
+        };
+        let parts = Parts {
+            store: store.clone(),
+            directory: Directory {
+                members: vec![member("Ada Lovelace", Role::Agent), member("Vi", Role::Viewer)],
+                teams: vec![team("managers"), team("Customer Success")],
+                homes: vec![Home {
+                    chat: "chat".into(),
+                    channel: "home".into(),
+                }],
+                groups: Vec::new(),
+            },
+            chats: vec![Arc::clone(&chat) as _],
+            networks: vec![Arc::clone(&network) as _],
+            clock: Arc::new(clock.clone()),
+            hold: HOLD,
+            timeout: Duration::from_secs(1),
+            settle: SETTLE,
+            stop: CancellationToken::new(),
+        };
+        let app = App::start(parts, &TaskTracker::new()).await.unwrap();
+        let mut scene = Self {
+            app,
+            network,
+            chat,
+            clock,
+            store,
+            folder,
+        };
+        scene.app.worker.recover().await.unwrap();
+        scene.settle().await;
+        scene
+    }
+
+    /// The process ends, and another begins on the same database.
+    async fn restart(self) -> Self {
+        let Self {
+            app,
+            network,
+            clock,
+            store,
+            folder,
+            ..
+        } = self;
+        drop(app);
+        store.close().await;
+        Self::open(folder, network, clock).await
+    }
+
+    async fn settle(&mut self) {
+        self.app.worker.run_until_idle().await;
+    }
+
+    /// Time passes, and what is due is done.
+    async fn pass(&mut self, time: Duration) {
+        self.clock.advance(time);
+        self.settle().await;
+    }
+
+    async fn post(&mut self, id: &str, author: &str, reply_to: Option<&str>, text: &str) -> Intake {
+        let post = Post {
+            source: "shop".into(),
+            id: id.into(),
+            conversation: "p1".into(),
+            in_reply_to: reply_to.map(Into::into),
+            kind: PostKind::Post,
+            visibility: Visibility::Public,
+            url: None,
+            author: Author {
+                id: author.into(),
+                handle: author.to_owned(),
+                name: author.to_owned(),
+                followers: None,
+                url: None,
+            },
+            text: text.to_owned(),
+            created_at: self.clock.now(),
+            edited_at: None,
+            deleted: false,
+            lang: None,
+            media: Vec::new(),
+            metrics: Metrics::default(),
+            rating: None,
+        };
+        self.sees(Sighting::Post(Box::new(post))).await
+    }
+
+    async fn sees(&mut self, sighting: Sighting) -> Intake {
+        let source = SourceName::new("shop");
+        let seen = self.app.inbound.posts_seen(&source, vec![sighting], None);
+        let intake = seen.await.unwrap();
+        self.settle().await;
+        intake
+    }
+
+    async fn given(&mut self, key: String, input: Input) -> String {
+        let by = Person {
+            chat: "chat".into(),
+            user: "Ada Lovelace".to_owned(),
+            workspace: String::new(),
+            name: "Ada Lovelace".to_owned(),
+            groups: Vec::new(),
+        };
+        let place = Place {
+            channel: None,
+            thread: None,
+        };
+        let given = Given {
+            key,
+            by,
+            place,
+            input,
+        };
+        let answer = self.app.inbound.given(given).await.unwrap();
+        self.settle().await;
+        match answer {
+            Response::Done(message) | Response::Refused(message) => message.plain(),
+            Response::Ask(form) => panic!("{form:?}"),
+        }
+    }
+
+    async fn says(&mut self, line: &str) -> String {
+        static KEYS: AtomicU32 = AtomicU32::new(0);
+        let key = format!("chat:{}", KEYS.fetch_add(1, Ordering::Relaxed));
+        self.given(key, Input::Text(line.to_owned())).await
+    }
+
+    /// The thread's messages with these words.
+    fn told(&self, words: &str) -> Vec<String> {
+        let said = self.chat.said.lock().unwrap();
+        said.iter().filter(|line| line.contains(words)).cloned().collect()
+    }
+
+    fn published(&self) -> Vec<(String, String)> {
+        self.network.published.lock().unwrap().clone()
+    }
+
+    async fn state(&self) -> ReplyState {
+        self.store.replies(&[ReplyId(1)]).await.unwrap()[0].state
+    }
+}
+
+fn not_reached() -> Result<Published, PortError> {
+    Err(PortError::NotReached(
+        "shop.example refused the connection".to_owned(),
+    ))
+}
+
+fn unknown<T>() -> Result<T, PortError> {
+    Err(PortError::Unknown("the connection broke".to_owned()))
+}
+
+#[tokio::test]
+async fn a_reply_that_cannot_go_out_says_so_once_and_goes_when_it_can() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    for _ in 0..4 {
+        scene.network.publishes.next(not_reached());
+    }
+    scene.says("reply 1 Hello, Ann!").await;
+    scene.pass(HOLD).await;
+    for _ in 0..3 {
+        scene.pass(Duration::from_secs(60)).await;
+    }
+    assert_eq!(scene.told("could not go out yet").len(), 1);
+    assert!(scene.told("could not go out yet")[0].contains("refused the connection"));
+    assert_eq!(scene.state().await, ReplyState::Queued);
+    scene.pass(Duration::from_secs(60)).await;
+    assert_eq!(scene.published(), [("p1".to_owned(), "Hello, Ann!".to_owned())]);
+    assert_eq!(scene.told("The reply is published").len(), 1);
+}
+
+#[tokio::test]
+async fn a_reply_that_waits_can_be_taken_back_and_is_given_up_in_the_end() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    scene.network.publishes.next(not_reached());
+    scene.says("reply 1 Hello, Ann!").await;
+    scene.pass(HOLD).await;
+    let taken_back = scene.says("cancel 1").await;
+    assert_eq!(
+        taken_back,
+        "The reply to #1 is taken back. Nothing was published."
+    );
+
+    scene.says("reply 1 Hello again!").await;
+    for _ in 0..8 {
+        scene.network.publishes.next(not_reached());
+        scene.pass(Duration::from_secs(3600)).await;
+    }
+    assert_eq!(scene.told("could not go out for 6 hours").len(), 1);
+    scene.pass(Duration::from_secs(3600)).await;
+    assert_eq!(scene.published(), []);
+}
+
+#[tokio::test]
+async fn an_account_that_is_limited_is_left_alone_as_long_as_it_was_told() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    let wait = Duration::from_secs(900);
+    scene.network.publishes.next(Err(PortError::RetryAfter(wait)));
+    scene.says("reply 1 Hello, Ann!").await;
+    scene.pass(HOLD).await;
+    scene.pass(wait - Duration::from_secs(1)).await;
+    assert_eq!(scene.published(), []);
+    scene.pass(Duration::from_secs(1)).await;
+    assert_eq!(scene.published().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_after_an_attempt_that_nobody_could_look_up_proves_nothing() {
+    let mut scene = Scene::with(Class::Key).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    scene.network.publishes.next(unknown());
+    scene.network.looks.next(Ok(Look::NotLooked));
+    scene.network.publishes.next(not_reached());
+    scene.says("reply 1 Hello, Ann!").await;
+    scene.pass(HOLD).await;
+    scene.pass(SETTLE).await;
+    assert_eq!(scene.told("under the same key").len(), 1);
+    let too_late = scene.says("cancel 1").await;
+    assert!(too_late.starts_with("Too late"), "{too_late}");
+    scene
+        .network
+        .publishes
+        .next(Err(PortError::Refused("the post is gone".to_owned())));
+    scene.pass(Duration::from_secs(60)).await;
+    assert_eq!(scene.state().await, ReplyState::NeedsHuman);
+    assert!(scene.told("was not published").is_empty());
+    assert_eq!(scene.told("Please look").len(), 1);
+}
+
+#[tokio::test]
+async fn an_echo_of_a_reply_without_an_end_is_ours_even_after_a_restart() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    scene.network.publishes.next(unknown());
+    scene.says("reply 1 Hello, Ann!").await;
+    scene.pass(HOLD).await;
+    assert_eq!(scene.state().await, ReplyState::Ambiguous);
+
+    let mut scene = scene.restart().await;
+    let echo = scene.post("x9", "brand", Some("p1"), "Hello, Ann!").await;
+    assert_eq!((echo.accepted, echo.duplicates), (0, 1));
+    // The customer may say the same.
+    let mocked = scene.post("p2", "ann", Some("p1"), "Hello, Ann!").await;
+    assert_eq!(mocked.accepted, 1);
+}
+
+#[tokio::test]
+async fn the_post_that_still_stands_is_answered() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    scene.clock.advance(Duration::from_secs(5));
+    scene.post("p2", "ann", None, "And rude you are!").await;
+    scene.sees(Sighting::Gone("p2".into())).await;
+    scene.says("reply 1 Hello, Ann!").await;
+    scene.pass(HOLD).await;
+    assert_eq!(scene.published(), [("p1".to_owned(), "Hello, Ann!".to_owned())]);
+    scene.sees(Sighting::Gone("p1".into())).await;
+    let refused = scene.says("reply 1 Are you there?").await;
+    assert!(refused.contains("deleted the post"), "{refused}");
+}
+
+#[tokio::test]
+async fn words_that_the_network_will_not_take_are_refused_with_its_reason() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    assert_eq!(scene.says("dm 1 I asked @bob").await, "Bob would read it too.");
+}
+
+#[tokio::test]
+async fn a_form_that_was_refused_may_be_sent_again_as_it_is() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    scene.says("reply 1 Hello, Ann!").await;
+    let form = || Input::Form {
+        case: CaseNumber(1),
+        verb: "reply".to_owned(),
+        text: "One more thing.".to_owned(),
+    };
+    let refused = scene.given("chat:form".to_owned(), form()).await;
+    assert!(refused.contains("under way already"), "{refused}");
+    scene.pass(HOLD).await;
+    let taken = scene.given("chat:form".to_owned(), form()).await;
+    assert!(taken.contains("One more thing."), "{taken}");
+    assert_eq!(
+        scene.given("chat:form".to_owned(), form()).await,
+        taken,
+        "given once"
+    );
+}
+
+#[tokio::test]
+async fn a_team_is_meant_by_its_whole_name_or_not_at_all() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    for id in ["p1", "p2", "p3"] {
+        scene.post(id, id, None, "Hello?").await;
+    }
+    let option = |team: &str, case: &str| Input::Options {
+        verb: "escalate".to_owned(),
+        options: [("team", team), ("reason", "she is angry"), ("case", case)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+    };
+    let refused = scene.given("chat:a".to_owned(), option("mangers", "1")).await;
+    assert_eq!(
+        refused,
+        "There is no team called mangers. Teams are: managers, Customer Success. Nothing was escalated."
+    );
+    let gone = scene
+        .given("chat:b".to_owned(), option("customer success", "1"))
+        .await;
+    assert_eq!(gone, "#1 went to Customer Success.");
+    assert_eq!(
+        scene.says("escalate 2 Customer Success: she is angry").await,
+        "#2 went to Customer Success."
+    );
+    assert_eq!(scene.told("she is angry").len(), 2);
+    assert_eq!(
+        scene.says("escalate 3 customers are angry").await,
+        "#3 went to managers."
+    );
+}
+
+#[tokio::test]
+async fn a_case_is_given_to_somebody_by_their_whole_name() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    assert_eq!(
+        scene.says("assign 1 @Vi").await,
+        "Vi may only look at cases, so Vi cannot have one. Name an agent."
+    );
+    let given = scene.says("assign 1 @Ada Lovelace").await;
+    assert!(given.contains("Ada Lovelace"), "{given}");
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_was_lost_is_looked_for_from_its_true_beginning() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    let began = scene.clock.now();
+    scene.chat.opens.next(unknown());
+    scene.post("p1", "ann", None, "Hello?").await;
+    scene.pass(Duration::from_secs(60)).await;
+    assert_eq!(*scene.chat.earlier.lock().unwrap(), [began]);
+}
+
+#[tokio::test]
+async fn a_thread_that_somebody_removed_is_opened_anew() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    let gone = || PortError::Gone("the thread does not exist".to_owned());
+    scene.chat.posts.next(Err(gone()));
+    scene.says("note 1 Is she all right?").await;
+    assert_eq!(scene.told("A card.").len(), 2);
+    assert_eq!(scene.told("[2] ").len(), 1, "the note stands in the new thread");
+    scene.post("p2", "ann", None, "And another thing.").await;
+    assert_eq!(scene.told("[2] ").len(), 2);
+    // A card that is gone, too.
+    scene.chat.edits.next(Err(gone()));
+    scene.says("claim 1").await;
+    assert_eq!(scene.told("A card.").len(), 3);
+}
+
+#[tokio::test]
+async fn many_long_snoozes_do_not_keep_a_short_one_asleep() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    // More than the worker keeps in memory.
+    for number in 1..=520 {
+        let id = format!("p{number}");
+        scene.post(&id, &id, None, "Hello?").await;
+        scene.says(&format!("snooze {number} 80d")).await;
+    }
+    scene.post("p521", "p521", None, "Hello?").await;
+    scene.says("snooze 521 30m").await;
+    scene.pass(Duration::from_secs(30 * 60)).await;
+    let awake = |scene: &Scene| scene.told("The snooze is over").len();
+    assert_eq!(awake(&scene), 1);
+
+    let mut scene = scene.restart().await;
+    scene.says("snooze 521 30m").await;
+    scene.pass(Duration::from_secs(30 * 60)).await;
+    assert_eq!(awake(&scene), 1);
+    scene.pass(Duration::from_secs(81 * 24 * 3600)).await;
+    assert_eq!(awake(&scene), 521);
+}
