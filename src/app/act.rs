@@ -210,22 +210,9 @@ fn end_reply(work: &mut Work, rules: &Rules, id: ReplyId, state: ReplyState) {
         return;
     };
     reply.state = state;
-    metrics::counter!("hearback_replies_total", "state" => state_word(state)).increment(1);
+    metrics::counter!("hearback_replies_total", "state" => state.word()).increment(1);
     work.put_reply(reply.clone());
     work.update_reply(&rules.directory, &reply);
-}
-
-fn state_word(state: ReplyState) -> &'static str {
-    match state {
-        ReplyState::Held => "held",
-        ReplyState::Queued => "queued",
-        ReplyState::Sending => "sending",
-        ReplyState::Sent => "sent",
-        ReplyState::Failed => "failed",
-        ReplyState::Ambiguous => "ambiguous",
-        ReplyState::NeedsHuman => "needs_human",
-        ReplyState::Cancelled => "cancelled",
-    }
 }
 
 /// The claim: from here on the reply may be published. Committed before the first byte.
@@ -396,7 +383,7 @@ fn conclude(work: &mut Work, rules: &Rules, by: &By, mut reply: Reply, end: Repl
         ReplyEnd::Uncertain(reason) => uncertain(work, rules, &mut reply, reason),
         ReplyEnd::LookAgain(_) => return None,
     };
-    metrics::counter!("hearback_replies_total", "state" => state_word(reply.state)).increment(1);
+    metrics::counter!("hearback_replies_total", "state" => reply.state.word()).increment(1);
     let case = reply.case;
     work.put_reply(reply.clone());
     work.happen(&rules.directory, case, by, event.clone());

@@ -39,6 +39,21 @@ pub enum ReplyState {
 }
 
 impl ReplyState {
+    /// The state as stored and as metrics name it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Ambiguous => "ambiguous",
+            Self::NeedsHuman => "needs_human",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// Whether the reply still moves by itself or waits for somebody.
     #[must_use]
     pub fn is_open(self) -> bool {

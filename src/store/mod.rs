@@ -1,9 +1,10 @@
 //! The only SQL. One set of statements, two engines.
 //!
 //! A write is one transaction, set-wise: one statement for each list of [`Changes`] that is not
-//! empty, with one JSON parameter. Values are kept whole as JSON; only what is searched or sorted
+//! empty, with one batch of parameters. Values are kept whole as JSON; only what is searched or sorted
 //! by has a column. There is one writer in SQLite, and nobody else ever waits for it to read.
 
+mod batch;
 mod engine;
 mod error;
 mod lock;

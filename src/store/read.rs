@@ -1,7 +1,8 @@
 //! What the store gives back. Reads never wait for the writer, and may be cancelled.
 
+use super::batch::{Batch, clean};
 use super::engine::Engine;
-use super::row::{self, Id, batch, clean};
+use super::row;
 use super::sql;
 use super::{CaseFilter, Counters, Error, InboxRow, ReplyMessage, Result, Store, StoredPost, Thread};
 use crate::domain::{
@@ -29,7 +30,27 @@ macro_rules! rows {
                 let asked = sqlx::query_as($sql.postgres)$(.bind($bind))*.fetch_all(pool);
                 match tokio::time::timeout(PATIENCE, asked).await {
                     Ok(found) => found,
-                    Err(_) => return Err(Error::Unavailable(format!("the database did not answer within {PATIENCE:?}"))),
+                    Err(_) => return Err(silent()),
+                }
+            }
+        }
+    };
+}
+
+/// All rows of a statement that looks for a batch.
+macro_rules! rows_of {
+    ($store:expr, $sql:expr, $batch:expr) => {
+        match &$store.inner.engine {
+            Engine::Sqlite { read, .. } => {
+                sqlx::query_as_with($sql.sqlite, $batch.sqlite()?)
+                    .fetch_all(read)
+                    .await
+            }
+            Engine::Postgres { pool, .. } => {
+                let asked = sqlx::query_as_with($sql.postgres, $batch.postgres()?).fetch_all(pool);
+                match tokio::time::timeout(PATIENCE, asked).await {
+                    Ok(found) => found,
+                    Err(_) => return Err(silent()),
                 }
             }
         }
@@ -70,8 +91,8 @@ impl Store {
         if numbers.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = batch(numbers.iter().map(|number| Id { id: number.0 }))?;
-        let found: Vec<row::CaseIn> = rows!(self, sql::CASES, keys)?;
+        let keys = Batch::of(numbers.iter().map(|number| [number.0.into()]));
+        let found: Vec<row::CaseIn> = rows_of!(self, sql::CASES, keys)?;
         found.iter().map(row::case).collect()
     }
 
@@ -80,12 +101,14 @@ impl Store {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = batch(keys.iter().map(|(source, conversation, author)| row::TalkKey {
-            source: source.as_str(),
-            conversation: conversation.as_str(),
-            author: author.as_str(),
-        }))?;
-        let found: Vec<row::CaseIn> = rows!(self, sql::CASES_OF, keys)?;
+        let keys = Batch::of(keys.iter().map(|(source, conversation, author)| {
+            [
+                source.as_str().into(),
+                conversation.as_str().into(),
+                author.as_str().into(),
+            ]
+        }));
+        let found: Vec<row::CaseIn> = rows_of!(self, sql::CASES_OF, keys)?;
         found.iter().map(row::case).collect()
     }
 
@@ -176,7 +199,7 @@ impl Store {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let found: Vec<row::PostIn> = rows!(self, sql::POSTS, post_keys(keys)?)?;
+        let found: Vec<row::PostIn> = rows_of!(self, sql::POSTS, post_keys(keys))?;
         found.iter().map(row::post).collect()
     }
 
@@ -191,8 +214,8 @@ impl Store {
         if cases.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = batch(cases.iter().map(|number| Id { id: number.0 }))?;
-        let found: Vec<row::PostIn> = rows!(self, sql::POSTS_OF_CASES, keys)?;
+        let keys = Batch::of(cases.iter().map(|number| [number.0.into()]));
+        let found: Vec<row::PostIn> = rows_of!(self, sql::POSTS_OF_CASES, keys)?;
         found.iter().map(row::post).collect()
     }
 
@@ -207,8 +230,8 @@ impl Store {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = batch(ids.iter().map(|id| Id { id: id.0 }))?;
-        let found: Vec<row::EventIn> = rows!(self, sql::EVENTS, keys)?;
+        let keys = Batch::of(ids.iter().map(|id| [id.0.into()]));
+        let found: Vec<row::EventIn> = rows_of!(self, sql::EVENTS, keys)?;
         found.iter().map(row::event).collect()
     }
 
@@ -229,8 +252,8 @@ impl Store {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = batch(ids.iter().map(|id| Id { id: id.0 }))?;
-        let found: Vec<(i64, String)> = rows!(self, sql::REPLIES, keys)?;
+        let keys = Batch::of(ids.iter().map(|id| [id.0.into()]));
+        let found: Vec<(i64, String)> = rows_of!(self, sql::REPLIES, keys)?;
         found.iter().map(row::reply).collect()
     }
 
@@ -245,7 +268,7 @@ impl Store {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let found: Vec<(String, String)> = rows!(self, sql::OWN_POSTS, post_keys(keys)?)?;
+        let found: Vec<(String, String)> = rows_of!(self, sql::OWN_POSTS, post_keys(keys))?;
         Ok(found
             .into_iter()
             .map(|(source, id)| (source.into(), id.into()))
@@ -277,8 +300,8 @@ impl Store {
         if cases.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = batch(cases.iter().map(|number| Id { id: number.0 }))?;
-        let found: Vec<row::ThreadIn> = rows!(self, sql::THREADS, keys)?;
+        let keys = Batch::of(cases.iter().map(|number| [number.0.into()]));
+        let found: Vec<row::ThreadIn> = rows_of!(self, sql::THREADS, keys)?;
         Ok(found.into_iter().map(row::thread).collect())
     }
 
@@ -302,8 +325,8 @@ impl Store {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let keys = batch(keys.iter().map(|key| HashMap::from([("key", key)])))?;
-        let found: Vec<(String, i64, String)> = rows!(self, sql::INBOX, keys)?;
+        let keys = Batch::of(keys.iter().map(|key| [key.as_str().into()]));
+        let found: Vec<(String, i64, String)> = rows_of!(self, sql::INBOX, keys)?;
         found.into_iter().map(row::inbox).collect()
     }
 
@@ -339,11 +362,15 @@ impl Store {
     }
 }
 
-fn post_keys(keys: &[(SourceName, NativeId)]) -> Result<String> {
-    batch(keys.iter().map(|(source, id)| row::PostKey {
-        source: source.as_str(),
-        id: id.as_str(),
-    }))
+fn post_keys(keys: &[(SourceName, NativeId)]) -> Batch {
+    Batch::of(
+        keys.iter()
+            .map(|(source, id)| [source.as_str().into(), id.as_str().into()]),
+    )
+}
+
+fn silent() -> Error {
+    Error::Unavailable(format!("the database did not answer within {PATIENCE:?}"))
 }
 
 /// The ranges of numbers up to `highest` that begin with these digits, the highest first.

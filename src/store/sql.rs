@@ -1,10 +1,10 @@
-//! Every statement, once. Where the engines differ (how a batch in one JSON parameter becomes
-//! rows, how a transaction begins), the difference is in the macros here and nowhere else.
+//! Every statement, once. Where the engines differ (how a batch becomes rows, how a transaction
+//! begins), the difference is in the macros here and nowhere else.
 //!
-//! Batches: `$1` is a JSON array of objects, read by `jsonb_each` on SQLite and by
-//! `json_to_recordset` on PostgreSQL, so that a batch costs one statement whatever its size.
-//! (`jsonb_each`, of SQLite 3.51, hands each object on as it was parsed; `json_each` would print it
-//! and have it parsed again for every column, which costs five times as much.)
+//! A batch costs one statement whatever its size ([`super::batch`]). On SQLite `$1` is a JSON array of
+//! rows, read by `jsonb_each` (of SQLite 3.51; it hands each row on as it was parsed; `json_each` would
+//! print it and have it parsed again for every column, which costs five times as much). On PostgreSQL
+//! there is an array a column, read by `UNNEST`.
 //! `CROSS JOIN` from the batch keeps SQLite from turning the join around.
 
 /// One statement, as each engine wants it written.
@@ -18,6 +18,31 @@ pub struct Sql {
     pub postgres: &'static str,
 }
 
+/// `value ->> 0 AS a, value ->> 1 AS b`: the columns of a row.
+macro_rules! columns {
+    (($first:literal $($place:literal)*) $column:ident $kind:ident $($more:ident)*) => {
+        concat!("value ->> ", $first, " AS ", stringify!($column), columns!(, ($($place)*) $($more)*))
+    };
+    (, $places:tt) => { "" };
+    (, $places:tt $($more:ident)+) => { concat!(", ", columns!($places $($more)+)) };
+}
+
+/// `CAST($1 AS TEXT[]), CAST($2 AS BIGINT[])`: the arrays of the columns.
+macro_rules! arrays {
+    (($first:literal $($place:literal)*) $column:ident $kind:ident $($more:ident)*) => {
+        concat!("CAST($", $first, " AS ", stringify!($kind), "[])", arrays!(, ($($place)*) $($more)*))
+    };
+    (, $places:tt) => { "" };
+    (, $places:tt $($more:ident)+) => { concat!(", ", arrays!($places $($more)+)) };
+}
+
+/// `a, b`: the names of the columns.
+macro_rules! names {
+    ($column:ident $kind:ident $($more:ident)*) => { concat!(stringify!($column), names!(, $($more)*)) };
+    (,) => { "" };
+    (, $($more:ident)+) => { concat!(", ", names!($($more)+)) };
+}
+
 /// `name = "text"`: the same text for both engines.
 /// `name = "before" [column type, …] "after"`: `before`, the batch as table `r`, `after`.
 macro_rules! statements {
@@ -26,12 +51,11 @@ macro_rules! statements {
         pub const $name: Sql = Sql {
             name: stringify!($name),
             sqlite: concat!($before, $(
-                " (SELECT key AS place", $(", value ->> '", stringify!($column), "' AS ", stringify!($column)),+,
-                " FROM jsonb_each($1)) AS r ", $after
+                " (SELECT ", columns!((0 1 2 3 4 5 6 7 8 9) $($column $kind)+), " FROM jsonb_each($1)) AS r ", $after
             )?),
             postgres: concat!($before, $(
-                " json_to_recordset(CAST($1 AS JSON)) AS r(place BIGINT", $(", ", stringify!($column), " ", stringify!($kind)),+,
-                ") ", $after
+                " UNNEST(", arrays!((1 2 3 4 5 6 7 8 9) $($column $kind)+), ") AS r(", names!($($column $kind)+), ") ",
+                $after
             )?),
         };)*
         /// All of them, for the test that prepares them on both engines.

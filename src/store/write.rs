@@ -4,25 +4,27 @@
 //! that nobody commits, and the next user's acknowledged writes vanish with it. So no caller's
 //! future ever holds a transaction: the caller only waits for the task, and may go.
 
+use super::batch::{Batch, Cell};
 use super::engine::Engine;
-use super::row::{self, batch, last_of, micros};
+use super::row::{self, last_of, micros};
 use super::sql::{self, Sql};
 use super::{Changes, Counters, Error, Result, Store};
-use crate::domain::{Instant, Status};
+use crate::domain::{EffectId, Instant, Status};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a server may take for a commit. Over a connection that died silently no answer comes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A statement with its one parameter.
+/// A statement with its parameter.
 type Step = (Sql, Parameter);
 
-/// What `$1` is.
+/// What the parameters of a statement are.
 #[derive(Debug)]
 enum Parameter {
     None,
-    Batch(String),
+    Batch(Batch),
+    Text(String),
     Number(i64),
 }
 
@@ -47,7 +49,7 @@ impl Store {
 
     /// Gives the installation its name, unless it has one.
     pub(super) async fn install(&self, name: &str) -> Result<()> {
-        self.write(vec![(sql::INSTALL, Parameter::Batch(name.to_owned()))])
+        self.write(vec![(sql::INSTALL, Parameter::Text(name.to_owned()))])
             .await
     }
 
@@ -72,16 +74,16 @@ macro_rules! transact {
         let work = async {
             sqlx::query(sql::BEGIN.$engine).execute(&mut *connection).await?;
             for (sql, parameter) in $steps {
-                let query = sqlx::query(sql.$engine);
                 let query = match parameter {
-                    Parameter::None => query,
-                    Parameter::Batch(json) => query.bind(json),
-                    Parameter::Number(number) => query.bind(number),
+                    Parameter::None => sqlx::query(sql.$engine),
+                    Parameter::Batch(rows) => sqlx::query_with(sql.$engine, rows.$engine()?),
+                    Parameter::Text(text) => sqlx::query(sql.$engine).bind(text),
+                    Parameter::Number(number) => sqlx::query(sql.$engine).bind(number),
                 };
                 query.execute(&mut *connection).await?;
             }
             sqlx::query(sql::COMMIT.$engine).execute(&mut *connection).await?;
-            Ok::<(), sqlx::Error>(())
+            Ok::<(), Error>(())
         };
         let done = tokio::select! {
             done = work => Some(done),
@@ -117,141 +119,167 @@ fn steps(changes: &Changes) -> Result<Vec<Step>> {
     conversations(changes, &mut steps)?;
     outbox(changes, &mut steps)?;
     mirrors(changes, &mut steps)?;
-    bookkeeping(changes, &mut steps)?;
+    bookkeeping(changes, &mut steps);
     Ok(steps)
 }
 
 /// Adds a statement, unless there is nothing for it to do.
-fn step<T: serde::Serialize>(
-    steps: &mut Vec<Step>,
-    sql: Sql,
-    rows: impl ExactSizeIterator<Item = T>,
-) -> Result<()> {
-    if rows.len() > 0 {
-        steps.push((sql, Parameter::Batch(batch(rows)?)));
+fn step(steps: &mut Vec<Step>, sql: Sql, rows: Batch) {
+    if !rows.is_empty() {
+        steps.push((sql, Parameter::Batch(rows)));
     }
-    Ok(())
 }
 
 fn conversations(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
-    let cases = last_of(&changes.cases, |case| case.number);
-    let cases = cases.into_iter().map(|case| row::CaseRow {
-        number: case.number,
-        source: case.source.as_str(),
-        conversation: case.conversation.as_str(),
-        author: case.author.as_str(),
-        status: case.status.word(),
-        owner: case.owner.as_ref().map(|owner| owner.key.as_str()),
-        updated_at: micros(case.updated_at),
-        body: case,
-    });
-    step(steps, sql::PUT_CASES, cases)?;
-    let posts = last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id));
-    let posts = posts.into_iter().map(|stored| row::PostRow {
-        source: stored.post.source.as_str(),
-        id: stored.post.id.as_str(),
-        case_number: stored.case,
-        created_at: micros(stored.post.created_at),
-        body: &stored.post,
-    });
-    step(steps, sql::PUT_POSTS, posts)?;
-    let events = changes.events.iter().map(|record| row::EventOut {
-        id: record.id,
-        case_number: record.case,
-        at: micros(record.at),
-        body: row::EventBody {
+    let mut cases = Batch::default();
+    for case in last_of(&changes.cases, |case| case.number) {
+        cases.push([
+            case.number.into(),
+            case.source.as_str().into(),
+            case.conversation.as_str().into(),
+            case.author.as_str().into(),
+            case.status.word().into(),
+            case.owner.as_ref().map(|owner| owner.key.as_str()).into(),
+            micros(case.updated_at).into(),
+            Cell::json(case)?,
+        ]);
+    }
+    step(steps, sql::PUT_CASES, cases);
+    let mut posts = Batch::default();
+    for stored in last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id)) {
+        posts.push([
+            stored.post.source.as_str().into(),
+            stored.post.id.as_str().into(),
+            stored.case.into(),
+            micros(stored.post.created_at).into(),
+            Cell::json(&stored.post)?,
+        ]);
+    }
+    step(steps, sql::PUT_POSTS, posts);
+    let mut events = Batch::default();
+    for record in &changes.events {
+        let body = row::EventBody {
             by: &record.by,
             event: &record.event,
-        },
-    });
-    step(steps, sql::ADD_EVENTS, events)
+        };
+        events.push([
+            record.id.into(),
+            record.case.into(),
+            micros(record.at).into(),
+            Cell::json(&body)?,
+        ]);
+    }
+    step(steps, sql::ADD_EVENTS, events);
+    Ok(())
 }
 
 fn outbox(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
-    let effects = changes.effects.iter().map(|effect| row::EffectOut {
-        id: effect.id,
-        lane: effect.lane.as_str(),
-        case_number: effect.case,
-        due_at: micros(effect.due_at),
-        attempts: effect.attempts,
-        begun_at: effect.begun_at.map(micros),
-        body: &effect.effect,
-    });
-    step(steps, sql::ADD_EFFECTS, effects)?;
-    let at = |(id, at): &(crate::domain::EffectId, Instant)| row::EffectAt {
-        id: *id,
-        at: micros(*at),
-    };
-    step(steps, sql::BEGIN_EFFECTS, changes.effects_begun.iter().map(at))?;
-    step(steps, sql::PUT_OFF_EFFECTS, changes.effects_due.iter().map(at))?;
+    let mut effects = Batch::default();
+    for effect in &changes.effects {
+        effects.push([
+            effect.id.into(),
+            effect.lane.as_str().into(),
+            effect.case.into(),
+            micros(effect.due_at).into(),
+            effect.attempts.into(),
+            effect.begun_at.map(micros).into(),
+            Cell::json(&effect.effect)?,
+        ]);
+    }
+    step(steps, sql::ADD_EFFECTS, effects);
+    let at = |(id, at): &(EffectId, Instant)| [(*id).into(), micros(*at).into()];
+    step(
+        steps,
+        sql::BEGIN_EFFECTS,
+        Batch::of(changes.effects_begun.iter().map(at)),
+    );
+    step(
+        steps,
+        sql::PUT_OFF_EFFECTS,
+        Batch::of(changes.effects_due.iter().map(at)),
+    );
     let dead = changes
         .effects_dead
         .iter()
-        .map(|(id, reason)| row::EffectDead { id: *id, reason });
-    step(steps, sql::BURY_EFFECTS, dead)?;
-    let done = changes.effects_done.iter().map(|id| row::Id { id: id.0 });
-    step(steps, sql::END_EFFECTS, done)
+        .map(|(id, reason)| [(*id).into(), reason.as_str().into()]);
+    step(steps, sql::BURY_EFFECTS, Batch::of(dead));
+    let done = changes.effects_done.iter().map(|id| [(*id).into()]);
+    step(steps, sql::END_EFFECTS, Batch::of(done));
+    Ok(())
 }
 
 fn mirrors(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
     let threads = last_of(&changes.threads, |row| (row.case, &row.chat, &row.channel));
-    let threads = threads.into_iter().map(|thread| row::ThreadRow {
-        case_number: thread.case,
-        chat: thread.chat.as_str(),
-        channel: thread.channel.as_str(),
-        thread: thread.thread.as_str(),
-        card: thread.card.as_str(),
+    let threads = threads.into_iter().map(|thread| {
+        [
+            thread.case.into(),
+            thread.chat.as_str().into(),
+            thread.channel.as_str().into(),
+            thread.thread.as_str().into(),
+            thread.card.as_str().into(),
+        ]
     });
-    step(steps, sql::PUT_THREADS, threads)?;
+    step(steps, sql::PUT_THREADS, Batch::of(threads));
     let messages = last_of(&changes.reply_messages, |row| {
         (row.reply, &row.chat, &row.channel)
     });
-    let messages = messages.into_iter().map(|message| row::ReplyMessageRow {
-        reply: message.reply.0,
-        chat: message.chat.as_str(),
-        channel: message.channel.as_str(),
-        message: message.message.as_str(),
+    let messages = messages.into_iter().map(|message| {
+        [
+            message.reply.0.into(),
+            message.chat.as_str().into(),
+            message.channel.as_str().into(),
+            message.message.as_str().into(),
+        ]
     });
-    step(steps, sql::PUT_REPLY_MESSAGES, messages)?;
-    let replies = last_of(&changes.replies, |reply| reply.id);
-    let replies = replies.into_iter().map(|reply| row::ReplyRow {
-        id: reply.id.0,
-        case_number: reply.case,
-        source: reply.source.as_str(),
-        state: reply.state,
-        remote_id: reply.remote_id.as_ref().map(|id| id.as_str()),
-        body: reply,
-    });
-    step(steps, sql::PUT_REPLIES, replies)
+    step(steps, sql::PUT_REPLY_MESSAGES, Batch::of(messages));
+    let mut replies = Batch::default();
+    for reply in last_of(&changes.replies, |reply| reply.id) {
+        replies.push([
+            reply.id.0.into(),
+            reply.case.into(),
+            reply.source.as_str().into(),
+            reply.state.word().into(),
+            reply.remote_id.as_ref().map(|id| id.as_str()).into(),
+            Cell::json(reply)?,
+        ]);
+    }
+    step(steps, sql::PUT_REPLIES, replies);
+    Ok(())
 }
 
-fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
-    let inbox = changes.inbox.iter().map(|row| row::InboxOut {
-        key: &row.key,
-        at: micros(row.at),
-        answer: &row.answer,
+fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) {
+    let inbox = changes.inbox.iter().map(|row| {
+        [
+            row.key.as_str().into(),
+            micros(row.at).into(),
+            row.answer.as_str().into(),
+        ]
     });
-    step(steps, sql::ADD_INBOX, inbox)?;
+    step(steps, sql::ADD_INBOX, Batch::of(inbox));
     let cursors = last_of(&changes.cursors, |row| (&row.source, &row.stream));
-    let cursors = cursors.into_iter().map(|row| row::CursorOut {
-        source: row.source.as_str(),
-        stream: &row.stream,
-        value: &row.value,
+    let cursors = cursors.into_iter().map(|row| {
+        [
+            row.source.as_str().into(),
+            row.stream.as_str().into(),
+            row.value.as_str().into(),
+        ]
     });
-    step(steps, sql::PUT_CURSORS, cursors)?;
-    let asides = changes.asides.iter().map(|aside| row::AsideRow {
-        at: micros(aside.at),
-        origin: &aside.origin,
-        reason: &aside.reason,
-        raw: &aside.raw,
+    step(steps, sql::PUT_CURSORS, Batch::of(cursors));
+    let asides = changes.asides.iter().map(|aside| {
+        [
+            micros(aside.at).into(),
+            aside.origin.as_str().into(),
+            aside.reason.as_str().into(),
+            aside.raw.as_str().into(),
+        ]
     });
-    step(steps, sql::ADD_ASIDES, asides)?;
-    let counters = changes.counters.iter().flat_map(counter_rows).collect::<Vec<_>>();
-    step(steps, sql::PUT_COUNTERS, counters.into_iter())
+    step(steps, sql::ADD_ASIDES, Batch::of(asides));
+    let counters = changes.counters.iter().flat_map(counter_rows);
+    step(steps, sql::PUT_COUNTERS, Batch::of(counters));
 }
 
 /// A counter's rows: four, and one for each status by its word.
-fn counter_rows(counters: &Counters) -> impl Iterator<Item = row::CounterRow<'static>> {
+fn counter_rows(counters: &Counters) -> impl Iterator<Item = [Cell<'static>; 2]> {
     let plain = [
         ("case", counters.case),
         ("event", counters.event),
@@ -262,7 +290,7 @@ fn counter_rows(counters: &Counters) -> impl Iterator<Item = row::CounterRow<'st
     plain
         .into_iter()
         .chain(stages)
-        .map(|(key, value)| row::CounterRow { key, value })
+        .map(|(key, value)| [key.into(), value.into()])
 }
 
 #[cfg(test)]
