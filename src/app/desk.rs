@@ -262,19 +262,13 @@ impl Desk {
         let posts: Vec<_> = posts.into_iter().collect();
         let talks: Vec<_> = talks.into_iter().collect();
         inbox.extend(posts.iter().map(intake::tombstone));
-        // None of these needs the others' answers.
-        let (known, own, talking, taken) = tokio::try_join!(
-            self.store.posts(&posts),
-            self.store.own_posts(&posts),
-            self.store.cases_of(&talks),
-            self.store.inbox(&inbox),
-        )?;
-        for stored in known {
+        let known = self.store.known(&posts, &talks, &inbox).await?;
+        for stored in known.posts {
             cases.insert(stored.case);
             work.know(stored);
         }
-        work.own = own.into_iter().collect();
-        for case in talking {
+        work.own = known.own.into_iter().collect();
+        for case in known.cases {
             work.talks.insert(
                 (
                     case.source.clone(),
@@ -286,7 +280,7 @@ impl Desk {
             cases.insert(case.number);
             work.cases.insert(case.number, case);
         }
-        work.inbox = taken.into_iter().map(|row| (row.key, row.answer)).collect();
+        work.inbox = known.inbox.into_iter().map(|row| (row.key, row.answer)).collect();
         self.load_cases(&mut work, cases, replies).await?;
         self.load_opened(&mut work, opened).await?;
         Ok(work)

@@ -90,6 +90,18 @@ impl Batch {
         batch
     }
 
+    /// A batch of texts, which may have no row.
+    pub fn of_texts<'a, const N: usize>(rows: impl IntoIterator<Item = [&'a str; N]>) -> Self {
+        let mut batch = Self {
+            columns: (0..N).map(|_| Column::Text(Vec::new())).collect(),
+            rows: 0,
+        };
+        for row in rows {
+            batch.push(row.map(Cell::from));
+        }
+        batch
+    }
+
     /// Adds a row; all have the same kinds of cells.
     pub fn push<const N: usize>(&mut self, row: [Cell<'_>; N]) {
         if self.columns.is_empty() {
@@ -116,23 +128,12 @@ impl Batch {
 
     /// For PostgreSQL: an array a column.
     pub fn postgres(&self) -> Result<PgArguments> {
-        let mut arguments = PgArguments::default();
-        for column in &self.columns {
-            let added = match column {
-                Column::Text(texts) => arguments.add(texts),
-                Column::Number(numbers) => arguments.add(numbers),
-            };
-            added.map_err(|error| Error::Refused(error.to_string()))?;
-        }
-        Ok(arguments)
+        postgres(&[self])
     }
 
     /// For SQLite: one JSON text.
     pub fn sqlite(&self) -> Result<SqliteArguments> {
-        let mut arguments = SqliteArguments::default();
-        let added = arguments.add(self.json()?);
-        added.map_err(|error| Error::Refused(error.to_string()))?;
-        Ok(arguments)
+        sqlite(&[self])
     }
 
     /// An array of arrays, one for each row.
@@ -156,6 +157,29 @@ impl Batch {
         out.push(b']');
         String::from_utf8(out).map_err(|error| Error::Refused(error.to_string()))
     }
+}
+
+/// The parameters of a statement of several batches on PostgreSQL.
+pub fn postgres(batches: &[&Batch]) -> Result<PgArguments> {
+    let mut arguments = PgArguments::default();
+    for column in batches.iter().flat_map(|batch| &batch.columns) {
+        let added = match column {
+            Column::Text(texts) => arguments.add(texts),
+            Column::Number(numbers) => arguments.add(numbers),
+        };
+        added.map_err(|error| Error::Refused(error.to_string()))?;
+    }
+    Ok(arguments)
+}
+
+/// The parameters of a statement of several batches on SQLite.
+pub fn sqlite(batches: &[&Batch]) -> Result<SqliteArguments> {
+    let mut arguments = SqliteArguments::default();
+    for batch in batches {
+        let added = arguments.add(batch.json()?);
+        added.map_err(|error| Error::Refused(error.to_string()))?;
+    }
+    Ok(arguments)
 }
 
 /// A text as it is stored, or looked for.

@@ -16,7 +16,7 @@ mod write;
 
 pub use error::{Error, Result};
 pub use model::{
-    Aside, CaseFilter, Changes, Counters, CursorRow, InboxRow, ReplyMessage, StoredPost, Thread,
+    Aside, CaseFilter, Changes, Counters, CursorRow, InboxRow, Known, ReplyMessage, StoredPost, Thread,
 };
 
 use engine::Engine;

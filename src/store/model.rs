@@ -1,8 +1,8 @@
 //! What the store takes and gives, beside the domain's own values.
 
 use crate::domain::{
-    Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventRecord, Instant, MessageId, Post, Reply,
-    ReplyId, SourceName, Status, ThreadId,
+    Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventRecord, Instant, MessageId, NativeId,
+    Post, Reply, ReplyId, SourceName, Status, ThreadId,
 };
 
 /// A post with the case it belongs to.
@@ -126,6 +126,19 @@ pub struct Changes {
     pub asides: Vec<Aside>,
     /// Replaced whole, in every commit that changes it.
     pub counters: Option<Counters>,
+}
+
+/// What is known of what comes in.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// Posts, with their cases.
+    pub posts: Vec<StoredPost>,
+    /// Those that are published replies of ours.
+    pub own: Vec<(SourceName, NativeId)>,
+    /// Cases.
+    pub cases: Vec<Case>,
+    /// Answers given before.
+    pub inbox: Vec<InboxRow>,
 }
 
 /// Which cases to list.

@@ -1,10 +1,10 @@
 //! What the store gives back. Reads never wait for the writer, and may be cancelled.
 
-use super::batch::{Batch, clean};
+use super::batch::{self, Batch, clean};
 use super::engine::Engine;
 use super::row;
 use super::sql;
-use super::{CaseFilter, Counters, Error, InboxRow, ReplyMessage, Result, Store, StoredPost, Thread};
+use super::{CaseFilter, Counters, Error, Known, ReplyMessage, Result, Store, StoredPost, Thread};
 use crate::domain::{
     Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventId, EventRecord, Instant, Lane,
     NativeId, Reply, ReplyId, SourceName, Status, ThreadId,
@@ -96,20 +96,39 @@ impl Store {
         found.iter().map(row::case).collect()
     }
 
-    /// Cases by (source, conversation, author).
-    pub async fn cases_of(&self, keys: &[(SourceName, NativeId, NativeId)]) -> Result<Vec<Case>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
+    /// What is known of posts, of conversations (source, conversation, author) and of inbox keys, in
+    /// one question.
+    pub async fn known(
+        &self,
+        posts: &[(SourceName, NativeId)],
+        talks: &[(SourceName, NativeId, NativeId)],
+        keys: &[String],
+    ) -> Result<Known> {
+        if posts.is_empty() && talks.is_empty() && keys.is_empty() {
+            return Ok(Known::default());
         }
-        let keys = Batch::of(keys.iter().map(|(source, conversation, author)| {
-            [
-                source.as_str().into(),
-                conversation.as_str().into(),
-                author.as_str().into(),
-            ]
-        }));
-        let found: Vec<row::CaseIn> = rows_of!(self, sql::CASES_OF, keys)?;
-        found.iter().map(row::case).collect()
+        let posts = Batch::of_texts(posts.iter().map(|(source, id)| [source.as_str(), id.as_str()]));
+        let talks = talks
+            .iter()
+            .map(|(source, conversation, author)| [source.as_str(), conversation.as_str(), author.as_str()]);
+        let talks = Batch::of_texts(talks);
+        let keys = Batch::of_texts(keys.iter().map(|key| [key.as_str()]));
+        let batches = [&posts, &talks, &keys];
+        let found: Vec<row::KnownIn> = match &self.inner.engine {
+            Engine::Sqlite { read, .. } => {
+                sqlx::query_as_with(sql::KNOWN.sqlite, batch::sqlite(&batches)?)
+                    .fetch_all(read)
+                    .await?
+            }
+            Engine::Postgres { pool, .. } => {
+                let asked =
+                    sqlx::query_as_with(sql::KNOWN.postgres, batch::postgres(&batches)?).fetch_all(pool);
+                tokio::time::timeout(PATIENCE, asked)
+                    .await
+                    .map_err(|_| silent())??
+            }
+        };
+        row::known(found)
     }
 
     /// Cases, the oldest first.
@@ -263,18 +282,6 @@ impl Store {
         found.iter().map(row::reply).collect()
     }
 
-    /// Whether the source has one of these as a published reply of ours: which of them.
-    pub async fn own_posts(&self, keys: &[(SourceName, NativeId)]) -> Result<Vec<(SourceName, NativeId)>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found: Vec<(String, String)> = rows_of!(self, sql::OWN_POSTS, post_keys(keys))?;
-        Ok(found
-            .into_iter()
-            .map(|(source, id)| (source.into(), id.into()))
-            .collect())
-    }
-
     /// Replies that have no end yet.
     pub async fn open_replies(&self) -> Result<Vec<Reply>> {
         let found: Vec<(i64, String)> = rows!(self, sql::REPLIES_OPEN)?;
@@ -318,16 +325,6 @@ impl Store {
             None => rows!(self, sql::CASE_OF_THREAD_ANYWHERE, chat, thread)?,
         };
         Ok(found.first().map(|(number,)| CaseNumber(*number)))
-    }
-
-    /// The answers given to these keys before.
-    pub async fn inbox(&self, keys: &[String]) -> Result<Vec<InboxRow>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys = Batch::of(keys.iter().map(|key| [key.as_str().into()]));
-        let found: Vec<(String, i64, String)> = rows_of!(self, sql::INBOX, keys)?;
-        found.into_iter().map(row::inbox).collect()
     }
 
     /// How far a source was read.

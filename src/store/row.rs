@@ -1,6 +1,6 @@
 //! How values become rows and come back. The shape of a row is a promise to databases that exist.
 
-use super::{Error, InboxRow, Result, StoredPost, Thread};
+use super::{Error, InboxRow, Known, Result, StoredPost, Thread};
 use crate::domain::{By, Case, CaseNumber, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Reply};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -121,13 +121,33 @@ pub fn thread((case, chat, channel, thread, card): ThreadIn) -> Thread {
     }
 }
 
-/// Reads a taken command.
-pub fn inbox((key, at, answer): (String, i64, String)) -> Result<InboxRow> {
-    Ok(InboxRow {
-        at: instant("inbox", "at", 0, at)?,
-        key,
-        answer,
-    })
+/// kind, number, text, text: see [`super::sql::KNOWN`].
+pub type KnownIn = (i64, Option<i64>, Option<String>, Option<String>);
+
+/// Sorts what is known.
+pub fn known(rows: Vec<KnownIn>) -> Result<Known> {
+    let mut known = Known::default();
+    for row in rows {
+        match row {
+            (1, Some(case), Some(json), _) => known.posts.push(post(&(case, json))?),
+            (2, _, Some(source), Some(id)) => known.own.push((source.into(), id.into())),
+            (3, Some(number), Some(json), _) => known.cases.push(case(&(number, json))?),
+            (4, Some(at), Some(key), Some(answer)) => known.inbox.push(InboxRow {
+                at: instant("inbox", "at", 0, at)?,
+                key,
+                answer,
+            }),
+            (kind, ..) => {
+                return Err(Error::Inconsistent {
+                    table: "inbox",
+                    column: "key",
+                    row: kind.to_string(),
+                    why: "a value is missing".to_owned(),
+                });
+            }
+        }
+    }
+    Ok(known)
 }
 
 #[cfg(test)]

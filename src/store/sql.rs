@@ -59,7 +59,7 @@ macro_rules! statements {
             )?),
         };)*
         /// All of them, for the test that prepares them on both engines.
-        pub const ALL: &[Sql] = &[$($name),*];
+        pub const ALL: &[Sql] = &[KNOWN, $($name),*];
     };
 }
 
@@ -80,6 +80,55 @@ pub const ROLLBACK: Sql = Sql {
     name: "ROLLBACK",
     sqlite: "ROLLBACK",
     postgres: "ROLLBACK",
+};
+
+/// One question instead of four: the posts of these keys (kind 1), those of them
+/// that are replies of ours (2), the cases of these conversations (3) and the answers to these inbox
+/// keys (4).
+macro_rules! known {
+    ($posts:expr, $talks:expr, $keys:expr) => {
+        concat!(
+            "SELECT CAST(1 AS BIGINT), p.case_number, p.body, CAST(NULL AS TEXT) FROM ", $posts,
+            " CROSS JOIN posts AS p WHERE p.source = r.source AND p.id = r.id \
+             UNION ALL SELECT CAST(2 AS BIGINT), CAST(NULL AS BIGINT), p.source, p.remote_id FROM ", $posts,
+            " CROSS JOIN replies AS p WHERE p.remote_id IS NOT NULL AND p.source = r.source AND p.remote_id = r.id \
+             UNION ALL SELECT CAST(3 AS BIGINT), c.number, c.body, CAST(NULL AS TEXT) FROM ", $talks,
+            " CROSS JOIN cases AS c WHERE c.source = r.source AND c.conversation = r.conversation AND c.author = r.author \
+             UNION ALL SELECT CAST(4 AS BIGINT), i.at, i.key, i.answer FROM ", $keys,
+            " CROSS JOIN inbox AS i WHERE i.key = r.key"
+        )
+    };
+}
+
+/// What is known of what comes in; its rows are (kind, number, text, text).
+pub const KNOWN: Sql = Sql {
+    name: "KNOWN",
+    sqlite: known!(
+        concat!(
+            "(SELECT ",
+            columns!((0 1) source TEXT id TEXT),
+            " FROM jsonb_each($1)) AS r"
+        ),
+        concat!(
+            "(SELECT ",
+            columns!((0 1 2) source TEXT conversation TEXT author TEXT),
+            " FROM jsonb_each($2)) AS r"
+        ),
+        concat!("(SELECT ", columns!((0) key TEXT), " FROM jsonb_each($3)) AS r")
+    ),
+    postgres: known!(
+        concat!(
+            "UNNEST(",
+            arrays!((1 2) source TEXT id TEXT),
+            ") AS r(source, id)"
+        ),
+        concat!(
+            "UNNEST(",
+            arrays!((3 4 5) source TEXT conversation TEXT author TEXT),
+            ") AS r(source, conversation, author)"
+        ),
+        concat!("UNNEST(", arrays!((6) key TEXT), ") AS r(key)")
+    ),
 };
 
 statements! {
@@ -136,8 +185,6 @@ statements! {
     COUNTERS = "SELECT key, value FROM counters";
 
     CASES = "SELECT c.number, c.body FROM" [id BIGINT] "CROSS JOIN cases AS c WHERE c.number = r.id";
-    CASES_OF = "SELECT c.number, c.body FROM" [source TEXT, conversation TEXT, author TEXT]
-        "CROSS JOIN cases AS c WHERE c.source = r.source AND c.conversation = r.conversation AND c.author = r.author";
     LIST_ALL = "SELECT number, body FROM cases ORDER BY number LIMIT $1";
     LIST_OPEN = "SELECT number, body FROM cases WHERE status <> 'resolved' ORDER BY number LIMIT $1";
     LIST_OWNED = "SELECT number, body FROM cases WHERE owner IS NOT NULL AND owner = $2 ORDER BY number LIMIT $1";
@@ -167,8 +214,6 @@ statements! {
     REPLIES_OF = "SELECT id, body FROM replies WHERE case_number = $1 ORDER BY id";
     REPLIES_OPEN = "SELECT id, body FROM replies \
         WHERE state IN ('held', 'queued', 'sending', 'ambiguous', 'needs_human') ORDER BY id";
-    OWN_POSTS = "SELECT p.source, p.remote_id FROM" [source TEXT, id TEXT]
-        "CROSS JOIN replies AS p WHERE p.remote_id IS NOT NULL AND p.source = r.source AND p.remote_id = r.id";
     REPLY_MESSAGES = "SELECT chat, channel, message FROM reply_messages WHERE reply = $1 ORDER BY chat, channel";
 
     THREADS = "SELECT t.case_number, t.chat, t.channel, t.thread, t.card FROM" [id BIGINT]
@@ -178,7 +223,6 @@ statements! {
     CASE_OF_THREAD_ANYWHERE = "SELECT case_number FROM threads WHERE chat = $1 AND thread = $2 \
         ORDER BY case_number DESC LIMIT 1";
 
-    INBOX = "SELECT i.key, i.at, i.answer FROM" [key TEXT] "CROSS JOIN inbox AS i WHERE i.key = r.key";
     CURSOR = "SELECT value FROM cursors WHERE source = $1 AND stream = $2";
 
     // One look into the index for each lane, however long the lanes are.

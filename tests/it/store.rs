@@ -273,7 +273,7 @@ async fn everything_comes_back_as_it_went(place: Place) {
         [claimed.clone()]
     );
     let talk: (SourceName, _, _) = ("fedi".into(), "c2".into(), "ann".into());
-    assert_eq!(store.cases_of(&[talk]).await.unwrap(), [case(2)]);
+    assert_eq!(store.known(&[], &[talk], &[]).await.unwrap().cases, [case(2)]);
     let key = ("fedi".into(), "p1".into());
     let kept = [stored(1, post("p1", "It broke"))];
     assert_eq!(
@@ -313,10 +313,21 @@ async fn everything_comes_back_as_it_went(place: Place) {
         [reply(1, ReplyState::Sending)]
     );
     let own = store
-        .own_posts(&[("fedi".into(), "r9".into()), ("fedi".into(), "p1".into())])
+        .known(
+            &[("fedi".into(), "r9".into()), ("fedi".into(), "p1".into())],
+            &[],
+            &[],
+        )
         .await;
-    assert_eq!(own.unwrap(), [("fedi".into(), "r9".into())]);
-    assert_eq!(store.inbox(&["slack:1".to_owned()]).await.unwrap(), [taken]);
+    assert_eq!(own.unwrap().own, [("fedi".into(), "r9".into())]);
+    assert_eq!(
+        store
+            .known(&[], &[], &["slack:1".to_owned()])
+            .await
+            .unwrap()
+            .inbox,
+        [taken]
+    );
     assert_eq!(
         store.cursor(&"fedi".into(), "home").await.unwrap().as_deref(),
         Some("42")
@@ -714,11 +725,14 @@ async fn the_inbox_keeps_the_first_answer_and_forgets(place: Place) {
         .await
         .unwrap();
     let keys = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
-    let mut kept = store.inbox(&keys).await.unwrap();
+    let mut kept = store.known(&[], &[], &keys).await.unwrap().inbox;
     kept.sort_by(|a, b| a.key.cmp(&b.key));
     assert_eq!(kept, [row("a", 1, "1"), row("b", 3, "3")]);
     store.forget_inbox(at(3)).await.unwrap();
-    assert_eq!(store.inbox(&keys).await.unwrap(), [row("b", 3, "3")]);
+    assert_eq!(
+        store.known(&[], &[], &keys).await.unwrap().inbox,
+        [row("b", 3, "3")]
+    );
     store.close().await;
 }
 
