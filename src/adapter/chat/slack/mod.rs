@@ -23,6 +23,7 @@ pub use manifest::manifest;
 pub use pace::Limits;
 pub use socket::Timing;
 
+use crate::adapter::attempts::Attempts;
 use crate::adapter::link::Link;
 use crate::adapter::supervise::{Lost, supervise};
 use crate::app::Inbound;
@@ -72,6 +73,7 @@ pub struct Slack {
     timing: Timing,
     posts: Pace,
     edits: Pace,
+    attempts: Attempts,
     people: People,
     me: Mutex<Option<Me>>,
     api_link: Link,
@@ -104,10 +106,10 @@ impl Slack {
             channel: config.channel.clone(),
             installation: installation.to_owned(),
             groups: Vec::new(),
-            clock,
             timing: Timing::default(),
             posts: Pace::new(limits.post_every, limits.post_burst),
             edits: Pace::new(limits.edit_every, limits.edit_burst),
+            attempts: Attempts::new(clock.now()),
             people: People::default(),
             me: Mutex::default(),
             api_link: Link::new("slack:api"),
@@ -118,6 +120,7 @@ impl Slack {
             stopping: CancellationToken::new(),
             serial: AtomicU64::new(0),
             cannot_look: AtomicBool::new(false),
+            clock,
         })
     }
 
@@ -140,6 +143,7 @@ impl Slack {
     #[must_use]
     pub fn with_timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
+        self.api.set_limit(timing.call);
         self
     }
 

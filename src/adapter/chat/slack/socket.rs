@@ -10,6 +10,7 @@
 //! announces a refresh, the new socket opens first, and the old one is read until it closes.
 
 use super::Slack;
+use super::api::CALL;
 use super::hear::Verdict;
 use super::translate::Kind;
 use crate::adapter::http::install_tls;
@@ -53,6 +54,8 @@ pub struct Timing {
     pub linger: Duration,
     /// The pause between two questions whether the token still works.
     pub check: Duration,
+    /// How long a call of the Web API may take.
+    pub call: Duration,
 }
 
 impl Default for Timing {
@@ -64,6 +67,7 @@ impl Default for Timing {
             answer: Duration::from_millis(2500),
             linger: Duration::from_secs(10),
             check: Duration::from_secs(300),
+            call: CALL,
         }
     }
 }
