@@ -87,7 +87,7 @@ impl Discord {
             name: ChatName::from("discord"),
             config: config.clone(),
             key,
-            threads: Threads::new(Arc::clone(&rest), &config.guild, installation),
+            threads: Threads::new(Arc::clone(&rest), &config.guild, installation, Arc::clone(&clock)),
             rest,
             clock,
             tasks: TaskTracker::new(),
