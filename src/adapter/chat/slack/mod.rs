@@ -6,6 +6,7 @@
 //! `mirror` what goes out, `render` makes messages, `people` knows who somebody is.
 
 mod api;
+mod emoji;
 mod escape;
 mod examine;
 mod hear;
