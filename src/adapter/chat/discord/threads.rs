@@ -7,27 +7,17 @@
 //! once the nonce may be forgotten. State is shown by the forum's tags and never by renaming: a
 //! thread's name changes twice in ten minutes at most, and a third attempt blocks all its other calls.
 
+use super::render;
 use super::rest::{Failure, Rest, Route, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE};
-use super::{render, snowflake};
 use crate::adapter::attempts::Attempts;
 use crate::domain::{Card, Clock, IdempotencyKey, Instant, MessageId, ThreadId};
 use crate::port::{Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
-use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How far our clock and Discord's may differ. More than the doctor calls sound, so that a look never
-/// misses a message for it.
-const SKEW: TimeDelta = TimeDelta::seconds(120);
-/// How long after an attempt began its message may still appear: the call's own time, and as much
-/// again for what was under way when we gave up.
-const AFTERMATH: TimeDelta = TimeDelta::seconds(30);
-/// The most pages of a hundred that are read to find an earlier attempt: of a channel's messages, or
-/// of a forum's archived posts.
-const PAGES: usize = 20;
 /// Threads are hidden after a week without a message.
 const AUTO_ARCHIVE_MINUTES: u32 = 10_080;
 /// The thread was made already. <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
@@ -52,25 +42,25 @@ pub(super) enum Kind {
 }
 
 /// What a delivery is recognised by.
-struct Stamp {
+pub(super) struct Stamp {
     /// For Discord, for some minutes: at most 25 characters.
     nonce: String,
     /// For ourselves: stands in the message, so it is short. It only has to be unlike that of the few
     /// others of a thread and an outage.
-    mark: String,
+    pub mark: String,
 }
 
 /// The work in channels and threads.
 pub(super) struct Threads {
-    rest: Arc<Rest>,
-    guild: String,
+    pub rest: Arc<Rest>,
+    pub guild: String,
     installation: String,
     clock: Arc<dyn Clock>,
     attempts: Attempts,
     kinds: Mutex<HashMap<u64, Kind>>,
     /// Cards that stand in a text channel, and wait for the thread that is to be born from them.
     bare: Mutex<HashMap<IdempotencyKey, u64>>,
-    me: Mutex<Option<u64>>,
+    pub me: Mutex<Option<u64>>,
 }
 
 impl Threads {
@@ -270,110 +260,6 @@ impl Threads {
         id_in(&posted, "id")
     }
 
-    /// Reads on from the moment of the first attempt to that of the last.
-    async fn find_message(
-        &self,
-        channel: u64,
-        stamp: &Stamp,
-        first: Instant,
-        last: Instant,
-    ) -> Result<Option<u64>, Failure> {
-        let me = self.me().await?;
-        let mut after = snowflake::at(first - SKEW);
-        let end = snowflake::at(last + AFTERMATH + SKEW);
-        for _ in 0..PAGES {
-            let route = Route::bot(
-                format!("/channels/{channel}/messages?after={after}&limit=100"),
-                format!("/channels/{channel}/messages"),
-            );
-            let page = self.rest.get(route).await?;
-            let messages = page.as_array().map(Vec::as_slice).unwrap_or_default();
-            for message in messages {
-                if id_in(&message["author"], "id").ok() == Some(me) && render::carries(message, &stamp.mark) {
-                    return id_in(message, "id").map(Some);
-                }
-            }
-            let newest = messages
-                .iter()
-                .filter_map(|message| id_in(message, "id").ok())
-                .max();
-            match newest {
-                Some(newest) if messages.len() >= 100 && newest > after && newest < end => after = newest,
-                Some(_) | None => return Ok(None),
-            }
-        }
-        not_found_in(channel);
-        Ok(None)
-    }
-
-    /// Looks among our posts of a forum, the open and the archived ones, made since then.
-    async fn find_post(&self, forum: u64, stamp: &Stamp, begun: Instant) -> Result<Option<u64>, Failure> {
-        let since = begun - SKEW;
-        let open = Route::plain(format!("/guilds/{}/threads/active", self.guild));
-        let open = self.rest.get(open).await?;
-        if let Some(found) = self.post_among(&open, forum, stamp, since).await? {
-            return Ok(Some(found));
-        }
-        let mut before = String::new();
-        for _ in 0..PAGES {
-            let route = Route::bot(
-                format!("/channels/{forum}/threads/archived/public?limit=100{before}"),
-                format!("/channels/{forum}/threads/archived/public"),
-            );
-            let page = self.rest.get(route).await?;
-            if let Some(found) = self.post_among(&page, forum, stamp, since).await? {
-                return Ok(Some(found));
-            }
-            // The last archived come first; what was archived before then was made before then.
-            let last = page["threads"].as_array().and_then(|threads| threads.last());
-            let archived = last
-                .and_then(|last| last["thread_metadata"]["archive_timestamp"].as_str())
-                .and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
-            match archived {
-                Some(at) if page["has_more"] == true && at.to_utc() >= since => {
-                    let at = at.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
-                    before = format!("&before={at}");
-                }
-                Some(_) | None => return Ok(None),
-            }
-        }
-        not_found_in(forum);
-        Ok(None)
-    }
-
-    /// Our post with this stamp in a list of threads.
-    async fn post_among(
-        &self,
-        page: &Value,
-        forum: u64,
-        stamp: &Stamp,
-        since: Instant,
-    ) -> Result<Option<u64>, Failure> {
-        let me = self.me().await?;
-        let since = snowflake::at(since);
-        let threads = page["threads"].as_array().into_iter().flatten();
-        let ours = threads.filter(|thread| {
-            id_in(thread, "parent_id").ok() == Some(forum) && id_in(thread, "owner_id").ok() == Some(me)
-        });
-        for thread in ours
-            .filter_map(|thread| id_in(thread, "id").ok())
-            .filter(|id| *id >= since)
-        {
-            let route = Route::bot(
-                format!("/channels/{thread}/messages/{thread}"),
-                format!("/channels/{thread}/messages/:id"),
-            );
-            match self.rest.get(route).await {
-                Ok(first) if render::carries(&first, &stamp.mark) => return Ok(Some(thread)),
-                Ok(_) => {}
-                // Its first message was deleted: it cannot be ours to go on with.
-                Err(Failure::Refused { .. }) => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(None)
-    }
-
     pub(super) async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
         let channel = id(order.channel.as_str(), "channel")?;
         let thread = id(order.thread.as_str(), "thread")?;
@@ -478,17 +364,6 @@ impl Threads {
         kinds.insert(channel, kind.clone());
         Ok(kind)
     }
-
-    /// The bot's own user id: whose messages can be ours.
-    async fn me(&self) -> Result<u64, Failure> {
-        let known = *self.me.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let me = id_in(&self.rest.get(Route::plain("/users/@me")).await?, "id")?;
-        *self.me.lock().unwrap_or_else(PoisonError::into_inner) = Some(me);
-        Ok(me)
-    }
 }
 
 /// Types 15 and 16 take posts only. <https://discord.com/developers/docs/resources/channel#channel-object-channel-types>
@@ -505,14 +380,6 @@ pub(super) fn kind_of(channel: &Value) -> Kind {
             .collect(),
         required: channel["flags"].as_u64().unwrap_or_default() & REQUIRE_TAG != 0,
     }
-}
-
-/// A message twice is better than none, and a second look would find no more.
-fn not_found_in(channel: u64) {
-    tracing::warn!(
-        channel,
-        "Too much was written in the channel to find what a broken call may have posted; it is posted again."
-    );
 }
 
 fn is_status(name: &str) -> bool {
@@ -548,6 +415,6 @@ fn as_id(value: &Value) -> Option<u64> {
 }
 
 /// An id in an answer. Without it, it is not known what was done.
-fn id_in(value: &Value, field: &str) -> Result<u64, Failure> {
+pub(super) fn id_in(value: &Value, field: &str) -> Result<u64, Failure> {
     as_id(&value[field]).ok_or_else(|| Failure::Unknown(format!("an answer without {field:?}")))
 }

@@ -36,6 +36,7 @@ use api::Api;
 use async_trait::async_trait;
 use axum::Router;
 use hear::Told;
+use http::Doubts;
 use pace::Pace;
 use people::People;
 use secrecy::SecretString;
@@ -80,6 +81,7 @@ pub struct Slack {
     api_link: Link,
     sockets: [Link; 2],
     told: Told,
+    doubts: Doubts,
     tasks: TaskTracker,
     room: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -116,6 +118,7 @@ impl Slack {
             api_link: Link::new("slack:api"),
             sockets: [Link::new("slack:socket-1"), Link::new("slack:socket-2")],
             told: Told::default(),
+            doubts: Doubts::default(),
             tasks: TaskTracker::new(),
             room: Arc::new(Semaphore::new(MOST_WORK)),
             stopping: CancellationToken::new(),
