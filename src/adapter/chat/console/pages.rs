@@ -261,7 +261,7 @@ mod tests {
     #[rstest]
     #[case("/reply 2 coffees are on us")]
     #[case("/case reply 2 coffees are on us")]
-    #[case("/note 2")]
+    #[case("/note 2 boxes came back")]
     fn a_number_that_may_be_a_word_is_asked_about(#[case] line: &str) {
         let unclear = address(line, Some(CaseNumber(7))).unwrap_err();
         assert!(unclear.starts_with("You are in #7. Write `/"), "{unclear}");

@@ -297,6 +297,7 @@ impl Rest {
         }
         match bound {
             Bound::Bot => Err(classify(status, &told)),
+            Bound::Interaction if status >= 500 => Err(Failure::Unknown(format!("status {status}"))),
             // A 401 here speaks of the interaction's token, not of the bot's.
             Bound::Interaction => Err(Failure::Refused {
                 status,
