@@ -80,6 +80,10 @@ fn describe() {
     );
     describe_counter!("hearback_commands_total", "Commands taken in, by chat.");
     describe_counter!(
+        "hearback_slack_unsigned_total",
+        "Requests to Slack's endpoint that Slack did not sign."
+    );
+    describe_counter!(
         "hearback_replies_total",
         "Steps of replies, by the state they came to."
     );

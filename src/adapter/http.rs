@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// The shortest wait: a `Retry-After` of nothing, or of a moment that is past, must not make us hammer.
+pub const LEAST_WAIT: Duration = Duration::from_millis(500);
 /// The longest wait a `Retry-After` is believed.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(900);
 /// The wait when a platform limits us without saying for how long.
@@ -65,8 +67,8 @@ pub async fn body(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
-/// How long to wait by `Retry-After`: seconds, or a date; nonsense counts as [`DEFAULT_WAIT`], and
-/// more than [`LONGEST_WAIT`] as that.
+/// How long to wait by `Retry-After`: seconds, or a date; nonsense counts as [`DEFAULT_WAIT`], less
+/// than [`LEAST_WAIT`] and more than [`LONGEST_WAIT`] as these.
 #[must_use]
 pub fn retry_after(value: Option<&str>, now: Instant) -> Duration {
     let told = value.map(str::trim).and_then(|text| {
@@ -79,7 +81,7 @@ pub fn retry_after(value: Option<&str>, now: Instant) -> Duration {
             .ok()?;
         Some((date.to_utc() - now).to_std().unwrap_or_default())
     });
-    told.unwrap_or(DEFAULT_WAIT).min(LONGEST_WAIT)
+    told.unwrap_or(DEFAULT_WAIT).clamp(LEAST_WAIT, LONGEST_WAIT)
 }
 
 /// An error in words, with its causes and without the address (which may carry a secret).
@@ -111,4 +113,22 @@ pub fn explain(error: &reqwest::Error) -> String {
 #[must_use]
 pub fn never_sent(error: &reqwest::Error) -> bool {
     error.is_connect() || error.is_builder()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_neither_nothing_nor_endless() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let past = (now - chrono::TimeDelta::hours(1)).to_rfc2822();
+        for nothing in ["0", "0.0", past.as_str()] {
+            assert_eq!(retry_after(Some(nothing), now), LEAST_WAIT, "{nothing}");
+        }
+        assert_eq!(retry_after(Some("7"), now), Duration::from_secs(7));
+        assert_eq!(retry_after(Some("-1"), now), DEFAULT_WAIT);
+        assert_eq!(retry_after(None, now), DEFAULT_WAIT);
+        assert_eq!(retry_after(Some("1e9"), now), LONGEST_WAIT);
+    }
 }

@@ -1,5 +1,6 @@
 //! The chats and the networks. Adapters never import each other or the store.
 
+pub mod attempts;
 pub mod chat;
 pub mod finding;
 pub mod html;

@@ -41,6 +41,7 @@ where
         if began.elapsed() >= STOOD {
             pause = FIRST_PAUSE;
         }
+        let told = matches!(end, Err(Lost::Later(_)));
         let wait = match end {
             Ok(()) => FIRST_PAUSE,
             Err(Lost::Broken(reason)) => {
@@ -57,13 +58,30 @@ where
             }
         };
         pause = (pause * 2).min(LONGEST_PAUSE);
-        let jittered = wait.mul_f64(rand::rng().random_range(0.8..1.2));
         if stop
-            .run_until_cancelled(tokio::time::sleep(jittered))
+            .run_until_cancelled(tokio::time::sleep(jittered(wait, told)))
             .await
             .is_none()
         {
             return;
         }
+    }
+}
+
+/// Spreads a pause, so that a crowd does not come back at once; who was told to wait never comes early.
+fn jittered(wait: Duration, told: bool) -> Duration {
+    let least = if told { 1.0 } else { 0.8 };
+    wait.mul_f64(rand::rng().random_range(least..1.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_told_to_wait_never_comes_early() {
+        let wait = Duration::from_secs(10);
+        assert!((0..1000).all(|_| jittered(wait, true) >= wait));
+        assert!((0..1000).any(|_| jittered(wait, false) < wait));
     }
 }

@@ -1,12 +1,14 @@
 //! Discord, against a fake one.
 
-use crate::fake::discord::{FORUM, FakeDiscord, MANAGERS, TEXT, TOKEN};
+use crate::fake::discord::{Channel, FORUM, FakeDiscord, MANAGERS, TEXT, TOKEN};
 use crate::fake::fault::Fault;
 use hearback::adapter::chat::discord::Discord;
 use hearback::domain::{
-    Button, Card, CaseNumber, Clock as _, IdempotencyKey, ManualClock, Message, Part, Press, Span, Style,
+    Button, Card, CaseNumber, Clock as _, IdempotencyKey, ManualClock, Message, MessageId, Part, Press, Span,
+    Style,
 };
 use hearback::port::{ChatPlatform as _, Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
+use rstest::rstest;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,26 +109,45 @@ async fn a_forum_gets_a_post_with_the_tag_of_its_status() {
     let opened = s.discord.open_thread(&open(FORUM, "k1")).await.unwrap();
     let thread = number(opened.thread.as_str());
     assert_eq!(s.fake.tags(thread), ["new"]);
-    // A tag that people put on stays.
-    s.fake
-        .world()
-        .channels
-        .get_mut(&thread)
-        .unwrap()
-        .applied
-        .push(507);
-    let again = Discord::new(&s.fake.config(FORUM), Arc::new(s.clock.clone()), "test").unwrap();
-    let edit = EditMessage {
+    let edit = |status| EditMessage {
         channel: FORUM.to_string().into(),
         thread: opened.thread.clone(),
         message: opened.card.clone(),
-        content: Content::Card(card("claimed")),
+        content: Content::Card(card(status)),
     };
-    again.edit(&edit).await.unwrap();
+    let apply = |tags: &[u64]| {
+        s.fake.world().channels.get_mut(&thread).unwrap().applied = tags.to_vec();
+    };
+    // A tag that people put on stays, and one that they took off stays off.
+    apply(&[501, 507]);
+    s.discord.edit(&edit("claimed")).await.unwrap();
     assert_eq!(s.fake.tags(thread), ["vip", "claimed"]);
     assert!(s.fake.card(thread).ends_with("claimed"));
-    again.edit(&edit).await.unwrap();
+    s.discord.edit(&edit("claimed")).await.unwrap();
     assert_eq!(s.fake.calls("PATCH /channels/:id").len(), 1);
+    apply(&[502]);
+    s.discord.edit(&edit("resolved")).await.unwrap();
+    assert_eq!(s.fake.tags(thread), ["resolved"]);
+    s.fake.check();
+}
+
+#[tokio::test]
+async fn a_forum_whose_tags_change_is_looked_at_again() {
+    let s = scene().await;
+    let forum = |change: &dyn Fn(&mut Channel)| change(s.fake.world().channels.get_mut(&FORUM).unwrap());
+    forum(&|forum| {
+        forum.flags = 1 << 4;
+        forum.tags = Vec::new();
+    });
+    let error = s.discord.open_thread(&open(FORUM, "k1")).await.unwrap_err();
+    assert!(matches!(&error, PortError::Closed(text) if text.contains("add at least one tag")));
+    forum(&|forum| forum.tags = vec![(501, "new".to_owned())]);
+    let opened = s.discord.open_thread(&open(FORUM, "k1")).await.unwrap();
+    assert_eq!(s.fake.tags(number(opened.thread.as_str())), ["new"]);
+    // A tag that we know was taken away.
+    forum(&|forum| forum.tags = vec![(507, "vip".to_owned())]);
+    let opened = s.discord.open_thread(&open(FORUM, "k2")).await.unwrap();
+    assert_eq!(s.fake.tags(number(opened.thread.as_str())), ["vip"]);
     s.fake.check();
 }
 
@@ -168,6 +189,112 @@ async fn an_answer_that_was_lost_makes_no_second_thread_in_a_channel() {
     assert_eq!(s.fake.threads(TEXT), [number(opened.thread.as_str())]);
     assert_eq!(s.fake.seen(TEXT).len(), 1);
     s.fake.check();
+}
+
+#[rstest]
+#[case::limited(Fault::RateLimited("1".to_owned()))]
+#[case::no_permission(Fault::Status(403))]
+#[case::no_token(Fault::Status(401))]
+#[case::no_answer(Fault::Drop)]
+#[tokio::test]
+async fn a_card_without_its_thread_is_not_posted_again(#[case] fault: Fault) {
+    let s = scene().await;
+    let call = "POST /channels/:id/messages/:id/threads";
+    let begun = s.clock.now();
+    let mut order = open(TEXT, "k1");
+    for restarted in [false, true] {
+        s.fake.faults().next(call, fault.clone());
+        let error = s.discord.open_thread(&order).await.unwrap_err();
+        assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
+        s.fake.world().forget_nonces = true;
+        s.clock.advance(Duration::from_secs(600));
+        order.earlier = Some(begun);
+        let again = Discord::new(&s.fake.config(TEXT), Arc::new(s.clock.clone()), "test").unwrap();
+        let ours = if restarted { &again } else { s.discord.as_ref() };
+        if fault == Fault::Status(401) && !restarted {
+            // Our own books keep a refused token for a while.
+            continue;
+        }
+        let opened = ours.open_thread(&order).await.unwrap();
+        assert_eq!(s.fake.threads(TEXT), [number(opened.thread.as_str())]);
+        assert_eq!(s.fake.seen(TEXT).len(), 1);
+        // The thread is lost, the card stays: the next round begins from it.
+        s.fake.world().channels.remove(&number(opened.thread.as_str()));
+    }
+    s.fake.check();
+}
+
+#[tokio::test]
+async fn a_thread_or_message_that_somebody_deleted_is_gone_and_a_missing_channel_is_not() {
+    let s = scene().await;
+    let opened = s.discord.open_thread(&open(TEXT, "k1")).await.unwrap();
+    let thread = number(opened.thread.as_str());
+    let edit = |message: &MessageId, content| EditMessage {
+        channel: TEXT.to_string().into(),
+        thread: opened.thread.clone(),
+        message: message.clone(),
+        content,
+    };
+    let said = s.discord.post(&post(&opened, TEXT, "k2", "One.")).await.unwrap();
+    s.fake.world().posts.remove(&number(said.as_str()));
+    let line = Content::Message(Message::line("Two."));
+    let error = s.discord.edit(&edit(&said, line)).await.unwrap_err();
+    assert!(matches!(error, PortError::Gone(_)), "{error:?}");
+    s.fake.world().channels.remove(&thread);
+    for earlier in [None, Some(s.clock.now())] {
+        let mut order = post(&opened, TEXT, "k3", "Three.");
+        order.earlier = earlier;
+        let error = s.discord.post(&order).await.unwrap_err();
+        assert!(matches!(error, PortError::Gone(_)), "{error:?}");
+    }
+    s.fake.world().channels.remove(&TEXT);
+    let card = edit(&opened.card, Content::Card(card("claimed")));
+    let error = s.discord.edit(&card).await.unwrap_err();
+    assert!(matches!(error, PortError::Refused(_)), "{error:?}");
+    let error = s.discord.open_thread(&open(TEXT, "k4")).await.unwrap_err();
+    assert!(
+        matches!(error, PortError::Closed(_) | PortError::Refused(_)),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_look_reads_no_further_than_the_last_attempt() {
+    let s = scene().await;
+    let opened = s.discord.open_thread(&open(TEXT, "k1")).await.unwrap();
+    let thread = number(opened.thread.as_str());
+    s.fake.faults().next("POST /channels/:id/messages", Fault::Drop);
+    let mut order = post(&opened, TEXT, "k2", "Ada has the case.");
+    order.earlier = Some(s.clock.now());
+    s.discord.post(&order).await.unwrap_err();
+    s.clock.advance(Duration::from_secs(3600));
+    for n in 0..400 {
+        s.fake.write(7, thread, &format!("chatter {n}"));
+    }
+    let call = "GET /channels/:id/messages";
+    let before = s.fake.calls(call).len();
+    s.discord.post(&order).await.unwrap();
+    assert_eq!(s.fake.calls(call).len(), before + 1);
+}
+
+#[tokio::test]
+async fn a_forum_post_is_found_among_many_that_were_archived() {
+    let s = scene().await;
+    let begun = s.clock.now();
+    let opened = s.discord.open_thread(&open(FORUM, "k0")).await.unwrap();
+    for n in 1..=120 {
+        s.clock.advance(Duration::from_millis(100));
+        s.discord
+            .open_thread(&open(FORUM, &format!("k{n}")))
+            .await
+            .unwrap();
+    }
+    for channel in s.fake.world().channels.values_mut() {
+        channel.archived = channel.owner.is_some();
+    }
+    let mut order = open(FORUM, "k0");
+    order.earlier = Some(begun);
+    assert_eq!(s.discord.open_thread(&order).await.unwrap(), opened);
 }
 
 #[tokio::test]

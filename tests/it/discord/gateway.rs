@@ -2,7 +2,9 @@
 
 use super::stage::{ADA, BOB, Stage};
 use crate::fake::discord::{GUILD, Order, TEXT, TOKEN};
+use crate::fake::fault::Fault;
 use hearback::adapter::link::LinkState;
+use rstest::rstest;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -63,6 +65,8 @@ async fn a_forgotten_session_is_begun_anew() {
         s.fake.introductions(3).await,
         ["IDENTIFY", "RESUME 1", "IDENTIFY"]
     );
+    let asked = s.fake.calls("GET /gateway/bot").len();
+    assert_eq!(asked, 2, "whether a session may be begun is asked each time");
     s.fake.until("a session", |world| world.live.then_some(())).await;
     let answer = s.fake.command(BOB, s.fake.threads(TEXT)[0], "claim", &[]).await;
     assert!(answer.text().contains("#1"), "{}", answer.text());
@@ -174,6 +178,41 @@ async fn what_takes_long_is_answered_by_thinking_and_then() {
     assert_eq!(first, json!({"type": 5, "data": {"flags": 64}}));
     drop(busy);
     assert_eq!(s.fake.answer(id).await.text(), "You have #1 now.");
+    s.close().await;
+}
+
+#[rstest]
+#[case(Fault::Status(502))]
+#[case(Fault::StatusButDone(502))]
+#[case(Fault::AcceptThenDrop)]
+#[case(Fault::RateLimited("0.3".to_owned()))]
+#[tokio::test]
+async fn an_answer_that_failed_is_given_once_more(#[case] fault: Fault) {
+    let mut s = Stage::open(TEXT).await;
+    s.complaint("p1", "ann", "It broke.").await;
+    s.fake
+        .faults()
+        .next("POST /interactions/:id/:token/callback", fault);
+    let answer = s.fake.command(ADA, s.fake.threads(TEXT)[0], "claim", &[]).await;
+    assert_eq!(answer.text(), "You have #1 now.");
+    s.close().await;
+}
+
+#[tokio::test]
+async fn who_comes_when_too_much_is_under_way_is_told() {
+    let mut s = Stage::open(TEXT).await;
+    s.complaint("p1", "ann", "It broke.").await;
+    let busy = s.block_database().await;
+    let data = json!({"id": "1", "name": "claim", "type": 1});
+    let thread = s.fake.threads(TEXT)[0];
+    let mut last = 0;
+    for _ in 0..257 {
+        let (id, told) = s.fake.interaction(2, ADA, thread, &data, None);
+        s.fake.dispatch("INTERACTION_CREATE", &told);
+        last = id;
+    }
+    assert!(s.fake.answer(last).await.text().contains("too busy"));
+    drop(busy);
     s.close().await;
 }
 

@@ -326,6 +326,11 @@ impl SlackFake {
         self.inner.state().without_scope.push(method.to_owned());
     }
 
+    /// Somebody deletes a message; a thread goes with its first one.
+    pub fn delete(&self, ts: &str) {
+        self.inner.state().messages.retain(|message| message.ts != ts);
+    }
+
     /// Archives a channel.
     pub fn archive(&self, channel: &str) {
         self.inner.state().archived.push(channel.to_owned());
@@ -1164,8 +1169,18 @@ fn open_view(state: &mut State, body: &Value) -> Value {
 }
 
 fn history(state: &State, body: &Value, thread: Option<&str>) -> Value {
-    let oldest: f64 = body["oldest"].as_str().unwrap_or("0").parse().unwrap();
+    let bound = |name: &str| body[name].as_str().map(|at| at.parse::<f64>().unwrap());
+    let (oldest, latest) = (
+        bound("oldest").unwrap_or(0.0),
+        bound("latest").unwrap_or(f64::MAX),
+    );
+    let limit: usize = body["limit"].as_str().unwrap_or("100").parse().unwrap();
+    let from: usize = body["cursor"].as_str().unwrap_or("0").parse().unwrap();
     let channel = body["channel"].as_str().unwrap_or_default();
+    let stands = |thread: &str| state.messages.iter().any(|message| message.ts == thread);
+    if thread.is_some_and(|thread| !stands(thread)) {
+        return refuse("thread_not_found");
+    }
     let mut messages: Vec<_> = state
         .messages
         .iter()
@@ -1174,7 +1189,10 @@ fn history(state: &State, body: &Value, thread: Option<&str>) -> Value {
             Some(thread) => message.thread.as_deref() == Some(thread) || message.ts == thread,
             None => message.thread.is_none(),
         })
-        .filter(|message| message.ts.parse::<f64>().unwrap() > oldest || thread == Some(&message.ts))
+        .filter(|message| {
+            let at: f64 = message.ts.parse().unwrap();
+            (at > oldest && at < latest) || thread == Some(&message.ts)
+        })
         .map(|message| {
             let mut out = json!({"type": "message", "ts": message.ts, "user": message.user, "text": message.text,
                 "blocks": message.blocks});
@@ -1190,7 +1208,11 @@ fn history(state: &State, body: &Value, thread: Option<&str>) -> Value {
     if thread.is_none() {
         messages.reverse();
     }
-    json!({"ok": true, "messages": messages, "has_more": false, "response_metadata": {"next_cursor": ""}})
+    let to = messages.len().min(from + limit);
+    let more = to < messages.len();
+    let cursor = if more { to.to_string() } else { String::new() };
+    json!({"ok": true, "messages": messages[from..to], "has_more": more,
+        "response_metadata": {"next_cursor": cursor}})
 }
 
 fn units(text: &str) -> usize {

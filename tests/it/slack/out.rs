@@ -4,7 +4,7 @@ use super::world::HOSTILE;
 use crate::fake::fault::Fault;
 use crate::fake::slack::{BOT, BOT_TOKEN, CHANNEL, ESCALATIONS, Posted, SlackFake};
 use crate::fake::specs;
-use hearback::adapter::chat::slack::{Limits, Slack, manifest};
+use hearback::adapter::chat::slack::{Limits, Slack, Timing, manifest};
 use hearback::domain::{
     Button, Card, CaseNumber, ChannelId, Clock, IdempotencyKey, Instant, ManualClock, Message, MessageId,
     Part, Press, Span, Style, ThreadId,
@@ -25,10 +25,19 @@ struct Desk {
 impl Desk {
     async fn open() -> Self {
         let clock = Arc::new(ManualClock::default());
-        let slack = SlackFake::start(clock.clone()).await;
+        Self::beside(clock.clone(), clock).await
+    }
+
+    /// With a clock of Slack's own.
+    async fn beside(theirs: Arc<ManualClock>, clock: Arc<ManualClock>) -> Self {
+        let slack = SlackFake::start(theirs).await;
         let ours = Slack::new(&slack.config(), clock.clone(), "here")
             .unwrap()
-            .with_limits(Limits::lifted());
+            .with_limits(Limits::lifted())
+            .with_timing(Timing {
+                call: Duration::from_millis(500),
+                ..Timing::default()
+            });
         Self { slack, ours, clock }
     }
 
@@ -258,6 +267,95 @@ async fn after_a_broken_answer_the_message_is_found_not_posted_again(#[case] fau
     assert_ne!(one.ts, other.ts);
     assert_eq!(desk.slack.replies(&root.ts).len(), 2, "each message stands once");
     desk.well();
+}
+
+#[rstest]
+#[case::slow(-90)]
+#[case::fast(90)]
+#[tokio::test]
+async fn a_call_that_hung_after_it_was_carried_out_is_found_though_the_clocks_differ(#[case] seconds: i64) {
+    let ours = Arc::new(ManualClock::default());
+    let theirs = Arc::new(ManualClock::new(ours.now() + chrono::TimeDelta::seconds(seconds)));
+    let desk = Desk::beside(theirs.clone(), ours).await;
+    let pass = |time| {
+        desk.clock.advance(time);
+        theirs.advance(time);
+    };
+    let began = desk.now();
+    let hanging = desk.slack.hold_answers("chat.postMessage");
+    let broken = desk.thread("case-1", None).await.unwrap_err();
+    assert!(matches!(broken, PortError::Unknown(_)), "{broken:?}");
+    drop(hanging);
+    pass(Duration::from_secs(600));
+    desk.thread("case-1", Some(began)).await.unwrap();
+    assert_eq!(desk.slack.messages(CHANNEL).len(), 1, "the thread stands once");
+
+    // Also what a later attempt posted, long after the first.
+    desk.slack.faults.next("chat.postMessage", Fault::Drop);
+    let began = desk.now();
+    desk.thread("case-2", None).await.unwrap_err();
+    pass(Duration::from_secs(3600));
+    desk.slack.faults.next("chat.postMessage", Fault::AcceptThenDrop);
+    desk.thread("case-2", Some(began)).await.unwrap_err();
+    pass(Duration::from_secs(3600));
+    desk.thread("case-2", Some(began)).await.unwrap();
+    assert_eq!(desk.slack.messages(CHANNEL).len(), 2, "each thread stands once");
+}
+
+#[tokio::test]
+async fn a_busy_channel_does_not_hold_a_message_back_for_ever() {
+    let desk = Desk::open().await;
+    desk.slack.faults.next("chat.postMessage", Fault::Drop);
+    let began = desk.now();
+    desk.thread("case-1", None).await.unwrap_err();
+    desk.clock.advance(Duration::from_secs(3600));
+    for n in 0..4100 {
+        desk.slack.write("U0ADA", CHANNEL, None, &format!("chatter {n}"));
+    }
+    // What was written long after the attempt is not read.
+    desk.thread("case-1", Some(began)).await.unwrap();
+    assert_eq!(desk.slack.calls("conversations.history").len(), 1);
+
+    // And where too much was written at that very time, a message twice is better than none.
+    desk.slack.faults.next("chat.postMessage", Fault::Drop);
+    let began = desk.now();
+    desk.thread("case-2", None).await.unwrap_err();
+    desk.thread("case-2", Some(began)).await.unwrap();
+    assert_eq!(desk.slack.calls("conversations.history").len(), 21);
+}
+
+#[tokio::test]
+async fn a_found_card_is_left_as_it_is() {
+    let desk = Desk::open().await;
+    let began = desk.now();
+    desk.slack.faults.next("chat.postMessage", Fault::AcceptThenDrop);
+    desk.thread("case-1", None).await.unwrap_err();
+    desk.thread("case-1", Some(began)).await.unwrap();
+    assert!(desk.slack.calls("chat.update").is_empty());
+}
+
+#[tokio::test]
+async fn a_thread_or_message_that_somebody_deleted_is_gone_and_a_missing_channel_is_not() {
+    let desk = Desk::open().await;
+    let root = desk.thread("case-1", None).await.unwrap();
+    let line = || Message::line("Ada claimed it.");
+    let told = desk.post("tell-1", &root, line(), None).await.unwrap();
+    desk.slack.delete(&told.ts);
+    let error = desk.edit(&told, Content::Message(line())).await.unwrap_err();
+    assert!(matches!(error, PortError::Gone(_)), "{error:?}");
+    desk.slack.delete(&root.ts);
+    for earlier in [None, Some(desk.now())] {
+        let error = desk.post("tell-2", &root, line(), earlier).await.unwrap_err();
+        assert!(matches!(error, PortError::Gone(_)), "{error:?}");
+    }
+    let order = OpenThread {
+        key: IdempotencyKey::new("case-2"),
+        channel: "C0NONE".into(),
+        card: card("new"),
+        earlier: None,
+    };
+    let error = desk.ours.open_thread(&order).await.unwrap_err();
+    assert!(matches!(error, PortError::Closed(_)), "{error:?}");
 }
 
 #[rstest]

@@ -200,6 +200,83 @@ async fn only_those_who_work_here_may_act() {
     world.well();
 }
 
+#[rstest]
+#[case::slow(None)]
+#[case::broken(Some(Fault::Status(500)))]
+#[tokio::test]
+async fn a_slack_that_does_not_tell_who_is_in_a_group_is_named(#[case] fault: Option<Fault>) {
+    let world = World::open().await;
+    let slack = &world.slack;
+    let card = world.complaint("p1", "Hello?").await;
+    let slow = match fault {
+        Some(fault) => {
+            slack.faults.next("usergroups.users.list", fault);
+            None
+        }
+        None => Some(slack.hold_answers("usergroups.users.list")),
+    };
+    let refused = slack.press(LIN, &card, "Claim").await.words();
+    assert!(
+        refused.contains("Slack did not say whether you are in S0CARE") && refused.contains("in a minute"),
+        "{refused}"
+    );
+    drop(slow);
+    assert_eq!(slack.press(LIN, &card, "Claim").await.words(), "You have #1 now.");
+    world.well();
+}
+
+#[tokio::test]
+async fn customers_see_emoji_and_names_and_never_our_codes_or_ids() {
+    let world = World::open().await;
+    let slack = &world.slack;
+    let card = world.complaint("p1", "Hello?").await;
+    let raw = |text: &str| {
+        let mut payload = slack.mention_payload(ADA, CHANNEL, Some(&card.ts), "");
+        payload["event"]["text"] = json!(format!("<@{BOT}> {text}"));
+        payload
+    };
+    let say = async |text: &str| {
+        let before = slack.whispers().len();
+        let delivered = slack.deliver("events_api", raw(text)).await;
+        assert_eq!(delivered, Delivered::Acked(None));
+        slack
+            .until("an answer", |slack| slack.whispers().into_iter().nth(before))
+            .await
+            .text
+    };
+    let refused = say("reply Thanks :partyparrot:").await;
+    assert!(refused.contains(":partyparrot:"), "{refused}");
+    say("reply assign <@U0GRACE> calls at 10:30:45 :tada: :wave::skin-tone-3:").await;
+    assert_eq!(
+        world.published(1).await[0].1,
+        "assign @Real U0GRACE calls at 10:30:45 🎉 👋🏼"
+    );
+    slack.faults.next("users.info", Fault::Status(500));
+    let refused = say("note ask <@U0NEW>").await;
+    assert!(refused.contains("U0NEW"), "{refused}");
+
+    let window = slack.press(ADA, &card, "Reply").await.window();
+    let Submitted::Errors(refused) = slack.submit(&window, "Sorry :shipit:").await else {
+        panic!("the window closed");
+    };
+    assert!(refused.contains(":shipit:"), "{refused}");
+    slack.submit(&window, "Sorry :pray: 🎉").await;
+    assert_eq!(world.published(2).await[1].1, "Sorry 🙏 🎉");
+    say("assign <@U0GRACE>").await;
+    slack.shows(&card.ts, "Owner: Grace").await;
+    world.well();
+}
+
+#[tokio::test]
+async fn somebody_has_one_name_however_they_act() {
+    let world = World::open().await;
+    let slack = &world.slack;
+    let card = world.complaint("p1", "Hello?").await;
+    slack.command(LIN, "/claim", "1").await;
+    slack.said(&card.ts, "Real U0LIN has the case now").await;
+    world.well();
+}
+
 #[tokio::test]
 async fn bots_are_not_answered() {
     let world = World::open().await;

@@ -93,8 +93,13 @@ async fn say(State(here): State<Here>, Form(said): Form<Say>) -> Response {
         line,
         open,
     } = said;
-    let (line, case) = address(&line, open.map(CaseNumber));
-    give(&here, &by, &nonce, Input::Text(line), case).await
+    match address(&line, open.map(CaseNumber)) {
+        Ok((line, case)) => give(&here, &by, &nonce, Input::Text(line), case).await,
+        Err(unclear) => {
+            let say = Message::line(unclear);
+            told(StatusCode::OK, "refused", view::answer(&say), None)
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -182,7 +187,10 @@ fn unavailable(error: Unavailable) -> Response {
 /// With a slash it is a command as anywhere in a chat: a number after the verb names the case. Plain
 /// words belong to the open thread, and free text stays verbatim, so that a public reply may begin
 /// with a number. Where no number is given, the open thread's case is meant.
-fn address(line: &str, open: Option<CaseNumber>) -> (String, Option<CaseNumber>) {
+///
+/// # Errors
+/// The line's number may name another case, or be the first word of a public reply.
+fn address(line: &str, open: Option<CaseNumber>) -> Result<(String, Option<CaseNumber>), String> {
     let line = line.trim();
     let (line, implied) = match line.strip_prefix('/') {
         Some(command) => (command.trim_start(), None),
@@ -192,14 +200,32 @@ fn address(line: &str, open: Option<CaseNumber>) -> (String, Option<CaseNumber>)
         Some((first, rest)) if first.eq_ignore_ascii_case("case") => rest.trim_start(),
         Some(_) | None => line,
     };
-    match parse_text(line, implied) {
-        Ok(parsed) if parsed.command.needs_case() => match (parsed.case, open) {
-            (Some(case), _) => (line.to_owned(), Some(case)),
-            (None, Some(open)) => (format!("{open} {line}"), Some(open)),
-            (None, None) => (line.to_owned(), None),
-        },
-        Ok(_) | Err(_) => (line.to_owned(), None),
+    let parsed = match parse_text(line, implied) {
+        Ok(parsed) if parsed.command.needs_case() => parsed,
+        Ok(_) | Err(_) => return Ok((line.to_owned(), None)),
+    };
+    match (parsed.case, open) {
+        (Some(case), Some(open)) if case != open && may_be_words(line, open) => {
+            let verb = line.split_whitespace().next().unwrap_or_default();
+            Err(format!(
+                "You are in {open}. Write `/{verb} {case} …` if you mean {case}; if the number is the first word of \
+                 what you want to say, leave out the slash. Nothing was done."
+            ))
+        }
+        (Some(case), _) => Ok((line.to_owned(), Some(case))),
+        (None, Some(open)) => Ok((format!("{open} {line}"), Some(open))),
+        (None, None) => Ok((line.to_owned(), None)),
     }
+}
+
+/// Whether the number after the verb may be the first word of free text: only `#2` is surely a case.
+fn may_be_words(line: &str, open: CaseNumber) -> bool {
+    let marked = line
+        .split_whitespace()
+        .nth(1)
+        .is_some_and(|word| word.starts_with('#'));
+    // At an implied case the grammar takes no number from free text.
+    !marked && parse_text(line, Some(open)).is_ok_and(|parsed| parsed.case.is_none())
 }
 
 #[cfg(test)]
@@ -215,7 +241,9 @@ mod tests {
     #[case("claim 2", "claim 2", Some(2))]
     #[case("/case claim 3", "claim 3", Some(3))]
     #[case("/case 3 reply Hi", "3 reply Hi", Some(3))]
-    #[case("/reply 1 Dear Ann,\nthanks", "reply 1 Dear Ann,\nthanks", Some(1))]
+    #[case("/reply #1 Dear Ann,\nthanks", "reply #1 Dear Ann,\nthanks", Some(1))]
+    #[case("/reply 7 Dear Ann", "reply 7 Dear Ann", Some(7))]
+    #[case("/snooze 2 1h", "snooze 2 1h", Some(2))]
     #[case("reply 2 coffees are on us", "#7 reply 2 coffees are on us", Some(7))]
     #[case("/queue", "queue", None)]
     #[case("queue", "queue", None)]
@@ -227,11 +255,23 @@ mod tests {
         #[case] case: Option<i64>,
     ) {
         let expected = (given.to_owned(), case.map(CaseNumber));
-        assert_eq!(address(line, Some(CaseNumber(7))), expected);
+        assert_eq!(address(line, Some(CaseNumber(7))), Ok(expected));
+    }
+
+    #[rstest]
+    #[case("/reply 2 coffees are on us")]
+    #[case("/case reply 2 coffees are on us")]
+    #[case("/note 2 boxes came back")]
+    fn a_number_that_may_be_a_word_is_asked_about(#[case] line: &str) {
+        let unclear = address(line, Some(CaseNumber(7))).unwrap_err();
+        assert!(unclear.starts_with("You are in #7. Write `/"), "{unclear}");
+        assert!(unclear.contains(" #2 …` if you mean #2"), "{unclear}");
+        assert!(address(line, Some(CaseNumber(2))).is_ok());
+        assert!(address(line, None).is_ok());
     }
 
     #[test]
     fn without_an_open_thread_nothing_is_implied() {
-        assert_eq!(address("/claim", None), ("claim".to_owned(), None));
+        assert_eq!(address("/claim", None), Ok(("claim".to_owned(), None)));
     }
 }

@@ -13,14 +13,21 @@ use serde_json::{Value, json};
 use serenity::all::{AutocompleteChoice, CreateAutocompleteResponse};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// How long we think before we say that we do. Discord waits three seconds in all.
 /// <https://discord.com/developers/docs/interactions/receiving-and-responding>
 const PATIENCE: Duration = Duration::from_secs(2);
+/// After this a second try of the first answer would come too late.
+const LAST_TRY: Duration = Duration::from_millis(2800);
+/// The pause before a second try, where Discord tells none.
+const BREATH: Duration = Duration::from_millis(100);
 /// It was answered already: an earlier attempt came through.
 const ACKNOWLEDGED: u64 = 40060;
+/// What people read when too many commands are worked on.
+const BUSY: &str = "Hearback is too busy: this was not accepted. Try again in a moment.";
 /// Too late: nobody waits for the answer any more.
 const EXPIRED: u64 = 10062;
 
@@ -36,11 +43,14 @@ pub(super) struct Answers {
     pub rest: Arc<Rest>,
     pub guild: String,
     pub tasks: TaskTracker,
+    /// The room for commands that are worked on.
+    pub room: Arc<Semaphore>,
 }
 
 impl Answers {
     /// Handles an interaction from the gateway, answer and all.
     pub(super) async fn by_callback(&self, raw: &str, inbound: &Inbound) {
+        let until = Instant::now() + LAST_TRY;
         let Some(to) = address(raw) else {
             let kept = inbound
                 .set_aside("discord", "an interaction without id and token", raw)
@@ -50,10 +60,8 @@ impl Answers {
             };
         };
         let (started, first) = self.first(raw, Some(&to), inbound).await;
-        let route = Route::interaction(format!("/interactions/{}/{}/callback", to.id, to.token));
-        match self.rest.call(Method::POST, route, Some(&first.body)).await {
-            Ok(_) => {}
-            Err(failure) if failure.code() == Some(ACKNOWLEDGED) => {}
+        match self.call_back(&to, &first.body, until).await {
+            Ok(()) => {}
             Err(failure) if failure.code() == Some(EXPIRED) => {
                 tracing::warn!(
                     interaction = to.id,
@@ -63,6 +71,29 @@ impl Answers {
             Err(failure) => tracing::warn!(interaction = to.id, ?failure, "The answer could not be given."),
         }
         drop(started);
+    }
+
+    /// Gives the first answer, and once more if that failed and somebody still waits for it.
+    async fn call_back(&self, to: &Address, body: &Value, until: Instant) -> Result<(), Failure> {
+        let route = Route::interaction(format!("/interactions/{}/{}/callback", to.id, to.token));
+        let once = async || match self.rest.call(Method::POST, route.clone(), Some(body)).await {
+            Err(failure) if failure.code() == Some(ACKNOWLEDGED) => Ok(()),
+            end => end.map(drop),
+        };
+        let failure = match once().await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        let wait = match &failure {
+            Failure::NotReached(_) | Failure::Unknown(_) => BREATH,
+            Failure::Limited(wait) => *wait,
+            Failure::Unauthorized | Failure::Refused { .. } => return Err(failure),
+        };
+        if Instant::now() + wait > until {
+            return Err(failure);
+        }
+        tokio::time::sleep(wait).await;
+        once().await
     }
 
     /// Handles an interaction from the HTTP endpoint; the answer is the body.
@@ -120,8 +151,16 @@ impl Answers {
             ),
             Wanted::Act(given) => {
                 let form = matches!(given.input, Input::Form { .. });
+                let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+                    let body = whisper(&Message::line(BUSY));
+                    return (None, First { body });
+                };
                 let inbound = inbound.clone();
-                let mut task = self.tasks.spawn(async move { inbound.given(given).await });
+                let mut task = self.tasks.spawn(async move {
+                    let done = inbound.given(given).await;
+                    drop(place);
+                    done
+                });
                 match tokio::time::timeout(PATIENCE, &mut task).await {
                     Ok(done) => (
                         None,

@@ -40,6 +40,9 @@ const STOOD: Duration = Duration::from_secs(60);
 /// Starts of a session that are left alone: Discord resets the token of a bot that uses them all up.
 const RESERVE: u64 = 5;
 
+/// How long writing a frame may take.
+const WRITE: Duration = Duration::from_secs(5);
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How to come back to a session.
@@ -221,7 +224,6 @@ impl Gateway {
         // The first heartbeat comes at a random part of the interval, so that a crowd spreads.
         let mut next_beat = Instant::now() + pause.mul_f64(rand::rng().random_range(0.0..1.0));
         let mut answered = true;
-        let mut introduce_at: Option<Instant> = None;
         let mut greeted_by = Some(Instant::now() + GREETING);
         loop {
             let far = Instant::now() + Duration::from_secs(3600);
@@ -246,12 +248,12 @@ impl Gateway {
                             if resumable {
                                 return Err(Left::Resume("the session was interrupted".to_owned()));
                             }
-                            tracing::info!("The gateway forgot the session; a new one is begun.");
                             self.forget();
-                            // "wait a random amount of time between 1 and 5 seconds"
+                            // "wait a random amount of time between 1 and 5 seconds"; then the API is
+                            // asked whether another session may be begun.
                             let wait = rand::rng().random_range(1.0..5.0);
-                            introduce_at = Some(Instant::now() + Duration::from_secs_f64(wait));
-                            greeted_by = None;
+                            tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+                            return Err(broken("the gateway forgot the session; a new one is begun"));
                         }
                         11 => answered = true,
                         _ => {}
@@ -264,11 +266,6 @@ impl Gateway {
                     answered = false;
                     self.beat(socket).await?;
                     next_beat = Instant::now() + pause;
-                }
-                () = tokio::time::sleep_until(introduce_at.unwrap_or(far)), if introduce_at.is_some() => {
-                    introduce_at = None;
-                    self.introduce(socket).await?;
-                    greeted_by = Some(Instant::now() + GREETING);
                 }
                 () = tokio::time::sleep_until(greeted_by.unwrap_or(far)), if greeted_by.is_some() => {
                     self.forget();
@@ -402,8 +399,11 @@ impl Gateway {
 }
 
 async fn send(socket: &mut Socket, payload: &Value) -> Result<(), Left> {
-    let sent = socket.send(Frame::text(payload.to_string())).await;
-    sent.map_err(|error| Left::Resume(format!("the gateway broke off ({error})")))
+    let sending = socket.send(Frame::text(payload.to_string()));
+    match tokio::time::timeout(WRITE, sending).await {
+        Ok(sent) => sent.map_err(|error| Left::Resume(format!("the gateway broke off ({error})"))),
+        Err(_) => Err(Left::Resume("the gateway takes no more".to_owned())),
+    }
 }
 
 /// Version 10, as text.

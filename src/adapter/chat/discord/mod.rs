@@ -11,12 +11,14 @@ mod commands;
 mod doctor;
 mod endpoint;
 mod escape;
+mod find;
 mod gateway;
 mod render;
 mod rest;
 mod snowflake;
 mod threads;
 mod translate;
+mod words;
 
 pub use commands::commands;
 pub use doctor::invite;
@@ -38,11 +40,16 @@ use rest::{Failure, Rest, Route};
 use std::sync::Arc;
 use std::time::Duration;
 use threads::Threads;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// How long answers under way are waited for when we stop.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// The most commands that are worked on at once; more are refused visibly.
+const MOST_WORK: usize = 256;
+/// The most tasks for interactions, answers under way among them; more are not even refused.
+const MOST_TASKS: usize = 4 * MOST_WORK;
 /// Here: the application was not invited with its commands.
 const MISSING_ACCESS: u64 = 50001;
 /// The longest pause between attempts to register the commands.
@@ -57,6 +64,8 @@ pub struct Discord {
     rest: Arc<Rest>,
     threads: Threads,
     tasks: TaskTracker,
+    /// The room for commands that are worked on.
+    room: Arc<Semaphore>,
     api: Link,
     gateway: Link,
 }
@@ -87,10 +96,11 @@ impl Discord {
             name: ChatName::from("discord"),
             config: config.clone(),
             key,
-            threads: Threads::new(Arc::clone(&rest), &config.guild, installation),
+            threads: Threads::new(Arc::clone(&rest), &config.guild, installation, Arc::clone(&clock)),
             rest,
             clock,
             tasks: TaskTracker::new(),
+            room: Arc::new(Semaphore::new(MOST_WORK)),
             api,
             gateway: Link::new("discord:gateway"),
         })
@@ -129,6 +139,12 @@ impl Discord {
             let tasks = tasks.clone();
             async move {
                 let heard = |raw: &str| {
+                    if tasks.len() >= MOST_TASKS {
+                        // Discord tells the person that nobody answered.
+                        return tracing::warn!(
+                            "Too many interactions are under way; one is left unanswered."
+                        );
+                    }
                     let (answers, inbound, raw) = (answers.clone(), inbound.clone(), raw.to_owned());
                     tasks.spawn(async move { answers.by_callback(&raw, &inbound).await });
                 };
@@ -141,21 +157,20 @@ impl Discord {
     /// Overwrites the guild's commands, once a start, until it works. Without them buttons still do.
     async fn register(&self) {
         let mut pause = Duration::from_secs(1);
+        let mut said = String::new();
         loop {
             let wait = match self.try_register().await {
                 Ok(()) => return tracing::info!("The commands are registered with Discord."),
                 Err(Failure::Limited(wait)) => wait,
-                Err(failure) if failure.code() == Some(MISSING_ACCESS) => {
-                    tracing::warn!(
-                        "Discord lets no commands be registered in the server: invite the bot again with the scope \
-                         applications.commands (`hearback manifest discord` prints the address), and check \
-                         [discord] guild."
-                    );
-                    pause
-                }
                 Err(failure) => {
-                    let error = failure.port("register the commands").to_string();
-                    tracing::warn!(error, "The commands are not registered with Discord.");
+                    let reason = why_unregistered(failure);
+                    if reason != said {
+                        tracing::warn!(
+                            reason,
+                            "The commands are not registered with Discord; it is tried on."
+                        );
+                        said = reason;
+                    }
                     pause
                 }
             };
@@ -210,8 +225,18 @@ impl Discord {
             rest: Arc::clone(&self.rest),
             guild: self.config.guild.clone(),
             tasks: self.tasks.clone(),
+            room: Arc::clone(&self.room),
         }
     }
+}
+
+fn why_unregistered(failure: Failure) -> String {
+    if failure.code() == Some(MISSING_ACCESS) {
+        return "invite the bot again with the scope applications.commands (`hearback manifest discord` prints the \
+                address), and check [discord] guild"
+            .to_owned();
+    }
+    failure.port("register the commands").to_string()
 }
 
 #[async_trait]

@@ -4,7 +4,8 @@
 //! it unfurls or pings. Any other message is plain content with previews suppressed, or an embed when
 //! it is too long for that. Limits: <https://discord.com/developers/docs/resources/message#embed-object-embed-limits>
 
-use super::escape::{code, escape_line, escape_within, length, link, plain_within};
+use super::escape::{escape_within, length, plain_within};
+use super::words::{Links, body, line, natural_length};
 use crate::domain::{Button, Card, Form, Message, Part, Span, Style};
 use serde_json::{Value, json};
 use serenity::all::{
@@ -23,15 +24,13 @@ const EMBED: usize = 6000;
 /// The most units of an embed's title.
 const TITLE: usize = 256;
 /// The most fields of an embed, and the most units of their names and values.
-const FIELDS: (usize, usize, usize) = (25, 256, 1024);
+pub(super) const FIELDS: (usize, usize, usize) = (25, 256, 1024);
 /// The most units of a thread's name.
 const THREAD_NAME: usize = 100;
 /// The most buttons: five rows of five.
 const BUTTONS: usize = 25;
 /// The most units of a button's label, and of what it carries.
 const BUTTON: (usize, usize) = (80, 100);
-/// The most lines of a quote; more would push our own words out of sight.
-const QUOTE_LINES: usize = 60;
 /// Previews of links are not made.
 const SUPPRESS_EMBEDS: u64 = 1 << 2;
 /// Only the person who acted sees it.
@@ -214,165 +213,6 @@ fn non_empty(text: String) -> String {
     if text.is_empty() { "–".to_owned() } else { text }
 }
 
-/// The parts as Markdown of at most `most` units. Our own lines come first in the sharing; quotes
-/// get the room that is left.
-fn body(parts: &[Part], most: usize) -> String {
-    let own: usize = parts
-        .iter()
-        .filter(|part| !matches!(part, Part::Quote(_)))
-        .map(|part| own_part(part, usize::MAX).map_or(0, |text| length(&text) + 1))
-        .sum();
-    let mut quotes = parts.iter().filter(|part| matches!(part, Part::Quote(_))).count();
-    let mut for_quotes = most.saturating_sub(own + quotes);
-    let mut out = String::new();
-    for part in parts {
-        let left = most.saturating_sub(length(&out) + 1);
-        let text = if let Part::Quote(text) = part {
-            let text = quote(text, (for_quotes / quotes.max(1)).min(left));
-            quotes -= 1;
-            for_quotes = for_quotes.saturating_sub(length(&text));
-            Some(text)
-        } else {
-            own_part(part, left)
-        };
-        let Some(text) = text.filter(|text| !text.is_empty() && length(text) <= left) else {
-            continue;
-        };
-        if !out.is_empty() {
-            out.push('\n');
-        }
-        out.push_str(&text);
-    }
-    out
-}
-
-fn natural_length(parts: &[Part]) -> usize {
-    let part = |part: &Part| match part {
-        Part::Quote(text) => length(&quote(text, usize::MAX)),
-        Part::Heading(_) | Part::Line(_) | Part::Small(_) | Part::Fields(_) | Part::Buttons(_) => {
-            own_part(part, usize::MAX).map_or(0, |text| length(&text))
-        }
-    };
-    parts.iter().map(|p| part(p) + 1).sum()
-}
-
-fn own_part(part: &Part, most: usize) -> Option<String> {
-    let framed = |before: &str, spans: &[Span]| {
-        let text = line(spans, Links::Live, most.saturating_sub(length(before)));
-        (!text.is_empty()).then(|| format!("{before}{text}"))
-    };
-    match part {
-        Part::Heading(spans) => framed("### ", spans),
-        Part::Line(spans) => framed("", spans),
-        Part::Small(spans) => framed("-# ", spans),
-        Part::Fields(fields) => {
-            let shown: Vec<_> = fields
-                .iter()
-                .map(|(name, value)| {
-                    format!("**{}** {}", escape_line(name), line(value, Links::Live, FIELDS.2))
-                })
-                .collect();
-            let text = shown.join(" · ");
-            (length(&text) <= most).then_some(text)
-        }
-        Part::Quote(_) | Part::Buttons(_) => None,
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Links {
-    Live,
-    Dead,
-}
-
-/// Spans on one line, as many as fit; the first that does not fit is cut, or left out if it is more
-/// than text.
-fn line(spans: &[Span], links: Links, most: usize) -> String {
-    let mut out = String::new();
-    for span in spans {
-        let left = most.saturating_sub(length(&out));
-        let whole = whole_span(span, links);
-        if length(&whole) <= left {
-            out.push_str(&whole);
-            continue;
-        }
-        let (text, frame) = match span {
-            Span::Text(text) => (text, ""),
-            Span::Strong(text) | Span::Person { name: text, .. } => (text, "**"),
-            Span::Link { label, .. } => (label, ""),
-            Span::Code(_) => break,
-        };
-        let room = left.saturating_sub(2 * frame.len());
-        let cut = escape_within(&flat(text), room);
-        if room > 1 && !cut.is_empty() {
-            out.push_str(&format!("{frame}{cut}{frame}"));
-        }
-        break;
-    }
-    out.trim_end().to_owned()
-}
-
-/// One line, its outer blanks kept: spans stand side by side.
-fn flat(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_whitespace() { ' ' } else { c })
-        .collect()
-}
-
-fn whole_span(span: &Span, links: Links) -> String {
-    match span {
-        Span::Text(text) => super::escape::escape(&flat(text)),
-        Span::Strong(text) => strong(text),
-        Span::Code(text) => code(text),
-        Span::Link { label, url } if links == Links::Live => link(label, url),
-        Span::Link { label, url: _ } => escape_line(label),
-        Span::Person { name, ping } => match ping.as_deref().and_then(user) {
-            Some(id) => format!("<@{id}>"),
-            None => strong(name),
-        },
-    }
-}
-
-fn strong(text: &str) -> String {
-    let inner = escape_line(text);
-    if inner.is_empty() {
-        inner
-    } else {
-        format!("**{inner}**")
-    }
-}
-
-/// Words set apart, at most `most` units. Runs of empty lines become one.
-fn quote(text: &str, most: usize) -> String {
-    let mut out = String::new();
-    let mut blank = false;
-    let mut lines = 0;
-    for line in text.trim().lines() {
-        let line = line.trim_end();
-        if line.is_empty() && blank {
-            continue;
-        }
-        blank = line.is_empty();
-        let before = if out.is_empty() { "> " } else { "\n> " };
-        let left = most.saturating_sub(length(&out) + length(before));
-        if lines == QUOTE_LINES || left < 2 {
-            if length(&out) < most && !out.is_empty() {
-                out.push('…');
-            }
-            return out;
-        }
-        lines += 1;
-        let shown = escape_within(line, left.saturating_sub(1));
-        let cut = length(&super::escape::escape(line)) > left.saturating_sub(1);
-        out.push_str(before);
-        out.push_str(&shown);
-        if cut {
-            return out;
-        }
-    }
-    out
-}
-
 /// The rows of buttons. Two that do the same would be refused; so would a sixth row.
 fn rows(message: &Message, stamp: &str) -> Vec<CreateActionRow> {
     let mut seen = HashSet::new();
@@ -427,7 +267,8 @@ fn pings(message: &Message) -> Vec<NonZeroU64> {
     ids
 }
 
-fn user(id: &str) -> Option<NonZeroU64> {
+/// A person's id, if it is one that can be pinged.
+pub(super) fn user(id: &str) -> Option<NonZeroU64> {
     id.parse().ok()
 }
 

@@ -19,6 +19,11 @@ use std::time::Duration;
 /// The most time one call takes.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// The channel or thread does not exist.
+pub(super) const UNKNOWN_CHANNEL: u64 = 10003;
+/// The message does not exist.
+pub(super) const UNKNOWN_MESSAGE: u64 = 10008;
+
 /// Why a call had no success. Names Discord's error code where it gave one.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -40,6 +45,25 @@ impl Failure {
         match self {
             Self::Refused { code, .. } => Some(*code),
             Self::NotReached(_) | Self::Limited(_) | Self::Unauthorized | Self::Unknown(_) => None,
+        }
+    }
+
+    /// As the core reads it where a thread of ours, or a message in one, was meant: it may have been
+    /// deleted. A missing home channel is no such case.
+    pub(super) fn port_of_thread(self, what: &str) -> PortError {
+        let gone = matches!(self.code(), Some(UNKNOWN_CHANNEL | UNKNOWN_MESSAGE));
+        match self.port(what) {
+            PortError::Refused(text) if gone => PortError::Gone(text),
+            other => other,
+        }
+    }
+
+    /// As one of which nobody knows whether it was done, whatever it was: an earlier call of the same
+    /// delivery was done.
+    pub(super) fn after_another(self, what: &str) -> Self {
+        match self {
+            Self::Unknown(reason) => Self::Unknown(reason),
+            other => Self::Unknown(format!("half done: {}", other.port(what))),
         }
     }
 
@@ -82,9 +106,9 @@ fn closes(code: u64) -> bool {
 /// Codes: <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
 fn mend(code: u64, status: u16) -> &'static str {
     match code {
-        10003 => ". The channel or thread is gone or was never visible to the bot: check the id",
+        UNKNOWN_CHANNEL => ". The channel or thread is gone or was never visible to the bot: check the id",
         10004 => ". Invite the bot into the server, or check [discord] guild",
-        10008 => ". The message was deleted in Discord",
+        UNKNOWN_MESSAGE => ". The message was deleted in Discord",
         40058 => ". That is a forum: it takes posts, not messages",
         40067 => ". The forum demands a tag: add at least one tag to it",
         50001 => {
@@ -273,6 +297,7 @@ impl Rest {
         }
         match bound {
             Bound::Bot => Err(classify(status, &told)),
+            Bound::Interaction if status >= 500 => Err(Failure::Unknown(format!("status {status}"))),
             // A 401 here speaks of the interaction's token, not of the bot's.
             Bound::Interaction => Err(Failure::Refused {
                 status,
@@ -351,7 +376,11 @@ mod tests {
     #[test]
     fn a_thread_that_is_gone_closes_only_itself() {
         let told = json!({"message": "Unknown Channel", "code": 10003});
-        assert!(matches!(classify(404, &told).port("post"), PortError::Refused(_)));
+        assert!(matches!(classify(404, &told).port("open"), PortError::Refused(_)));
+        assert!(matches!(
+            classify(404, &told).port_of_thread("post"),
+            PortError::Gone(_)
+        ));
         let told = json!({"message": "Thread is locked", "code": 160_005});
         assert!(matches!(classify(400, &told).port("post"), PortError::Refused(_)));
     }

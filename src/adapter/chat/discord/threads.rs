@@ -7,21 +7,17 @@
 //! once the nonce may be forgotten. State is shown by the forum's tags and never by renaming: a
 //! thread's name changes twice in ten minutes at most, and a third attempt blocks all its other calls.
 
-use super::rest::{Failure, Rest, Route};
-use super::{render, snowflake};
-use crate::domain::{Card, Instant, MessageId, ThreadId};
+use super::render;
+use super::rest::{Failure, Rest, Route, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE};
+use crate::adapter::attempts::Attempts;
+use crate::domain::{Card, Clock, IdempotencyKey, Instant, MessageId, ThreadId};
 use crate::port::{Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
-use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How far our clock and Discord's may differ.
-const SKEW: TimeDelta = TimeDelta::seconds(60);
-/// The most pages of messages, and of archived posts, that are read to find an earlier attempt.
-const PAGES: usize = 20;
 /// Threads are hidden after a week without a message.
 const AUTO_ARCHIVE_MINUTES: u32 = 10_080;
 /// The thread was made already. <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
@@ -30,11 +26,11 @@ const THREAD_EXISTS: u64 = 160_004;
 const ARCHIVED: u64 = 50083;
 /// A message older than an hour was edited too often of late.
 const EDITED_TOO_OFTEN: u64 = 30046;
-/// The most threads whose tags are remembered.
+/// The most cards without a thread that are remembered.
 const MOST_REMEMBERED: usize = 10_000;
 
 /// What a channel is, as far as it matters here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Messages, and threads from them.
     Text,
@@ -46,33 +42,37 @@ pub(super) enum Kind {
 }
 
 /// What a delivery is recognised by.
-struct Stamp {
+pub(super) struct Stamp {
     /// For Discord, for some minutes: at most 25 characters.
     nonce: String,
     /// For ourselves: stands in the message, so it is short. It only has to be unlike that of the few
     /// others of a thread and an outage.
-    mark: String,
+    pub mark: String,
 }
 
 /// The work in channels and threads.
 pub(super) struct Threads {
-    rest: Arc<Rest>,
-    guild: String,
+    pub rest: Arc<Rest>,
+    pub guild: String,
     installation: String,
+    clock: Arc<dyn Clock>,
+    attempts: Attempts,
     kinds: Mutex<HashMap<u64, Kind>>,
-    /// The tags of forum posts, as we last saw them.
-    tags: Mutex<HashMap<u64, Vec<u64>>>,
-    me: Mutex<Option<u64>>,
+    /// Cards that stand in a text channel, and wait for the thread that is to be born from them.
+    bare: Mutex<HashMap<IdempotencyKey, u64>>,
+    pub me: Mutex<Option<u64>>,
 }
 
 impl Threads {
-    pub(super) fn new(rest: Arc<Rest>, guild: &str, installation: &str) -> Self {
+    pub(super) fn new(rest: Arc<Rest>, guild: &str, installation: &str, clock: Arc<dyn Clock>) -> Self {
         Self {
             rest,
+            attempts: Attempts::new(clock.now()),
+            clock,
             guild: guild.to_owned(),
             installation: installation.to_owned(),
             kinds: Mutex::default(),
-            tags: Mutex::default(),
+            bare: Mutex::default(),
             me: Mutex::default(),
         }
     }
@@ -98,18 +98,52 @@ impl Threads {
                 PortError::Refused(reason) => PortError::Closed(reason),
                 other => other,
             })?;
-        let opened = match kind {
-            Kind::Text => self.open_in_text(channel, order, &stamp).await,
-            Kind::Forum { tags, required } => {
-                self.open_in_forum(channel, &tags, required, order, &stamp).await
-            }
+        let opened = match self.open_as(&kind, channel, order, &stamp, &what).await {
+            // Tags come and go while we run: look again before anything is given up.
+            Err(failure @ Failure::Refused { .. }) => match self.ask_kind(channel).await {
+                Ok(now) if now != kind => self.open_as(&now, channel, order, &stamp, &what).await,
+                Ok(_) | Err(_) => Err(failure),
+            },
+            opened => opened,
         };
-        opened.map_err(|failure| failure.port(&what))
+        let opened = opened.map_err(|failure| failure.port(&what))?;
+        self.attempts.stands(&order.key);
+        Ok(opened)
     }
 
-    async fn open_in_text(&self, channel: u64, order: &OpenThread, stamp: &Stamp) -> Result<Opened, Failure> {
-        let body = render::card(&order.card, &stamp.mark);
-        let message = self.post_once(channel, body, stamp, order.earlier).await?;
+    async fn open_as(
+        &self,
+        kind: &Kind,
+        channel: u64,
+        order: &OpenThread,
+        stamp: &Stamp,
+        what: &str,
+    ) -> Result<Opened, Failure> {
+        match kind {
+            Kind::Text => self.open_in_text(channel, order, stamp, what).await,
+            Kind::Forum { tags, required } => {
+                self.open_in_forum(channel, tags, *required, order, stamp).await
+            }
+        }
+    }
+
+    /// Posts the card, and begins a thread from it. From the card on, every failure leaves something
+    /// that the next attempt must find.
+    async fn open_in_text(
+        &self,
+        channel: u64,
+        order: &OpenThread,
+        stamp: &Stamp,
+        what: &str,
+    ) -> Result<Opened, Failure> {
+        let message = match self.bare_card(&order.key) {
+            Some(message) => message,
+            None => {
+                let body = render::card(&order.card, &stamp.mark);
+                self.post_once(channel, body, &order.key, stamp, order.earlier)
+                    .await?
+            }
+        };
         let route = Route::bot(
             format!("/channels/{channel}/messages/{message}/threads"),
             format!("/channels/{channel}/messages/:id/threads"),
@@ -121,9 +155,36 @@ impl Threads {
         match self.rest.call(Method::POST, route, Some(&thread)).await {
             Ok(_) => {}
             Err(failure) if failure.code() == Some(THREAD_EXISTS) => {}
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                // Somebody deleted the card: the next attempt posts another.
+                let stands = failure.code() != Some(UNKNOWN_MESSAGE);
+                self.set_bare_card(&order.key, stands.then_some(message));
+                return Err(failure.after_another(what));
+            }
         }
+        self.set_bare_card(&order.key, None);
         Ok(opened(message, message))
+    }
+
+    fn bare_card(&self, key: &IdempotencyKey) -> Option<u64> {
+        let bare = self.bare.lock().unwrap_or_else(PoisonError::into_inner);
+        bare.get(key).copied()
+    }
+
+    fn set_bare_card(&self, key: &IdempotencyKey, card: Option<u64>) {
+        let mut bare = self.bare.lock().unwrap_or_else(PoisonError::into_inner);
+        match card {
+            Some(card) => {
+                if bare.len() >= MOST_REMEMBERED {
+                    // They are found by a look.
+                    bare.clear();
+                }
+                bare.insert(key.clone(), card);
+            }
+            None => {
+                bare.remove(key);
+            }
+        }
     }
 
     async fn open_in_forum(
@@ -157,7 +218,6 @@ impl Threads {
         let route = Route::plain(format!("/channels/{forum}/threads"));
         let made = self.rest.call(Method::POST, route, Some(&body)).await?;
         let thread = id_in(&made, "id")?;
-        self.remember(thread, applied);
         // "the id of the message is the same as the id of the thread", if it is not told.
         let card = id_in(&made["message"], "id").unwrap_or(thread);
         Ok(opened(thread, card))
@@ -168,10 +228,12 @@ impl Threads {
         let what = format!("post in thread {thread}");
         let stamp = self.stamp(order.key.as_str());
         let body = render::message(&order.message, &stamp.mark);
-        let posted = self.post_once(thread, body, &stamp, order.earlier).await;
-        posted
-            .map(|id| MessageId::from(id.to_string()))
-            .map_err(|failure| failure.port(&what))
+        let posted = self
+            .post_once(thread, body, &order.key, &stamp, order.earlier)
+            .await;
+        let id = posted.map_err(|failure| failure.port_of_thread(&what))?;
+        self.attempts.stands(&order.key);
+        Ok(MessageId::from(id.to_string()))
     }
 
     /// Posts with a nonce. An earlier attempt is looked for first: Discord forgets nonces after some
@@ -180,88 +242,22 @@ impl Threads {
         &self,
         channel: u64,
         mut body: Value,
+        key: &IdempotencyKey,
         stamp: &Stamp,
         earlier: Option<Instant>,
     ) -> Result<u64, Failure> {
-        if let Some(begun) = earlier
-            && let Some(found) = self.find_message(channel, stamp, begun).await?
-        {
-            return Ok(found);
+        if let Some(begun) = earlier {
+            let last = self.attempts.latest(key, begun);
+            if let Some(found) = self.find_message(channel, stamp, begun, last).await? {
+                return Ok(found);
+            }
         }
         body["nonce"] = json!(stamp.nonce);
         body["enforce_nonce"] = json!(true);
         let route = Route::plain(format!("/channels/{channel}/messages"));
+        self.attempts.begun(key, self.clock.now());
         let posted = self.rest.call(Method::POST, route, Some(&body)).await?;
         id_in(&posted, "id")
-    }
-
-    /// Reads on from the moment of the first attempt.
-    async fn find_message(
-        &self,
-        channel: u64,
-        stamp: &Stamp,
-        begun: Instant,
-    ) -> Result<Option<u64>, Failure> {
-        let me = self.me().await?;
-        let mut after = snowflake::at(begun - SKEW);
-        for _ in 0..PAGES {
-            let route = Route::bot(
-                format!("/channels/{channel}/messages?after={after}&limit=100"),
-                format!("/channels/{channel}/messages"),
-            );
-            let page = self.rest.get(route).await?;
-            let messages = page.as_array().map(Vec::as_slice).unwrap_or_default();
-            for message in messages {
-                if id_in(&message["author"], "id").ok() == Some(me) && render::carries(message, &stamp.mark) {
-                    return id_in(message, "id").map(Some);
-                }
-            }
-            let newest = messages
-                .iter()
-                .filter_map(|message| id_in(message, "id").ok())
-                .max();
-            match newest {
-                Some(newest) if messages.len() >= 100 && newest > after => after = newest,
-                Some(_) | None => return Ok(None),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Looks among our posts of a forum, the open and the archived ones, made since then.
-    async fn find_post(&self, forum: u64, stamp: &Stamp, begun: Instant) -> Result<Option<u64>, Failure> {
-        let me = self.me().await?;
-        let since = snowflake::at(begun - SKEW);
-        let open = Route::plain(format!("/guilds/{}/threads/active", self.guild));
-        let open = self.rest.get(open).await?;
-        let archived = Route::bot(
-            format!("/channels/{forum}/threads/archived/public?limit=100"),
-            format!("/channels/{forum}/threads/archived/public"),
-        );
-        let archived = self.rest.get(archived).await?;
-        let threads = [&open, &archived]
-            .into_iter()
-            .flat_map(|page| page["threads"].as_array().into_iter().flatten());
-        let ours = threads.filter(|thread| {
-            id_in(thread, "parent_id").ok() == Some(forum) && id_in(thread, "owner_id").ok() == Some(me)
-        });
-        for thread in ours
-            .filter_map(|thread| id_in(thread, "id").ok())
-            .filter(|id| *id >= since)
-        {
-            let route = Route::bot(
-                format!("/channels/{thread}/messages/{thread}"),
-                format!("/channels/{thread}/messages/:id"),
-            );
-            match self.rest.get(route).await {
-                Ok(first) if render::carries(&first, &stamp.mark) => return Ok(Some(thread)),
-                Ok(_) => {}
-                // Its first message was deleted: it cannot be ours to go on with.
-                Err(Failure::Refused { .. }) => {}
-                Err(failure) => return Err(failure),
-            }
-        }
-        Ok(None)
     }
 
     pub(super) async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
@@ -269,26 +265,25 @@ impl Threads {
         let thread = id(order.thread.as_str(), "thread")?;
         let message = id(order.message.as_str(), "message")?;
         let what = format!("edit message {message} in thread {thread}");
-        let done = self.edit_there(channel, thread, message, &order.content).await;
-        done.map_err(|failure| match failure.code() {
-            Some(EDITED_TOO_OFTEN) => PortError::RetryAfter(std::time::Duration::from_secs(60)),
-            Some(_) | None => failure.port(&what),
-        })
-    }
-
-    async fn edit_there(
-        &self,
-        channel: u64,
-        thread: u64,
-        message: u64,
-        content: &Content,
-    ) -> Result<(), Failure> {
-        let kind = self.kind(channel).await?;
+        let kind = self.kind(channel).await.map_err(|failure| failure.port(&what))?;
         // The message a thread was born from stands in the channel; a forum post's in the post.
         let place = match kind {
             Kind::Text if message == thread => channel,
             Kind::Text | Kind::Forum { .. } => thread,
         };
+        let done = self.replace(place, thread, message, &order.content).await;
+        done.map_err(|failure| match failure.code() {
+            Some(EDITED_TOO_OFTEN) => PortError::RetryAfter(std::time::Duration::from_secs(60)),
+            Some(UNKNOWN_CHANNEL) if place == channel => failure.port(&what),
+            Some(_) | None => failure.port_of_thread(&what),
+        })?;
+        if let (Kind::Forum { tags, required: _ }, Content::Card(card)) = (&kind, &order.content) {
+            self.tag(channel, thread, tags, card).await;
+        }
+        Ok(())
+    }
+
+    async fn replace(&self, place: u64, thread: u64, message: u64, content: &Content) -> Result<(), Failure> {
         let body = match content {
             Content::Card(card) => render::card(card, ""),
             Content::Message(message) => render::message(message, ""),
@@ -300,61 +295,43 @@ impl Threads {
         match self.rest.call(Method::PATCH, route.clone(), Some(&body)).await {
             Err(failure) if failure.code() == Some(ARCHIVED) => {
                 self.patch_thread(thread, &json!({"archived": false})).await?;
-                self.rest.call(Method::PATCH, route, Some(&body)).await?;
+                self.rest.call(Method::PATCH, route, Some(&body)).await.map(drop)
             }
-            other => {
-                other?;
-            }
+            done => done.map(drop),
         }
-        if let (Kind::Forum { tags, required: _ }, Content::Card(card)) = (&kind, content) {
-            self.tag(thread, tags, card).await;
-        }
-        Ok(())
     }
 
-    /// Puts the tag of the card's status on the post, and takes those of other statuses off. Tags are
-    /// an ornament: what goes wrong here fails nothing.
-    async fn tag(&self, thread: u64, tags: &[(String, u64)], card: &Card) {
+    /// Puts the tag of the card's status on the post, and takes those of other statuses off. What
+    /// people put on or took off stays so: the post is read first. Tags are an ornament: what goes
+    /// wrong here fails nothing.
+    async fn tag(&self, forum: u64, thread: u64, tags: &[(String, u64)], card: &Card) {
         let Some(wanted) = tag_for(tags, card) else { return };
         let had = match self.applied(thread).await {
             Ok(had) => had,
             Err(failure) => return tracing::debug!(thread, ?failure, "The post's tags cannot be read."),
         };
         let of_status = |id: &u64| tags.iter().any(|(name, tag)| tag == id && is_status(name));
+        if had.iter().filter(|id| of_status(id)).eq([&wanted]) {
+            return;
+        }
         // "applied_tags: maximum of 5"
         let mut applied: Vec<u64> = had.iter().copied().filter(|id| !of_status(id)).take(4).collect();
         applied.push(wanted);
-        if applied == had {
-            return;
-        }
         let names: Vec<_> = applied.iter().map(u64::to_string).collect();
-        match self.patch_thread(thread, &json!({"applied_tags": names})).await {
-            Ok(()) => self.remember(thread, applied),
-            Err(failure) => tracing::warn!(thread, ?failure, "The post's tags cannot be set."),
+        if let Err(failure) = self.patch_thread(thread, &json!({"applied_tags": names})).await {
+            tracing::warn!(thread, ?failure, "The post's tags cannot be set.");
+            // Perhaps the forum has others by now: it is asked the next time.
+            self.kinds
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&forum);
         }
     }
 
     async fn applied(&self, thread: u64) -> Result<Vec<u64>, Failure> {
-        let known = self
-            .tags
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&thread)
-            .cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
         let post = self.rest.get(Route::plain(format!("/channels/{thread}"))).await?;
         let tags = post["applied_tags"].as_array().into_iter().flatten();
         Ok(tags.filter_map(as_id).collect())
-    }
-
-    fn remember(&self, thread: u64, tags: Vec<u64>) {
-        let mut known = self.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_REMEMBERED {
-            known.clear();
-        }
-        known.insert(thread, tags);
     }
 
     async fn patch_thread(&self, thread: u64, body: &Value) -> Result<(), Failure> {
@@ -362,7 +339,7 @@ impl Threads {
         self.rest.call(Method::PATCH, route, Some(body)).await.map(drop)
     }
 
-    /// What a channel is; asked once.
+    /// What a channel is, as far as we know; asked where we do not.
     async fn kind(&self, channel: u64) -> Result<Kind, Failure> {
         let known = self
             .kinds
@@ -370,9 +347,14 @@ impl Threads {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&channel)
             .cloned();
-        if let Some(known) = known {
-            return Ok(known);
+        match known {
+            Some(known) => Ok(known),
+            None => self.ask_kind(channel).await,
         }
+    }
+
+    /// What a channel is now.
+    async fn ask_kind(&self, channel: u64) -> Result<Kind, Failure> {
         let found = self
             .rest
             .get(Route::plain(format!("/channels/{channel}")))
@@ -381,17 +363,6 @@ impl Threads {
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         kinds.insert(channel, kind.clone());
         Ok(kind)
-    }
-
-    /// The bot's own user id: whose messages can be ours.
-    async fn me(&self) -> Result<u64, Failure> {
-        let known = *self.me.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let me = id_in(&self.rest.get(Route::plain("/users/@me")).await?, "id")?;
-        *self.me.lock().unwrap_or_else(PoisonError::into_inner) = Some(me);
-        Ok(me)
     }
 }
 
@@ -444,6 +415,6 @@ fn as_id(value: &Value) -> Option<u64> {
 }
 
 /// An id in an answer. Without it, it is not known what was done.
-fn id_in(value: &Value, field: &str) -> Result<u64, Failure> {
+pub(super) fn id_in(value: &Value, field: &str) -> Result<u64, Failure> {
     as_id(&value[field]).ok_or_else(|| Failure::Unknown(format!("an answer without {field:?}")))
 }

@@ -95,7 +95,7 @@ pub(super) fn address(raw: &str) -> Option<Address> {
     })
 }
 
-/// Translates an interaction. `guild` is the one we work in, `home` the channel where cases open.
+/// Translates an interaction. `guild` is the one we work in.
 pub(super) fn translate(raw: &str, guild: &str) -> Result<Wanted, Unreadable> {
     let raw: Raw = serde_json::from_str(raw).map_err(|error| Unreadable(error.to_string()))?;
     if raw.kind == 1 {

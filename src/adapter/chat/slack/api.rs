@@ -16,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// How long a call may take.
-const CALL: Duration = Duration::from_secs(10);
+/// How long a call may take, unless told otherwise.
+pub(super) const CALL: Duration = Duration::from_secs(10);
 
 /// How a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,7 @@ impl From<Failure> for PortError {
                 match meaning(&code) {
                     Meaning::Credentials => Self::Unauthorized(words),
                     Meaning::Closed => Self::Closed(words),
+                    Meaning::Gone => Self::Gone(words),
                     Meaning::Definite => Self::Refused(words),
                     Meaning::Unclear => Self::Unknown(words),
                 }
@@ -93,6 +94,8 @@ pub(super) enum Meaning {
     Credentials,
     /// Not executed; the channel takes nothing until somebody mends it.
     Closed,
+    /// Not executed; the thread or the message that was meant was deleted.
+    Gone,
     /// Not executed; it will be refused again.
     Definite,
     /// Perhaps executed ("some aspect of the operation may have succeeded"), or a code that is not
@@ -126,17 +129,16 @@ pub(super) fn meaning(code: &str) -> Meaning {
         | "restricted_action_thread_only_channel"
         | "restricted_action_non_threadable_channel"
         | "external_channel_migrating" => Meaning::Closed,
+        "thread_not_found" | "message_not_found" => Meaning::Gone,
         "msg_too_long"
         | "msg_blocks_too_long"
         | "invalid_blocks"
         | "invalid_blocks_format"
         | "no_text"
         | "too_many_attachments"
-        | "message_not_found"
         | "cant_update_message"
         | "edit_window_closed"
         | "block_mismatch"
-        | "thread_not_found"
         | "cannot_reply_to_message"
         | "restricted_action_thread_locked"
         | "messages_tab_disabled"
@@ -228,6 +230,7 @@ pub(super) struct Api {
     client: reqwest::Client,
     base: String,
     host: Option<String>,
+    limit: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -237,8 +240,14 @@ impl Api {
             client: http::client(CALL)?,
             base: base.as_str().trim_end_matches('/').to_owned(),
             host: base.host_str().map(str::to_owned),
+            limit: CALL,
             clock,
         })
+    }
+
+    /// Sets how long a call may take.
+    pub(super) fn set_limit(&mut self, limit: Duration) {
+        self.limit = limit;
     }
 
     /// Whether the API is spoken to without TLS: an emulator, never Slack.
@@ -256,6 +265,7 @@ impl Api {
         let request = self
             .client
             .post(format!("{}/{method}", self.base))
+            .timeout(self.limit)
             .bearer_auth(token.expose_secret())
             .header("content-type", "application/json; charset=utf-8");
         let body = serde_json::to_vec(body).map_err(|error| Failure::Unclear(error.to_string()))?;
@@ -272,6 +282,7 @@ impl Api {
         let request = self
             .client
             .get(format!("{}/{method}", self.base))
+            .timeout(self.limit)
             .bearer_auth(token.expose_secret())
             .query(query);
         self.finish(method, request.send().await).await
@@ -368,6 +379,9 @@ mod tests {
     #[case("invalid_auth", Meaning::Credentials)]
     #[case("missing_scope", Meaning::Credentials)]
     #[case("not_in_channel", Meaning::Closed)]
+    #[case("channel_not_found", Meaning::Closed)]
+    #[case("thread_not_found", Meaning::Gone)]
+    #[case("message_not_found", Meaning::Gone)]
     #[case("msg_too_long", Meaning::Definite)]
     #[case("internal_error", Meaning::Unclear)]
     #[case("fatal_error", Meaning::Unclear)]

@@ -4,11 +4,11 @@
 use super::api::Failure;
 use super::modal::{self, Memory};
 use super::render::{self, content};
-use super::translate::{Act, Back, Heard, Kind, Way, read};
-use super::{Slack, api};
-use crate::app::{Given, Inbound, Place, Response, Unavailable};
+use super::translate::{Act, Back, Heard, Kind, Way, read, verb_of};
+use super::{Slack, api, emoji};
+use crate::app::{Given, Inbound, Input, Place, Response, Unavailable};
 use crate::domain::message::cut;
-use crate::domain::{Form, Message};
+use crate::domain::{Form, Message, Part, Span};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -100,15 +100,7 @@ impl Slack {
     }
 
     async fn work(self: Arc<Self>, act: Act, inbound: Inbound, tell: oneshot::Sender<Verdict>) {
-        let by = self.person(&act.who).await;
-        let outcome = inbound
-            .given(Given {
-                key: act.key.clone(),
-                by,
-                place: act.place.clone(),
-                input: act.input,
-            })
-            .await;
+        let outcome = self.give(&act, &inbound).await;
         if let Err(error) = &outcome {
             tracing::error!(%error, "What somebody asked for in Slack was not stored.");
         }
@@ -151,6 +143,66 @@ impl Slack {
                         .await;
                 }
             }
+        }
+    }
+
+    /// Hands to the core what somebody asked for, with names where Slack writes ids.
+    async fn give(self: &Arc<Self>, act: &Act, inbound: &Inbound) -> Outcome {
+        let input = match self.readable(&act.input).await {
+            Ok(input) => input,
+            Err(refusal) => return Ok(Response::Refused(Message::line(refusal))),
+        };
+        let (by, unread) = self.person(&act.who).await;
+        let given = Given {
+            key: act.key.clone(),
+            by,
+            place: act.place.clone(),
+            input,
+        };
+        match inbound.given(given).await {
+            // We cannot tell whether it is for this that somebody may not act.
+            Ok(Response::Refused(message)) if !unread.is_empty() => {
+                let note = format!(
+                    "Slack did not say whether you are in {}; if that is where your role comes from, try again in \
+                     a minute.",
+                    unread.join(", ")
+                );
+                let note = Part::Line(vec![Span::Text(note)]);
+                Ok(Response::Refused(message.with(note)))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// What customers can read: people by their names, and no emoji that only this workspace has.
+    ///
+    /// # Errors
+    /// That cannot be had: why, for the person who wrote it.
+    async fn readable(&self, input: &Input) -> Result<Input, String> {
+        let (verb, words) = match input {
+            Input::Text(line) => (verb_of(line).unwrap_or_default(), line),
+            Input::Form { verb, text, .. } => (verb.as_str(), text),
+            Input::Options { .. } | Input::Press(_) | Input::Ask { .. } => return Ok(input.clone()),
+        };
+        let verb = verb.to_lowercase();
+        if matches!(verb.as_str(), "reply" | "dm")
+            && let Some(name) = emoji::foreign(words)
+        {
+            return Err(format!(
+                "Nothing was done: customers cannot see :{name}:, an emoji of this workspace only. Leave it out, or \
+                 choose another."
+            ));
+        }
+        match input {
+            Input::Text(line) if verb != "assign" => {
+                let named = self.with_names(line).await;
+                named.map(Input::Text).map_err(|id| {
+                    format!(
+                        "Nothing was done: Slack does not tell who {id} is. Write the name without the @."
+                    )
+                })
+            }
+            other => Ok(other.clone()),
         }
     }
 

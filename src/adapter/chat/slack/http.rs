@@ -6,23 +6,28 @@ use super::Slack;
 use super::hear::Verdict;
 use super::translate::Kind;
 use crate::app::Inbound;
+use crate::domain::Instant;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use chrono::TimeDelta;
 use hmac::{Hmac, Mac as _};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value};
 use sha2::Sha256;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use subtle::ConstantTimeEq as _;
 
 /// The most of a body that is read.
 const MOST_BODY: usize = 1024 * 1024;
 /// How far Slack's clock and ours may differ, in seconds.
 const WINDOW: u64 = 300;
+/// The pause between two warnings about requests that are doubted for the same reason.
+const BETWEEN_WARNINGS: TimeDelta = TimeDelta::minutes(1);
 
 #[derive(Clone)]
 struct Context {
@@ -40,8 +45,8 @@ pub(super) fn routes(slack: Arc<Slack>, inbound: Inbound) -> Router {
 }
 
 /// Why a request is not Slack's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doubt {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Doubt {
     /// There is no signing secret: the endpoint does not exist.
     Closed,
     /// A header is missing, damaged, or there twice.
@@ -52,18 +57,53 @@ enum Doubt {
     Forged,
 }
 
+/// When the last warning about each doubt was given.
+#[derive(Debug, Default)]
+pub(super) struct Doubts(Mutex<HashMap<Doubt, Instant>>);
+
+impl Doubts {
+    /// Whether it is time for a warning: anybody may send such requests, and as many as they like.
+    fn is_due(&self, doubt: Doubt, now: Instant) -> bool {
+        let mut warned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = warned
+            .get(&doubt)
+            .is_none_or(|last| now - *last >= BETWEEN_WARNINGS);
+        if due {
+            warned.insert(doubt, now);
+        }
+        due
+    }
+}
+
 impl Doubt {
-    fn answer(self) -> Response {
+    fn answer(self, slack: &Slack) -> Response {
         match self {
             Self::Closed => StatusCode::NOT_FOUND.into_response(),
             Self::Header | Self::Stale | Self::Forged => {
-                tracing::warn!(reason = ?self, "A request to Slack's endpoint was not signed by Slack.");
+                metrics::counter!("hearback_slack_unsigned_total", "reason" => self.word()).increment(1);
+                if slack.doubts.is_due(self, slack.clock.now()) {
+                    tracing::warn!(
+                        reason = self.word(),
+                        "Requests to Slack's endpoint are not signed by Slack; said once a minute."
+                    );
+                }
                 (
                     StatusCode::UNAUTHORIZED,
                     "The signature is missing, stale or wrong.\n",
                 )
                     .into_response()
             }
+        }
+    }
+}
+
+impl Doubt {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Header => "header",
+            Self::Stale => "stale",
+            Self::Forged => "forged",
         }
     }
 }
@@ -102,7 +142,7 @@ fn sign(secret: &str, stamp: &str, body: &[u8]) -> Option<String> {
 
 async fn events(State(context): State<Context>, headers: HeaderMap, body: Bytes) -> Response {
     if let Err(doubt) = verify(&context.slack, &headers, &body) {
-        return doubt.answer();
+        return doubt.answer(&context.slack);
     }
     let Ok(payload) = serde_json::from_slice::<Value>(&body) else {
         return unreadable(&context, "an event that is not JSON", &body).await;
@@ -123,7 +163,7 @@ async fn events(State(context): State<Context>, headers: HeaderMap, body: Bytes)
 
 async fn commands(State(context): State<Context>, headers: HeaderMap, body: Bytes) -> Response {
     if let Err(doubt) = verify(&context.slack, &headers, &body) {
-        return doubt.answer();
+        return doubt.answer(&context.slack);
     }
     let payload = fields(&body);
     if payload["ssl_check"] == "1" {
@@ -134,7 +174,7 @@ async fn commands(State(context): State<Context>, headers: HeaderMap, body: Byte
 
 async fn interactions(State(context): State<Context>, headers: HeaderMap, body: Bytes) -> Response {
     if let Err(doubt) = verify(&context.slack, &headers, &body) {
-        return doubt.answer();
+        return doubt.answer(&context.slack);
     }
     let payload = fields(&body);
     let payload = payload["payload"].as_str().map(serde_json::from_str::<Value>);
@@ -189,6 +229,15 @@ mod tests {
             sign("8f742231b10e8888abcd99yyyzzz85a5", "1531420618", body.as_bytes()).unwrap(),
             "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"
         );
+    }
+
+    #[test]
+    fn each_doubt_is_warned_of_once_a_minute() {
+        let (doubts, start) = (Doubts::default(), Instant::default());
+        assert!(doubts.is_due(Doubt::Stale, start));
+        assert!(!doubts.is_due(Doubt::Stale, start + TimeDelta::seconds(59)));
+        assert!(doubts.is_due(Doubt::Forged, start + TimeDelta::seconds(59)));
+        assert!(doubts.is_due(Doubt::Stale, start + TimeDelta::seconds(60)));
     }
 
     #[test]

@@ -20,40 +20,33 @@ use std::time::Duration;
 
 /// The type of our metadata.
 const EVENT_TYPE: &str = "hearback_mirror";
-/// Clocks differ; look a little further back.
-const SLACK_OF_CLOCKS: TimeDelta = TimeDelta::seconds(5);
+/// How far our clock and Slack's may differ. More than the doctor calls sound, so that a look never
+/// misses a message for it.
+const SLACK_OF_CLOCKS: TimeDelta = TimeDelta::seconds(120);
+/// How long after an attempt began its message may still appear: the call's own time, and as much
+/// again for what was under way when we gave up.
+const AFTERMATH: TimeDelta = TimeDelta::seconds(30);
 /// The most pages that are read in search of a message.
 const MOST_PAGES: usize = 20;
 /// The key of the workspace-wide limit.
 const EVERYWHERE: &str = "";
 
-/// A message that stands.
-enum Sent {
-    /// Posted now.
-    Now(String),
-    /// Posted by an earlier attempt.
-    Before(String),
-}
-
-impl Sent {
-    fn ts(self) -> String {
-        match self {
-            Self::Now(ts) | Self::Before(ts) => ts,
-        }
-    }
+/// Where and when a message is looked for.
+struct Search<'a> {
+    key: &'a IdempotencyKey,
+    channel: &'a ChannelId,
+    thread: Option<&'a ThreadId>,
+    oldest: String,
+    latest: String,
 }
 
 impl Slack {
     pub(super) async fn open(&self, order: &OpenThread) -> Result<Opened, PortError> {
+        // A card that an earlier attempt posted is found as it was; the core orders its update.
         let message = &order.card.message;
-        let sent = self
+        let ts = self
             .deliver(&order.key, &order.channel, None, message, order.earlier)
             .await?;
-        if let Sent::Before(ts) = &sent {
-            // It shows what was true at the earlier attempt.
-            self.rewrite(&order.channel, ts, message).await?;
-        }
-        let ts = sent.ts();
         Ok(Opened {
             thread: ThreadId::new(&ts),
             card: MessageId::new(&ts),
@@ -62,12 +55,13 @@ impl Slack {
 
     pub(super) async fn say(&self, order: &PostMessage) -> Result<MessageId, PortError> {
         let thread = Some(&order.thread);
-        let sent = self
+        let ts = self
             .deliver(&order.key, &order.channel, thread, &order.message, order.earlier)
             .await?;
-        Ok(MessageId::new(sent.ts()))
+        Ok(MessageId::new(ts))
     }
 
+    /// Posts a message, or finds the one that an earlier attempt posted; returns its `ts`.
     async fn deliver(
         &self,
         key: &IdempotencyKey,
@@ -75,12 +69,26 @@ impl Slack {
         thread: Option<&ThreadId>,
         message: &Message,
         earlier: Option<Instant>,
-    ) -> Result<Sent, PortError> {
-        if let Some(earlier) = earlier
-            && let Some(ts) = self.look(key, channel, thread, earlier).await?
-        {
-            return Ok(Sent::Before(ts));
-        }
+    ) -> Result<String, PortError> {
+        let before = match earlier {
+            Some(earlier) => self.look(&self.search(key, channel, thread, earlier)).await?,
+            None => None,
+        };
+        let ts = match before {
+            Some(ts) => ts,
+            None => self.post_message(key, channel, thread, message).await?,
+        };
+        self.attempts.stands(key);
+        Ok(ts)
+    }
+
+    async fn post_message(
+        &self,
+        key: &IdempotencyKey,
+        channel: &ChannelId,
+        thread: Option<&ThreadId>,
+        message: &Message,
+    ) -> Result<String, PortError> {
         let content = content(message, &self.mark(key)).with_metadata(SlackMessageMetadata {
             event_type: EVENT_TYPE.to_owned(),
             event_payload: Some(HashMap::from([
@@ -97,13 +105,13 @@ impl Slack {
         let body = Literal::new(&request);
         let turn = self.posts.turn(channel.as_str()).await;
         turn.map_err(PortError::RetryAfter)?;
+        self.attempts.begun(key, self.clock.now());
         let sent = self.api.post(&self.bot_token, "chat.postMessage", &body).await;
         if let Err(Failure::Limited(wait)) = &sent {
             self.posts.hold(channel.as_str(), *wait);
         }
-        let answer = sent?;
-        match answer.text("/ts") {
-            Some(ts) => Ok(Sent::Now(ts.to_owned())),
+        match sent?.text("/ts") {
+            Some(ts) => Ok(ts.to_owned()),
             None => Err(PortError::Unknown(
                 "Slack's answer to chat.postMessage has no ts".to_owned(),
             )),
@@ -115,39 +123,41 @@ impl Slack {
         format!("{}/{key}", self.installation)
     }
 
-    /// Looks for the message of an earlier attempt.
-    async fn look(
+    /// Between the first and the last attempt, as Slack's clock may tell them.
+    fn search<'a>(
         &self,
-        key: &IdempotencyKey,
-        channel: &ChannelId,
-        thread: Option<&ThreadId>,
+        key: &'a IdempotencyKey,
+        channel: &'a ChannelId,
+        thread: Option<&'a ThreadId>,
         earlier: Instant,
-    ) -> Result<Option<String>, PortError> {
-        let since = (earlier - SLACK_OF_CLOCKS).timestamp_micros();
-        let since = format!("{}.{:06}", since / 1_000_000, since % 1_000_000);
+    ) -> Search<'a> {
+        let last = self.attempts.latest(key, earlier);
+        Search {
+            key,
+            channel,
+            thread,
+            oldest: ts(earlier - SLACK_OF_CLOCKS),
+            latest: ts(last + AFTERMATH + SLACK_OF_CLOCKS),
+        }
+    }
+
+    /// Looks for the message of an earlier attempt.
+    async fn look(&self, search: &Search<'_>) -> Result<Option<String>, PortError> {
         let mut cursor = String::new();
         for _ in 0..MOST_PAGES {
-            let answer = match self.page(channel, thread, &since, &cursor).await {
+            let answer = match self.page(search, &cursor).await {
                 Ok(answer) => answer,
                 Err(failure) if matches!(failure.code(), Some("missing_scope" | "unknown_method")) => {
-                    if !self.cannot_look.swap(true, Ordering::Relaxed) {
-                        tracing::warn!(
-                            %failure,
-                            "Earlier messages cannot be read, so a message may appear twice after a broken \
-                             call; add the scope channels:history (groups:history for private channels)."
-                        );
-                    }
+                    self.cannot_look(&failure);
                     return Ok(None);
                 }
-                // The thread's first message is gone, and our message with it.
-                Err(failure) if failure.code() == Some("thread_not_found") => return Ok(None),
                 Err(failure) => return Err(failure.into()),
             };
             let messages = answer.body["messages"].as_array();
             let found = messages
                 .into_iter()
                 .flatten()
-                .find(|message| self.is_ours(message, key, thread));
+                .find(|message| self.is_ours(message, search.key, search.thread));
             if let Some(ts) = found.and_then(|message| message["ts"].as_str()) {
                 return Ok(Some(ts.to_owned()));
             }
@@ -156,28 +166,37 @@ impl Slack {
                 _ => return Ok(None),
             }
         }
-        Err(PortError::Unknown(
-            "the channel is too busy to find a message in it".to_owned(),
-        ))
+        // It would be the same the next time, and a message twice is better than none.
+        tracing::warn!(
+            channel = %search.channel,
+            key = %search.key,
+            "Too much was written in the channel to find what a broken call may have posted; it is posted again."
+        );
+        Ok(None)
     }
 
-    async fn page(
-        &self,
-        channel: &ChannelId,
-        thread: Option<&ThreadId>,
-        since: &str,
-        cursor: &str,
-    ) -> Result<Answer, Failure> {
+    fn cannot_look(&self, failure: &Failure) {
+        if !self.cannot_look.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %failure,
+                "Earlier messages cannot be read, so a message may appear twice after a broken call; add the \
+                 scope channels:history (groups:history for private channels)."
+            );
+        }
+    }
+
+    async fn page(&self, search: &Search<'_>, cursor: &str) -> Result<Answer, Failure> {
         let mut query = vec![
-            ("channel", channel.as_str()),
-            ("oldest", since),
+            ("channel", search.channel.as_str()),
+            ("oldest", &search.oldest),
+            ("latest", &search.latest),
             ("include_all_metadata", "true"),
             ("limit", "200"),
         ];
         if !cursor.is_empty() {
             query.push(("cursor", cursor));
         }
-        let method = match thread {
+        let method = match search.thread {
             Some(thread) => {
                 query.push(("ts", thread.as_str()));
                 "conversations.replies"
@@ -210,17 +229,12 @@ impl Slack {
         by_us && (told || ids.into_iter().any(|id| id.starts_with(&mark)))
     }
 
+    /// Replaces a message of ours.
     pub(super) async fn change(&self, order: &EditMessage) -> Result<(), PortError> {
         let message = match &order.content {
             Content::Card(card) => &card.message,
             Content::Message(message) => message,
         };
-        self.rewrite(&order.channel, order.message.as_str(), message)
-            .await
-    }
-
-    /// Replaces a message of ours.
-    async fn rewrite(&self, channel: &ChannelId, ts: &str, message: &Message) -> Result<(), PortError> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let mark = format!(
             "{}/{}.{serial}",
@@ -228,9 +242,9 @@ impl Slack {
             self.clock.now().timestamp_micros()
         );
         let request = SlackApiChatUpdateRequest::new(
-            channel.as_str().to_owned().into(),
+            order.channel.as_str().to_owned().into(),
             content(message, &mark),
-            SlackTs(ts.to_owned()),
+            SlackTs(order.message.as_str().to_owned()),
         )
         .with_parse("none".to_owned())
         .with_link_names(false);
@@ -272,6 +286,12 @@ impl Slack {
             Err(_) => Err(Failure::Unclear("chat.postEphemeral: timed out".to_owned())),
         }
     }
+}
+
+/// An instant as Slack names messages.
+fn ts(at: Instant) -> String {
+    let micros = at.timestamp_micros();
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
 /// The request with `mrkdwn: false`, which the model does not know.

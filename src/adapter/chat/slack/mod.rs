@@ -6,6 +6,7 @@
 //! `mirror` what goes out, `render` makes messages, `people` knows who somebody is.
 
 mod api;
+mod emoji;
 mod escape;
 mod examine;
 mod hear;
@@ -23,6 +24,7 @@ pub use manifest::manifest;
 pub use pace::Limits;
 pub use socket::Timing;
 
+use crate::adapter::attempts::Attempts;
 use crate::adapter::link::Link;
 use crate::adapter::supervise::{Lost, supervise};
 use crate::app::Inbound;
@@ -34,6 +36,7 @@ use api::Api;
 use async_trait::async_trait;
 use axum::Router;
 use hear::Told;
+use http::Doubts;
 use pace::Pace;
 use people::People;
 use secrecy::SecretString;
@@ -72,11 +75,13 @@ pub struct Slack {
     timing: Timing,
     posts: Pace,
     edits: Pace,
+    attempts: Attempts,
     people: People,
     me: Mutex<Option<Me>>,
     api_link: Link,
     sockets: [Link; 2],
     told: Told,
+    doubts: Doubts,
     tasks: TaskTracker,
     room: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -104,20 +109,22 @@ impl Slack {
             channel: config.channel.clone(),
             installation: installation.to_owned(),
             groups: Vec::new(),
-            clock,
             timing: Timing::default(),
             posts: Pace::new(limits.post_every, limits.post_burst),
             edits: Pace::new(limits.edit_every, limits.edit_burst),
+            attempts: Attempts::new(clock.now()),
             people: People::default(),
             me: Mutex::default(),
             api_link: Link::new("slack:api"),
             sockets: [Link::new("slack:socket-1"), Link::new("slack:socket-2")],
             told: Told::default(),
+            doubts: Doubts::default(),
             tasks: TaskTracker::new(),
             room: Arc::new(Semaphore::new(MOST_WORK)),
             stopping: CancellationToken::new(),
             serial: AtomicU64::new(0),
             cannot_look: AtomicBool::new(false),
+            clock,
         })
     }
 
@@ -140,6 +147,7 @@ impl Slack {
     #[must_use]
     pub fn with_timing(mut self, timing: Timing) -> Self {
         self.timing = timing;
+        self.api.set_limit(timing.call);
         self
     }
 

@@ -10,6 +10,7 @@
 //! announces a refresh, the new socket opens first, and the old one is read until it closes.
 
 use super::Slack;
+use super::api::CALL;
 use super::hear::Verdict;
 use super::translate::Kind;
 use crate::adapter::http::install_tls;
@@ -34,6 +35,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// The largest frame that is read.
 const MOST_FRAME: usize = 4 * 1024 * 1024;
+/// A socket that is to be refreshed sooner is a sign of trouble: the next one opens after a pause.
+const STOOD: Duration = Duration::from_secs(10);
 /// How long writing a frame may take.
 const WRITE: Duration = Duration::from_secs(5);
 
@@ -53,6 +56,8 @@ pub struct Timing {
     pub linger: Duration,
     /// The pause between two questions whether the token still works.
     pub check: Duration,
+    /// How long a call of the Web API may take.
+    pub call: Duration,
 }
 
 impl Default for Timing {
@@ -64,6 +69,7 @@ impl Default for Timing {
             answer: Duration::from_millis(2500),
             linger: Duration::from_secs(10),
             check: Duration::from_secs(300),
+            call: CALL,
         }
     }
 }
@@ -131,6 +137,7 @@ pub(super) async fn connect(
     while let Some(opened) = stop.run_until_cancelled(Box::pin(open(slack, app_token))).await {
         let mut socket = opened?;
         link.up();
+        let began = Instant::now();
         match serve(slack, &mut socket, inbound, stop).await? {
             End::Stopped => finish(slack, socket, inbound).await,
             End::Refresh => {
@@ -138,6 +145,11 @@ pub(super) async fn connect(
                 slack
                     .tasks
                     .spawn(async move { finish(&slack_too, socket, &inbound).await });
+                if began.elapsed() < STOOD {
+                    return Err(Lost::Broken(
+                        "Slack wanted another socket as soon as this one stood".to_owned(),
+                    ));
+                }
             }
         }
     }
@@ -189,7 +201,12 @@ async fn greeting(read: &mut SplitStream<Stream>) -> Result<(), Lost> {
         };
         match serde_json::from_str(&text) {
             Ok(Incoming::Hello) => return Ok(()),
-            Ok(Incoming::Disconnect { reason }) => return disconnected(&reason).map(|_| ()),
+            Ok(Incoming::Disconnect { reason }) => {
+                disconnected(&reason)?;
+                return Err(Lost::Broken(format!(
+                    "Slack closed the socket before the greeting: {reason}"
+                )));
+            }
             // Slack sends no envelope before the greeting; unacknowledged, it comes again.
             Ok(Incoming::EventsApi(_) | Incoming::SlashCommands(_) | Incoming::Interactive(_)) | Err(_) => {}
         }
@@ -235,7 +252,7 @@ async fn serve(
                             return disconnected(&reason);
                         }
                     }
-                    Some(Ok(Frame::Ping(_))) => socket.write.flush().await.map_err(|error| gone(&error))?,
+                    Some(Ok(Frame::Ping(_))) => in_time(socket.write.flush()).await?,
                     Some(Ok(Frame::Pong(_) | Frame::Binary(_) | Frame::Frame(_))) => {}
                     Some(Ok(Frame::Close(_))) | None => return Err(Lost::Broken("Slack closed the socket".to_owned())),
                     Some(Err(error)) => return Err(gone(&error)),
@@ -250,7 +267,13 @@ fn gone(error: &tokio_tungstenite::tungstenite::Error) -> Lost {
 }
 
 async fn write(socket: &mut Socket, frame: Frame) -> Result<(), Lost> {
-    match timeout(WRITE, socket.write.send(frame)).await {
+    in_time(socket.write.send(frame)).await
+}
+
+async fn in_time(
+    writing: impl Future<Output = Result<(), tokio_tungstenite::tungstenite::Error>>,
+) -> Result<(), Lost> {
+    match timeout(WRITE, writing).await {
         Ok(sent) => sent.map_err(|error| gone(&error)),
         Err(_) => Err(Lost::Broken("the socket takes no more".to_owned())),
     }
@@ -274,7 +297,7 @@ async fn finish(slack: &Arc<Slack>, socket: Socket, inbound: &Inbound) {
                 () = slack.stopping.cancelled(), if tell.is_some() => tell = None,
                 ack = acks.recv() => {
                     let Some(ack) = ack else { break };
-                    if write.send(Frame::text(ack)).await.is_err() { break; }
+                    if in_time(write.send(Frame::text(ack))).await.is_err() { break; }
                 }
                 frame = read.next() => match frame {
                     Some(Ok(Frame::Text(text))) => {

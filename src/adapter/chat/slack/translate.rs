@@ -4,9 +4,11 @@
 //! person's workspace, the container's thread) and fail on installations for an organisation
 //! (`team: null`) and on metadata of other apps.
 
+use super::emoji::characters;
 use super::escape::{Mentions, unescape};
 use super::modal::{CALLBACK, FIELD, Memory};
 use crate::app::{Input, Place};
+use crate::domain::CaseNumber;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -197,23 +199,27 @@ fn addressed(message: &str, bot: Option<&str>) -> String {
 /// A line as it was typed. Only `assign` reads a mention; anywhere else it may go to a customer, who
 /// is not to see our ids.
 fn line_of(slack: &str) -> String {
-    let assigns = slack
-        .split_whitespace()
-        .take(2)
-        .any(|word| word.eq_ignore_ascii_case("assign"));
-    unescape(slack, if assigns { Mentions::Stay } else { Mentions::Name })
+    let assigns = verb_of(slack).is_some_and(|verb| verb.eq_ignore_ascii_case("assign"));
+    let mentions = if assigns { Mentions::Stay } else { Mentions::Name };
+    characters(&unescape(slack, mentions))
+}
+
+/// The verb of a line: a case's number may stand before it.
+pub(super) fn verb_of(line: &str) -> Option<&str> {
+    line.split_whitespace()
+        .find(|word| word.parse::<CaseNumber>().is_err())
 }
 
 /// <https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling>
 fn command(payload: &Value) -> Result<Heard, String> {
     let name = need(payload, "/command")?;
     let trigger = need(payload, "/trigger_id")?;
-    let rest = line_of(text(payload, "/text").unwrap_or_default());
+    let rest = text(payload, "/text").unwrap_or_default();
     let line = match name.trim_start_matches('/') {
         "case" if rest.trim().is_empty() => "help".to_owned(),
-        "case" => rest,
+        "case" => line_of(rest),
         verb if rest.trim().is_empty() => verb.to_owned(),
-        verb => format!("{verb} {rest}"),
+        verb => line_of(&format!("{verb} {rest}")),
     };
     let thread = owned(text(payload, "/thread_ts"));
     Ok(Heard::Act(Box::new(Act {
@@ -318,7 +324,8 @@ fn submission(payload: &Value) -> Result<Heard, String> {
     let memory: Memory = serde_json::from_str(&need(payload, "/view/private_metadata")?)
         .map_err(|_| "the window's memory is damaged".to_owned())?;
     let words = format!("/view/state/values/{FIELD}/{FIELD}/value");
-    let words = text(payload, &words).unwrap_or_default().to_owned();
+    // A field holds characters or names, as the person's client likes.
+    let words = characters(text(payload, &words).unwrap_or_default());
     let who = who(payload)?;
     let print = hex::encode(Sha256::digest(&words));
     Ok(Heard::Act(Box::new(Act {
@@ -420,7 +427,11 @@ mod tests {
     #[case("/reply", "12  Two  blanks &amp; all", "reply 12  Two  blanks & all")]
     #[case("/resolve", "", "resolve")]
     #[case("/case", "assign 12 <@U2|bo>", "assign 12 <@U2|bo>")]
+    #[case("/case", "12 assign <@U2|bo>", "12 assign <@U2|bo>")]
+    #[case("/assign", "<@U2|bo>", "assign <@U2|bo>")]
     #[case("/reply", "12 ask <@U2|bo>", "reply 12 ask @bo")]
+    #[case("/case", "reply assign <@U2|bo>", "reply assign @bo")]
+    #[case("/reply", "12 Thanks :tada: at 10:30:45", "reply 12 Thanks 🎉 at 10:30:45")]
     fn slash_commands_are_lines(#[case] command: &str, #[case] text: &str, #[case] line: &str) {
         let payload = json!({"command": command, "text": text, "trigger_id": "1.2.a", "user_id": "U1",
             "user_name": "ada", "team_id": "T1", "channel_id": "C1", "response_url": "https://hooks.example/1"});

@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use hearback::domain::Instant;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -195,13 +196,22 @@ fn serve(
         ("GET", ["guilds", _]) if id(1) != GUILD => error(404, 10004, "Unknown Guild"),
         ("GET", ["guilds", _]) => (200, guild(&shared.world())),
         ("GET", ["guilds", _, "members", _]) => (200, json!({"user": {"id": parts[3]}, "roles": []})),
-        ("GET", ["guilds", _, "threads", "active"]) => (200, threads(&shared.world(), |c| !c.archived)),
+        ("GET", ["guilds", _, "threads", "active"]) => {
+            (200, threads(&shared.world(), usize::MAX, |_, c| !c.archived))
+        }
         ("GET", ["channels", _, "threads", "archived", "public"]) => {
             let forum = id(1);
-            (
-                200,
-                threads(&shared.world(), |c| c.archived && c.parent == Some(forum)),
-            )
+            let asked = |key: &str| {
+                query
+                    .split('&')
+                    .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
+            };
+            let limit = asked("limit").map_or(50, |limit| limit.parse().unwrap());
+            let before = asked("before").map(|at| at.parse::<Instant>().unwrap());
+            let wanted = |id, c: &Channel| {
+                c.archived && c.parent == Some(forum) && before.is_none_or(|before| made_at(id) < before)
+            };
+            (200, threads(&shared.world(), limit, wanted))
         }
         ("PUT", ["applications", _, "guilds", _, "commands"]) => {
             shared.world().commands = body.clone();
@@ -275,21 +285,44 @@ fn channel(world: &World, id: u64) -> Value {
     if let Some(owner) = channel.owner {
         told["owner_id"] = json!(owner.to_string());
         told["applied_tags"] = channel.applied.iter().map(u64::to_string).collect();
-        told["thread_metadata"] = json!({"archived": channel.archived, "locked": channel.locked});
+        told["thread_metadata"] = json!({"archived": channel.archived, "locked": channel.locked,
+            "archive_timestamp": made_at(id).to_rfc3339()});
     }
     told
 }
 
-fn threads(world: &World, wanted: impl Fn(&Channel) -> bool) -> Value {
-    let found = world
+/// When a thread was made; archived ones count as archived then.
+fn made_at(id: u64) -> Instant {
+    let millis = i64::try_from(id >> 22).unwrap() + 1_420_070_400_000;
+    Instant::from_timestamp_millis(millis).unwrap()
+}
+
+/// The newest first.
+fn threads(world: &World, limit: usize, wanted: impl Fn(u64, &Channel) -> bool) -> Value {
+    let found: Vec<_> = world
         .channels
         .iter()
         .rev()
-        .filter(|(_, channel)| channel.owner.is_some() && wanted(channel));
-    json!({"threads": found.map(|(id, _)| self::channel(world, *id)).collect::<Vec<_>>(), "has_more": false, "members": []})
+        .filter(|(id, channel)| channel.owner.is_some() && wanted(**id, channel))
+        .map(|(id, _)| self::channel(world, *id))
+        .collect();
+    let shown = &found[..limit.min(found.len())];
+    json!({"threads": shown, "has_more": shown.len() < found.len(), "members": []})
+}
+
+/// Whether a forum has all these tags.
+fn has_tags(world: &World, forum: u64, tags: &[u64]) -> bool {
+    let known = &world.channels[&forum].tags;
+    tags.iter().all(|tag| known.iter().any(|(id, _)| id == tag))
 }
 
 fn change(world: &mut World, id: u64, body: &Value) -> Told {
+    let tags = body["applied_tags"].as_array().into_iter().flatten();
+    let tags: Vec<u64> = tags.map(|tag| tag.as_str().unwrap().parse().unwrap()).collect();
+    let parent = world.channels[&id].parent;
+    if parent.is_some_and(|forum| !has_tags(world, forum, &tags)) {
+        return error(400, 50035, "Invalid Form Body");
+    }
     let channel = world.channels.get_mut(&id).unwrap();
     if body.get("name").is_some() {
         channel.renamed += 1;
@@ -299,11 +332,8 @@ fn change(world: &mut World, id: u64, body: &Value) -> Told {
     } else if channel.archived {
         return error(400, 50083, "Thread is archived");
     }
-    if let Some(tags) = body["applied_tags"].as_array() {
-        channel.applied = tags
-            .iter()
-            .map(|tag| tag.as_str().unwrap().parse().unwrap())
-            .collect();
+    if body["applied_tags"].is_array() {
+        channel.applied = tags;
     }
     (200, self::channel(world, id))
 }
@@ -499,6 +529,9 @@ fn forum_post(world: &mut World, forum: u64, new: u64, body: &Value) -> Told {
             40067,
             "A tag is required to create a forum post in this channel",
         );
+    }
+    if !has_tags(world, forum, &tags) {
+        return error(400, 50035, "Invalid Form Body");
     }
     let message = &body["message"];
     if let Some(refused) = unsound(message) {
