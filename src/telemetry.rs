@@ -87,6 +87,10 @@ fn describe() {
         "hearback_webhook_unproven_total",
         "Webhooks without a sound signature, by source."
     );
+    describe_counter!(
+        "hearback_set_aside_total",
+        "Things of a network that could not be read, and were set aside, by source."
+    );
     describe_histogram!(
         "hearback_commit_seconds",
         "How long a commit to the database takes."
