@@ -5,6 +5,7 @@ pub mod chat;
 pub mod finding;
 pub mod html;
 pub mod http;
+mod ids;
 pub mod link;
 pub mod social;
 pub mod supervise;

@@ -13,6 +13,9 @@ const PLATFORMS: [&str; 2] = ["mastodon", "webhook"];
 const LEAST_SECRET: usize = 16;
 /// How often the sweep behind a stream looks, unless told otherwise.
 const SWEEP: Duration = Duration::from_secs(60);
+/// The least time between two sweeps: with less, Mastodon's limit of 300 pages in a quarter of an
+/// hour would be used up by looking for nothing.
+const LEAST_SWEEP: Duration = Duration::from_secs(15);
 /// The most characters of a reply through a webhook, unless told otherwise.
 const LIMIT: usize = 10_000;
 
@@ -107,7 +110,7 @@ pub struct Mastodon {
     pub hashtags: Vec<String>,
     /// Words searched for, where the server allows it.
     pub search: Vec<String>,
-    /// How often the sweep behind the stream looks.
+    /// How often the sweep behind the stream looks, at least 15 seconds apart.
     pub poll: Duration,
 }
 
@@ -122,8 +125,11 @@ impl Mastodon {
             let wrong = Wrong::new("has a # in it", "write the tags without #");
             section.wrong("hashtags", wrong);
         }
-        if poll < Duration::from_secs(1) {
-            let wrong = Wrong::new("would ask the server without a pause", "write it like \"60s\"");
+        if poll < LEAST_SWEEP {
+            let wrong = Wrong::new(
+                "would ask more often than servers allow",
+                "write \"15s\" or more; the stream tells of posts at once",
+            );
             section.wrong("poll", wrong);
         }
         Some(Self {

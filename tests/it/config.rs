@@ -337,7 +337,7 @@ poll = "0s"
     c.toml:29: source[6].url: "mastodon.example" is not an address; write it like "https://care.example.com"
     c.toml:30: source[6].hashtags: must be text, not a number; put it in quotes
     c.toml:30: source[6].hashtags: has a # in it; write the tags without #
-    c.toml:31: source[6].poll: would ask the server without a pause; write it like "60s"
+    c.toml:31: source[6].poll: would ask more often than servers allow; write "15s" or more; the stream tells of posts at once
     "#);
 }
 

@@ -246,6 +246,84 @@ async fn only_proven_refusals_count_as_refusals(#[case] fault: Fault, #[case] un
 }
 
 #[rstest]
+#[case(401)]
+#[case(403)]
+#[case(404)]
+#[case(422)]
+#[tokio::test]
+async fn a_page_of_a_proxy_is_no_refusal(#[case] status: u16) {
+    let scene = Scene::new().await;
+    let post = scene.server.write(ANN, "@help my parcel is late");
+    let reply = scene.reply(&post, "Sorry!", Audience::Public);
+    scene.server.gateway().next("publish", status, true);
+
+    let error = scene.account.publish(&reply).await.unwrap_err();
+
+    assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
+    assert!(matches!(
+        scene.account.find(&reply).await.unwrap(),
+        Look::Found(_)
+    ));
+}
+
+#[rstest]
+#[case("gotosocial", 422)]
+#[case("pleroma", 404)]
+#[case("something new", 403)]
+#[tokio::test]
+async fn a_refusal_of_a_server_that_nobody_has_read_proves_nothing(
+    #[case] software: &'static str,
+    #[case] status: u16,
+) {
+    let scene = Scene::with(Traits {
+        software,
+        ..Traits::default()
+    })
+    .await;
+    let post = scene.server.write(ANN, "@help my parcel is late");
+    let reply = scene.reply(&post, "Sorry!", Audience::Public);
+    scene
+        .server
+        .faults()
+        .next("publish", Fault::StatusButDone(status));
+    let error = scene.account.publish(&reply).await.unwrap_err();
+    assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
+}
+
+#[rstest]
+#[case::nobody_else("Write to shop@help.example, or see https://a.example/@bob.", None)]
+#[case::the_author("Hello @ann@b.example!", None)]
+#[case::a_third("As @bob@c.example said", Some("@bob@c.example"))]
+#[case::a_namesake("Dear @ann, @ann@b.example", Some("@ann"))]
+#[tokio::test]
+async fn a_private_answer_reaches_nobody_else(#[case] text: &str, #[case] third: Option<&str>) {
+    let scene = Scene::new().await;
+    scene.account.examine().await;
+    let private = scene.account.compose(text, ANN, Audience::Private);
+    match third {
+        None => assert_eq!(private.refusal, None),
+        Some(third) => assert!(private.refusal.unwrap().contains(third)),
+    }
+    let public = scene.account.compose(text, ANN, Audience::Public);
+    assert_eq!(public.refusal, None);
+}
+
+#[tokio::test]
+async fn an_answer_that_turns_out_to_be_private_names_nobody_else_either() {
+    let scene = Scene::new().await;
+    let direct = scene.server.write_direct(ANN, "@help this is between us");
+    let reply = scene.reply(&direct, "Ask @bob@c.example.", Audience::Public);
+
+    let error = scene.account.publish(&reply).await.unwrap_err();
+
+    assert!(
+        matches!(&error, PortError::Refused(why) if why.contains("@bob@c.example")),
+        "{error:?}"
+    );
+    assert!(scene.server.published().is_empty());
+}
+
+#[rstest]
 #[case::limited(Fault::RateLimited("7".to_owned()))]
 #[case::broken(Fault::Status(500))]
 #[case::cut(Fault::Drop)]
@@ -639,6 +717,191 @@ async fn a_first_start_opens_no_old_cases() {
     assert_eq!(play.core.posts(&cases[0]).await[0].text, "@help today");
 }
 
+/// A scene that listens to a hashtag and to words.
+async fn curious() -> Play {
+    Play::with(Traits::default(), |config| {
+        config.hashtags = vec!["late".to_owned(), "lost".to_owned()];
+        config.search = vec!["parcel".to_owned()];
+    })
+    .await
+}
+
+/// What all posts say, in the order of their cases.
+async fn heard(play: &Play) -> Vec<String> {
+    let mut texts = Vec::new();
+    for case in play.core.cases().await {
+        texts.extend(play.core.posts(&case).await.into_iter().map(|post| post.text));
+    }
+    texts
+}
+
+#[tokio::test]
+async fn a_post_that_its_server_fetched_late_is_heard() {
+    let mut play = curious().await;
+    let server = &play.scene.server;
+    server.write(ANN, "#late long ago");
+    server.write(ANN, "my parcel, long ago");
+    play.scene.clock.advance(Duration::from_secs(25 * 3600));
+    let first = play.scene.server.write(ANN, "#late one");
+    play.sweep().await;
+    // Their ids are those of the time before the first.
+    play.scene.server.fetch("bob@c.example", "#late two", &first);
+    play.scene
+        .server
+        .fetch("eve@d.example", "a parcel, three", &first);
+
+    play.sweep().await;
+    play.sweep().await;
+
+    assert_eq!(heard(&play).await, ["#late one", "#late two", "a parcel, three"]);
+}
+
+#[tokio::test]
+async fn more_posts_than_a_page_holds_are_read_in_order() {
+    let mut play = curious().await;
+    play.scene.server.write(ANN, "#late 0");
+    play.sweep().await;
+    for n in 1..=100 {
+        play.scene.server.write(ANN, &format!("#late {n}"));
+    }
+    play.sweep().await;
+    let expected: Vec<_> = (0..=100).map(|n| format!("#late {n}")).collect();
+    assert_eq!(heard(&play).await, expected);
+}
+
+#[tokio::test]
+async fn an_hour_of_sweeps_stays_within_the_limit_of_pages() {
+    let mut play = curious().await;
+    for n in 0..120 {
+        play.scene.clock.advance(Duration::from_secs(15));
+        play.scene
+            .server
+            .write(ANN, &format!("@help #late #lost parcel {n}"));
+        play.sweep().await;
+    }
+    let server = &play.scene.server;
+    let paged = ["notifications", "tag", "search", "own"]
+        .into_iter()
+        .flat_map(|call| server.calls(call))
+        .filter(|called| called.query.contains_key("min_id"))
+        .count();
+    // Half an hour has two windows of 300.
+    assert_eq!(paged, 119);
+    assert_eq!(play.core.cases().await.len(), 120);
+}
+
+#[tokio::test]
+async fn one_feed_that_cannot_be_read_stops_none_of_the_others() {
+    let mut play = curious().await;
+    play.scene.server.write("bob@c.example", "#late one");
+    play.scene.server.write("eve@d.example", "#lost two");
+    play.scene.server.write(ANN, "a parcel, three");
+    play.scene.server.faults().next("tag", Fault::Status(503));
+    play.sweep().await;
+    assert_eq!(heard(&play).await, ["#lost two", "a parcel, three"]);
+
+    let limited = Fault::RateLimited("30".to_owned());
+    play.scene.server.faults().next("tag", limited);
+    play.scene.server.faults().next("search", Fault::Status(403));
+    play.sweep().await;
+    assert_eq!(play.scene.server.calls("tag").len(), 4);
+    // As long as the server wants, the feed is left alone; then it is read.
+    play.sweep().await;
+    assert_eq!(play.scene.server.calls("tag").len(), 5);
+    assert_eq!(play.scene.server.calls("search").len(), 3);
+    play.scene.clock.advance(Duration::from_secs(30));
+    play.sweep().await;
+    assert_eq!(heard(&play).await, ["#lost two", "a parcel, three", "#late one"]);
+}
+
+/// Bob answers a thread that ann began without us, and names us in it. Gives ann's post and the one
+/// between.
+fn thread(server: &FakeMastodon) -> (String, String) {
+    let complaint = server.write(ANN, "my parcel is late");
+    let between = server.answer("eve@d.example", &complaint, "mine too");
+    server.answer("bob@c.example", &between, "@help look at this");
+    (complaint, between)
+}
+
+#[rstest]
+#[case::overloaded(|server: &FakeMastodon| server.faults().next("context", Fault::Status(503)))]
+#[case::nonsense(|server: &FakeMastodon| server.faults().next("context", Fault::Garbage))]
+#[case::a_page_of_a_proxy(|server: &FakeMastodon| server.gateway().next("context", 404, false))]
+#[tokio::test]
+async fn a_thread_that_cannot_be_read_for_a_moment_is_asked_for_again(#[case] spoil: fn(&FakeMastodon)) {
+    let mut play = Play::new().await;
+    let (complaint, _) = thread(&play.scene.server);
+    spoil(&play.scene.server);
+    let lost = play.scene.account.sweep(&play.core.inbound).await.unwrap_err();
+    assert!(matches!(lost, Lost::Broken(_)), "{lost:?}");
+    assert!(play.core.cases().await.is_empty());
+
+    play.sweep().await;
+
+    assert_eq!(play.core.cases().await[0].conversation.as_str(), complaint);
+}
+
+#[tokio::test]
+async fn a_thread_that_can_never_be_read_blocks_nothing() {
+    let mut play = Play::new().await;
+    let (complaint, between) = thread(&play.scene.server);
+    for _ in 0..6 {
+        play.scene.server.faults().next("context", Fault::Status(500));
+    }
+    for _ in 0..5 {
+        play.scene.account.sweep(&play.core.inbound).await.unwrap_err();
+    }
+    play.sweep().await;
+    // Others still find where the thread began.
+    play.scene
+        .server
+        .answer("joe@e.example", &between, "@help and mine");
+    play.sweep().await;
+
+    let cases = play.core.cases().await;
+    assert_eq!(cases[0].conversation.as_str(), between);
+    assert_eq!(cases[1].conversation.as_str(), complaint);
+}
+
+#[tokio::test]
+async fn what_stands_below_a_post_need_not_be_readable() {
+    let traits = Traits {
+        odd_threads: true,
+        ..Traits::default()
+    };
+    let mut play = Play::with(traits, |_| {}).await;
+    let (complaint, _) = thread(&play.scene.server);
+    play.sweep().await;
+    assert_eq!(play.core.cases().await[0].conversation.as_str(), complaint);
+}
+
+#[tokio::test]
+async fn a_page_of_a_proxy_deletes_nothing() {
+    let mut play = Play::new().await;
+    let post = play.scene.server.write(ANN, "@help my parcel is late");
+    play.sweep().await;
+    for status in [404, 410, 404] {
+        play.scene.server.gateway().next("status", status, false);
+        play.sweep().await;
+    }
+    let case = &play.core.cases().await[0];
+    assert!(!play.core.posts(case).await[0].deleted);
+
+    // Nor does it end a reply.
+    play.scene.server.gateway().next("status", 404, false);
+    let reply = play.scene.reply(&post, "Sorry!", Audience::Public);
+    let error = play.scene.account.publish(&reply).await.unwrap_err();
+    assert!(matches!(error, PortError::NotReached(_)), "{error:?}");
+
+    // Missed once and there again is not missed twice.
+    play.scene.server.faults().next("status", Fault::Status(404));
+    play.sweep().await;
+    play.sweep().await;
+    play.scene.server.faults().next("status", Fault::Status(404));
+    play.sweep().await;
+    assert!(!play.core.posts(case).await[0].deleted);
+}
+
 #[tokio::test]
 async fn where_the_newest_come_first_none_is_left_out_and_an_edit_is_no_new_post() {
     let traits = Traits {
@@ -681,6 +944,10 @@ async fn edits_and_deletions_are_seen_without_being_told() {
     play.scene.server.edit(&one, "@help it is on fire");
     play.scene.server.delete(&two);
 
+    // One look that does not find a post proves nothing; the second does.
+    play.sweep().await;
+    let cases = play.core.cases().await;
+    assert!(!play.core.posts(&cases[1]).await[0].deleted);
     play.sweep().await;
 
     let thread = play.core.thread(1);
@@ -840,6 +1107,46 @@ async fn the_stream_wakes_the_reading_at_once_and_comes_back_when_it_breaks(#[ca
     running.threads(2).await;
     assert_eq!(running.cases().await.len(), 2);
     assert_eq!(scene.account.links()[0].state(), LinkState::Up);
+}
+
+#[tokio::test]
+async fn what_needs_no_answer_is_not_read_and_a_crowd_is_read_together() {
+    let play = Play::with(Traits::default(), |config| {
+        config.poll = Duration::from_secs(3600);
+    })
+    .await;
+    let Play { scene, core, .. } = play;
+    let ours = scene.server.write("help", "We ship every parcel.");
+    let mut posts = Vec::new();
+    for n in 0..15 {
+        posts.push(scene.server.write(ANN, &format!("@help {n}")));
+    }
+    let running = core.run();
+    let account = scene.account.clone();
+    running
+        .tracker
+        .spawn(account.run(running.inbound.clone(), running.stop.clone()));
+    scene.server.listened_to().await;
+    scene.server.called("notifications", 2).await;
+
+    // A deletion that came after it shows that the stream was heard so far.
+    let (quiet, busy) = posts.split_at(10);
+    for (n, post) in quiet.iter().enumerate() {
+        scene.server.favourite(&format!("fan{n}@b.example"), &ours);
+        scene.server.say("delete", post);
+        running.deleted(post).await;
+    }
+    assert_eq!(scene.server.calls("notifications").len(), 2);
+
+    for post in busy {
+        scene.server.write(ANN, "@help and another");
+        scene.server.say("delete", post);
+        running.deleted(post).await;
+    }
+    running.threads(20).await;
+    // The next reading after five seconds had all of them; or two, if it began amid the crowd.
+    let calls = scene.server.calls("notifications").len();
+    assert!((3..=4).contains(&calls), "{calls} calls");
 }
 
 #[tokio::test]

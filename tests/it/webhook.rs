@@ -5,6 +5,7 @@ use crate::fake::house::{self, Core};
 use crate::fake::server::Server;
 use crate::fake::webhook::{SECRET, Shop, deliver, signed};
 use axum::http::StatusCode;
+use hearback::adapter::link::LinkState;
 use hearback::adapter::social::webhook::Webhook;
 use hearback::config::{self, Idempotency};
 use hearback::domain::{
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use url::Url;
 
 fn configured(shop: &Shop, idempotency: Idempotency) -> config::Webhook {
@@ -144,6 +146,60 @@ async fn every_answer_means_what_the_contract_says(#[case] fault: Fault, #[case]
     assert_eq!(matches!(found, Look::Found(_)), !shop.replies().is_empty());
 }
 
+#[rstest]
+#[case(400)]
+#[case(401)]
+#[case(403)]
+#[case(404)]
+#[case(410)]
+#[case(413)]
+#[case(422)]
+#[tokio::test]
+async fn a_page_of_a_gateway_proves_nothing(#[case] status: u16) {
+    let clock = ManualClock::default();
+    let shop = Shop::open(Arc::new(clock.clone()), true).await;
+    let source = source(&configured(&shop, Idempotency::Lookup), &clock);
+    shop.gateway().next("reply", status, true);
+    shop.gateway().next("lookup", 404, false);
+
+    for error in [
+        source.publish(&reply(&clock)).await.unwrap_err(),
+        source.find(&reply(&clock)).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
+    }
+    let found = source.find(&reply(&clock)).await.unwrap();
+    assert!(matches!(found, Look::Found(_)), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_id_that_nobody_can_keep_is_not_taken() {
+    let clock = ManualClock::default();
+    let shop = Shop::open(Arc::new(clock.clone()), true).await;
+    let source = source(&configured(&shop, Idempotency::Lookup), &clock);
+    shop.lengthen_ids();
+    let error = source.publish(&reply(&clock)).await.unwrap_err();
+    assert!(
+        matches!(&error, PortError::Unknown(why) if why.contains("too long")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_key_with_odd_characters_arrives_and_is_found() {
+    let clock = ManualClock::default();
+    let shop = Shop::open(Arc::new(clock.clone()), true).await;
+    let source = source(&configured(&shop, Idempotency::Lookup), &clock);
+    let mut reply = reply(&clock);
+    reply.key = IdempotencyKey::new("reply &1\r\nü");
+
+    source.publish(&reply).await.unwrap();
+
+    assert_eq!(shop.calls(), ["reply+%261%0D%0A%C3%BC"]);
+    assert_eq!(shop.replies()[0]["reply_id"], "reply &1\r\nü");
+    assert!(matches!(source.find(&reply).await.unwrap(), Look::Found(_)));
+}
+
 #[tokio::test]
 async fn a_reply_that_stands_elsewhere_is_not_believed() {
     let clock = ManualClock::default();
@@ -205,6 +261,8 @@ async fn a_receiver_that_is_not_there_was_not_reached() {
     let clock = ManualClock::default();
     let shop = Shop::open(Arc::new(clock.clone()), true).await;
     let source = source(&configured(&shop, Idempotency::Key), &clock);
+    let port = shop.reply_url().socket_addrs(|| None).unwrap()[0];
+    assert_eq!(source.links()[0].state(), LinkState::Up);
     drop(shop);
     // The port is free as soon as the server has let go of it.
     let error = loop {
@@ -215,6 +273,16 @@ async fn a_receiver_that_is_not_there_was_not_reached() {
         }
     };
     assert!(!error.to_string().contains("127.0.0.1"), "{error}");
+    let state = source.links()[0].state();
+    assert!(
+        matches!(&state, LinkState::Down(why) if why.contains("reply_url")),
+        "{state:?}"
+    );
+
+    let listener = TcpListener::bind(port).await.unwrap();
+    let _shop = Shop::on(listener, Arc::new(clock.clone()), true);
+    source.publish(&reply(&clock)).await.unwrap();
+    assert_eq!(source.links()[0].state(), LinkState::Up);
 }
 
 #[tokio::test]
@@ -267,6 +335,10 @@ async fn doctor_asks_without_publishing() {
     let findings = source.examine().await;
     assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
     assert!(shop.calls().is_empty());
+
+    shop.gateway().next("lookup", 404, false);
+    let findings = source.examine().await;
+    assert!(findings.iter().any(|finding| !finding.ok), "{findings:?}");
 
     shop.faults().next("lookup", Fault::Status(200));
     let findings = source.examine().await;

@@ -1,10 +1,13 @@
-//! A Mastodon server: one brand account, any number of people, notifications with exact paging,
-//! `Idempotency-Key` for an hour, threads, edits, deletions, the stream, and scripted faults by the
+//! A Mastodon server: one brand account, any number of people, notifications with exact paging and
+//! its own limit (300 pages in a quarter of an hour, `throttle_authenticated_paging` in Mastodon's
+//! `rack_attack.rb`), `Idempotency-Key` for an hour, threads, edits, deletions, the stream, a proxy
+//! in front, and scripted faults by the
 //! name of the call: `publish`, `status`, `context`, `notifications`, `own`, `tag`, `search`,
 //! `account`, `instance`, `stream`.
 
 use super::fault::Faults;
-use super::server::{Line, Server, error, scripted};
+use super::gateway::Gateway;
+use super::server::{Line, Server, error};
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, Path, Query, State};
@@ -19,6 +22,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
+use unicode_segmentation::UnicodeSegmentation as _;
 use url::Url;
 
 /// The brand account's token.
@@ -27,6 +31,12 @@ pub const TOKEN: &str = "tok_brand_4711";
 pub const ME: &str = "100";
 /// What the server's ids begin with.
 const FIRST_ID: u64 = 115_600_000_000_000_000;
+/// How far apart they are.
+const STEP: u64 = 1000;
+/// How many pages an account may ask for in [`WINDOW`].
+const PAGES: usize = 300;
+/// The time for which pages are counted, in seconds.
+const WINDOW: i64 = 900;
 
 /// A call that came in.
 #[derive(Debug, Clone)]
@@ -56,6 +66,8 @@ pub struct Traits {
     pub hides_direct: bool,
     /// Whether the stream takes the token only as the name of its protocol.
     pub token_as_protocol: bool,
+    /// Whether something that is no status stands below every post.
+    pub odd_threads: bool,
 }
 
 impl Default for Traits {
@@ -69,6 +81,7 @@ impl Default for Traits {
             leaps: false,
             hides_direct: false,
             token_as_protocol: false,
+            odd_threads: false,
         }
     }
 }
@@ -90,19 +103,29 @@ struct World {
     /// Whether ids are ten digits of the time of the last change, then a hash.
     snac: bool,
     statuses: Vec<Status>,
-    /// Notification id and status id.
-    notifications: Vec<(u64, u64)>,
+    notifications: Vec<Notification>,
     keys: HashMap<String, (Instant, u64)>,
     calls: Vec<Called>,
     made: u64,
     /// Objects put into the notifications as they are.
     poison: Vec<(u64, Value)>,
+    /// The window in which pages are counted, and how many it had.
+    paged: (i64, usize),
+}
+
+#[derive(Clone)]
+struct Notification {
+    id: u64,
+    kind: &'static str,
+    by: String,
+    status: u64,
 }
 
 struct Inner {
     world: Mutex<World>,
     traits: Traits,
     faults: Faults,
+    gateway: Gateway,
     clock: Arc<dyn Clock>,
     events: broadcast::Sender<String>,
     listeners: watch::Sender<usize>,
@@ -126,6 +149,7 @@ impl FakeMastodon {
             }),
             traits,
             faults: Faults::default(),
+            gateway: Gateway::default(),
             clock,
             events: broadcast::Sender::new(1024),
             listeners: watch::Sender::new(0),
@@ -164,6 +188,11 @@ impl FakeMastodon {
         &self.inner.faults
     }
 
+    /// What stands before the server, for the same calls.
+    pub fn gateway(&self) -> &Gateway {
+        &self.inner.gateway
+    }
+
     /// Somebody writes; who names us (`@help`) is told of in our notifications. Gives the id.
     pub fn write(&self, author: &str, text: &str) -> String {
         self.add(author, text, "public", None)
@@ -199,14 +228,37 @@ impl FakeMastodon {
         let mut world = self.inner.world.lock().unwrap();
         let id = world.insert(author, text, visibility, parent, now);
         if author != "help" && names_us(text) {
-            let notification = world.next();
-            world.notifications.push((notification, id));
-            let payload = world.notification(notification, id).to_string();
-            let event = json!({"stream": ["user:notification"], "event": "notification", "payload": payload});
-            let _ = self.inner.events.send(event.to_string());
+            let told = world.notify("mention", author, id);
+            let _ = self.inner.events.send(told);
         }
         let status = world.find(id).unwrap();
         world.spell(status)
+    }
+
+    /// Somebody likes a post of ours: one of the notifications that nobody needs to answer.
+    pub fn favourite(&self, who: &str, post: &str) {
+        let mut world = self.inner.world.lock().unwrap();
+        let told = world.notify("favourite", who, number(post));
+        let _ = self.inner.events.send(told);
+    }
+
+    /// The server fetches a post from elsewhere that was written before another: its id says so.
+    pub fn fetch(&self, author: &str, text: &str, before: &str) -> String {
+        let mut world = self.inner.world.lock().unwrap();
+        let before = world.find(number(before)).unwrap().clone();
+        let taken = |id: u64| world.statuses.iter().any(|status| status.id == id);
+        let id = (1..STEP).map(|by| before.id - by).find(|id| !taken(*id)).unwrap();
+        world.statuses.push(Status {
+            id,
+            author: author.to_owned(),
+            text: text.to_owned(),
+            visibility: "public".to_owned(),
+            parent: None,
+            created: before.created,
+            edited: None,
+            warning: String::new(),
+        });
+        id.to_string()
     }
 
     /// The author changes what a post says.
@@ -226,7 +278,7 @@ impl FakeMastodon {
     pub fn delete(&self, post: &str) {
         let mut world = self.inner.world.lock().unwrap();
         world.statuses.retain(|status| status.id != number(post));
-        world.notifications.retain(|(_, status)| *status != number(post));
+        world.notifications.retain(|told| told.status != number(post));
     }
 
     /// Puts a notification into the list that is not what the API describes.
@@ -309,7 +361,7 @@ fn names_us(text: &str) -> bool {
 impl World {
     fn next(&mut self) -> u64 {
         self.made += 1;
-        FIRST_ID + self.made
+        FIRST_ID + self.made * STEP
     }
 
     fn insert(
@@ -348,11 +400,22 @@ impl World {
         self.statuses.iter().find(|status| status.id == id)
     }
 
-    fn notification(&self, id: u64, status: u64) -> Value {
-        let status = self.find(status).unwrap();
+    /// Tells us of something; gives the event for the stream.
+    fn notify(&mut self, kind: &'static str, by: &str, status: u64) -> String {
+        let id = self.next();
+        let by = by.to_owned();
+        self.notifications.push(Notification { id, kind, by, status });
+        let payload = self
+            .notification(&self.notifications[self.notifications.len() - 1])
+            .to_string();
+        json!({"stream": ["user:notification"], "event": "notification", "payload": payload}).to_string()
+    }
+
+    fn notification(&self, told: &Notification) -> Value {
+        let status = self.find(told.status).unwrap();
         json!({
-            "id": id.to_string(), "type": "mention", "group_key": format!("ungrouped-{id}"),
-            "created_at": time(status.created), "account": person(&status.author), "status": self.show(status),
+            "id": told.id.to_string(), "type": told.kind, "group_key": format!("ungrouped-{}", told.id),
+            "created_at": time(status.created), "account": person(&told.by), "status": self.show(status),
         })
     }
 
@@ -457,6 +520,31 @@ impl Inner {
         self.changed.send_modify(|count| *count += 1);
     }
 
+    /// Does what was asked, or what the script says instead.
+    async fn act(&self, call: &str, line: &Line, act: impl FnOnce() -> Response) -> Response {
+        self.gateway.pass(&self.faults, call, line, act).await
+    }
+
+    /// Turns away who asks for too many pages.
+    fn throttled(&self, query: &HashMap<String, String>) -> Option<Response> {
+        let pages = ["min_id", "max_id", "since_id", "page"];
+        if self.traits.software != "mastodon" || !pages.iter().any(|name| query.contains_key(*name)) {
+            return None;
+        }
+        let window = self.clock.now().timestamp() / WINDOW;
+        let mut world = self.world.lock().unwrap();
+        if world.paged.0 != window {
+            world.paged = (window, 0);
+        }
+        world.paged.1 += 1;
+        if world.paged.1 <= PAGES {
+            return None;
+        }
+        let reset = chrono::DateTime::from_timestamp((window + 1) * WINDOW, 0).unwrap();
+        let told = [("x-ratelimit-reset", time(reset))];
+        Some((StatusCode::TOO_MANY_REQUESTS, told, error("Too many requests")).into_response())
+    }
+
     /// A page of ids as Mastodon cuts it, and the `Link` header.
     fn page(&self, ids: Vec<u64>, query: &HashMap<String, String>, default: usize, most: usize) -> Vec<u64> {
         let ask = |name: &str| query.get(name).map(|id| number(id));
@@ -528,10 +616,9 @@ async fn account(State(inner): Shared, ConnectInfo(line): Wire, headers: HeaderM
         return denied;
     }
     inner.note("account", &HashMap::new());
-    scripted(&inner.faults, "account", &line, || {
-        Json(person("help")).into_response()
-    })
-    .await
+    inner
+        .act("account", &line, || Json(person("help")).into_response())
+        .await
 }
 
 async fn app(headers: HeaderMap) -> Response {
@@ -554,7 +641,7 @@ async fn instance(State(inner): Shared, ConnectInfo(line): Wire) -> Response {
         "configuration": {"urls": {"streaming": streaming.trim_end_matches('/')},
             "statuses": {"max_characters": 500, "max_media_attachments": 4, "characters_reserved_per_url": 23}},
     });
-    scripted(&inner.faults, "instance", &line, || Json(told).into_response()).await
+    inner.act("instance", &line, || Json(told).into_response()).await
 }
 
 async fn notifications(
@@ -567,13 +654,17 @@ async fn notifications(
         return denied;
     }
     inner.note("notifications", &query);
+    if let Some(throttled) = inner.throttled(&query) {
+        return throttled;
+    }
     let list = || {
         let world = inner.world.lock().unwrap();
-        let mentions = world.notifications.iter().map(|(id, _)| *id);
-        let all = mentions.chain(world.poison.iter().map(|(id, _)| *id)).collect();
+        let wanted = |told: &&Notification| query.get("types[]").is_none_or(|kind| kind == told.kind);
+        let told = world.notifications.iter().filter(wanted).map(|told| told.id);
+        let all = told.chain(world.poison.iter().map(|(id, _)| *id)).collect();
         let ids = inner.page(all, &query, 40, 80);
-        let show = |id: &u64| match world.notifications.iter().find(|(known, _)| known == id) {
-            Some((id, status)) => world.notification(*id, *status),
+        let show = |id: &u64| match world.notifications.iter().find(|told| told.id == *id) {
+            Some(told) => world.notification(told),
             None => world
                 .poison
                 .iter()
@@ -584,7 +675,7 @@ async fn notifications(
         };
         paged("/api/v1/notifications", &ids, ids.iter().map(show).collect())
     };
-    scripted(&inner.faults, "notifications", &line, list).await
+    inner.act("notifications", &line, list).await
 }
 
 async fn tag(
@@ -592,8 +683,17 @@ async fn tag(
     ConnectInfo(line): Wire,
     Path(tag): Path<String>,
     Query(query): Asked,
+    headers: HeaderMap,
 ) -> Response {
-    inner.note("tag", &query);
+    if let Some(denied) = denied(&headers) {
+        return denied;
+    }
+    let mut asked = query.clone();
+    asked.insert("tag".to_owned(), tag.clone());
+    inner.note("tag", &asked);
+    if let Some(throttled) = inner.throttled(&query) {
+        return throttled;
+    }
     let list = || {
         let world = inner.world.lock().unwrap();
         let wanted = format!("#{tag}");
@@ -611,7 +711,7 @@ async fn tag(
         let show = |id: &u64| world.show(world.find(*id).unwrap());
         paged("/api/v1/timelines/tag", &ids, ids.iter().map(show).collect())
     };
-    scripted(&inner.faults, "tag", &line, list).await
+    inner.act("tag", &line, list).await
 }
 
 async fn search(
@@ -645,7 +745,7 @@ async fn search(
             .collect();
         Json(json!({"accounts": [], "statuses": statuses, "hashtags": []})).into_response()
     };
-    scripted(&inner.faults, "search", &line, list).await
+    inner.act("search", &line, list).await
 }
 
 async fn publish(State(inner): Shared, ConnectInfo(line): Wire, headers: HeaderMap, body: Bytes) -> Response {
@@ -660,7 +760,7 @@ async fn publish(State(inner): Shared, ConnectInfo(line): Wire, headers: HeaderM
         .unwrap()
         .to_owned();
     inner.note("publish", &HashMap::from([("key".to_owned(), key.clone())]));
-    scripted(&inner.faults, "publish", &line, || insert(&inner, &key, &body)).await
+    inner.act("publish", &line, || insert(&inner, &key, &body)).await
 }
 
 fn insert(inner: &Inner, key: &str, body: &Value) -> Response {
@@ -674,7 +774,7 @@ fn insert(inner: &Inner, key: &str, body: &Value) -> Response {
         return Json(world.show(status)).into_response();
     }
     let text = body["status"].as_str().unwrap();
-    if text.chars().count() > 500 {
+    if length(text) > 500 {
         let told = error("Validation failed: Text character limit of 500 exceeded");
         return (StatusCode::UNPROCESSABLE_ENTITY, told).into_response();
     }
@@ -695,21 +795,59 @@ fn insert(inner: &Inner, key: &str, body: &Value) -> Response {
     Json(world.show(world.find(id).unwrap())).into_response()
 }
 
+/// Length as `StatusLengthValidator` counts it: graphemes, an address as 23, a mention without its
+/// host.
+fn length(text: &str) -> usize {
+    let word = |word: &str| {
+        if word.starts_with("https://") || word.starts_with("http://") {
+            return 23;
+        }
+        let local = word.strip_prefix('@').and_then(|handle| handle.split_once('@'));
+        local
+            .map_or(word, |(user, _)| &word[..=user.len()])
+            .graphemes(true)
+            .count()
+    };
+    text.split_inclusive(char::is_whitespace)
+        .map(|part| {
+            let bare = part.trim_end();
+            word(bare) + part[bare.len()..].graphemes(true).count()
+        })
+        .sum()
+}
+
 fn missing() -> Response {
     (StatusCode::NOT_FOUND, error("Record not found")).into_response()
 }
 
-async fn status(State(inner): Shared, ConnectInfo(line): Wire, Path(id): Path<String>) -> Response {
+async fn status(
+    State(inner): Shared,
+    ConnectInfo(line): Wire,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     inner.note("status", &HashMap::from([("id".to_owned(), id.clone())]));
+    let stranger = denied(&headers).is_some();
     let show = || {
         let world = inner.world.lock().unwrap();
-        let found = world.find(number(&id));
+        // What a stranger may not see does not exist for them.
+        let seen =
+            |status: &&Status| !stranger || matches!(status.visibility.as_str(), "public" | "unlisted");
+        let found = world.find(number(&id)).filter(seen);
         found.map_or_else(missing, |status| Json(world.show(status)).into_response())
     };
-    scripted(&inner.faults, "status", &line, show).await
+    inner.act("status", &line, show).await
 }
 
-async fn context(State(inner): Shared, ConnectInfo(line): Wire, Path(id): Path<String>) -> Response {
+async fn context(
+    State(inner): Shared,
+    ConnectInfo(line): Wire,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(denied) = denied(&headers) {
+        return denied;
+    }
     inner.note("context", &HashMap::from([("id".to_owned(), id.clone())]));
     let show = || {
         let world = inner.world.lock().unwrap();
@@ -721,14 +859,12 @@ async fn context(State(inner): Shared, ConnectInfo(line): Wire, Path(id): Path<S
             .iter()
             .map(|id| world.show(world.find(*id).unwrap()))
             .collect();
-        let descendants: Vec<_> = world
-            .descendants(status.id)
-            .into_iter()
-            .map(|below| world.show(below))
-            .collect();
+        let odd = inner.traits.odd_threads.then(|| json!({"id": 7}));
+        let below = world.descendants(status.id).into_iter();
+        let descendants: Vec<_> = below.map(|below| world.show(below)).chain(odd).collect();
         Json(json!({"ancestors": ancestors, "descendants": descendants})).into_response()
     };
-    scripted(&inner.faults, "context", &line, show).await
+    inner.act("context", &line, show).await
 }
 
 async fn own(
@@ -736,8 +872,15 @@ async fn own(
     ConnectInfo(line): Wire,
     Path(id): Path<String>,
     Query(query): Asked,
+    headers: HeaderMap,
 ) -> Response {
+    if let Some(denied) = denied(&headers) {
+        return denied;
+    }
     inner.note("own", &query);
+    if let Some(throttled) = inner.throttled(&query) {
+        return throttled;
+    }
     let list = || {
         let world = inner.world.lock().unwrap();
         let hides = |status: &Status| inner.traits.hides_direct && status.visibility == "direct";
@@ -747,7 +890,7 @@ async fn own(
         let show = |id: &u64| world.show(world.find(*id).unwrap());
         paged("/api/v1/accounts", &ids, ids.iter().map(show).collect())
     };
-    scripted(&inner.faults, "own", &line, list).await
+    inner.act("own", &line, list).await
 }
 
 async fn stream(

@@ -2,6 +2,7 @@
 
 pub mod discord;
 pub mod fault;
+pub mod gateway;
 pub mod house;
 pub mod mastodon;
 pub mod postgres;

@@ -2,7 +2,8 @@
 //! verifies by itself, not with the product's code.
 
 use super::fault::Faults;
-use super::server::{Line, Server, error, scripted};
+use super::gateway::Gateway;
+use super::server::{Line, Server, error};
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use url::Url;
 
@@ -26,8 +28,8 @@ pub const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 /// What the shop has.
 #[derive(Default)]
 struct Books {
-    /// Replies that stand in the shop: the body that came, and the id it got.
-    replies: Vec<(Value, String)>,
+    /// Replies that stand in the shop: the body that came, and the receipt for it.
+    replies: Vec<(Value, Value)>,
     /// By `webhook-id`, where the shop honours it.
     by_key: HashMap<String, Value>,
     /// How many calls came, with their ids.
@@ -37,9 +39,11 @@ struct Books {
 struct Inner {
     books: Mutex<Books>,
     faults: Faults,
+    gateway: Gateway,
     clock: Arc<dyn Clock>,
     honours_key: bool,
     misplaces: Mutex<bool>,
+    long_ids: Mutex<bool>,
     changed: watch::Sender<u64>,
 }
 
@@ -52,12 +56,20 @@ pub struct Shop {
 impl Shop {
     /// Opens a shop; `honours_key` says whether a repeated `webhook-id` is the same reply for it.
     pub async fn open(clock: Arc<dyn Clock>, honours_key: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(listener, clock, honours_key)
+    }
+
+    /// Opens a shop on a port that was bound before.
+    pub fn on(listener: TcpListener, clock: Arc<dyn Clock>, honours_key: bool) -> Self {
         let inner = Arc::new(Inner {
             books: Mutex::default(),
             faults: Faults::default(),
+            gateway: Gateway::default(),
             clock,
             honours_key,
             misplaces: Mutex::new(false),
+            long_ids: Mutex::new(false),
             changed: watch::Sender::new(0),
         });
         let router = Router::new()
@@ -66,7 +78,7 @@ impl Shop {
             .with_state(inner.clone());
         Self {
             inner,
-            server: Server::start(router).await,
+            server: Server::on(listener, router),
         }
     }
 
@@ -83,6 +95,16 @@ impl Shop {
     /// The faults waiting: `reply` and `lookup`.
     pub fn faults(&self) -> &Faults {
         &self.inner.faults
+    }
+
+    /// What stands before the shop, for the same calls.
+    pub fn gateway(&self) -> &Gateway {
+        &self.inner.gateway
+    }
+
+    /// From now on replies get ids that nobody can keep.
+    pub fn lengthen_ids(&self) {
+        *self.inner.long_ids.lock().unwrap() = true;
     }
 
     /// From now on replies do not stand under the post they answer.
@@ -176,7 +198,10 @@ impl Inner {
         {
             return Json(before.clone()).into_response();
         }
-        let id = format!("r{}", books.replies.len() + 1);
+        let mut id = format!("r{}", books.replies.len() + 1);
+        if *self.long_ids.lock().unwrap() {
+            id = id.repeat(300);
+        }
         let target = if *self.misplaces.lock().unwrap() {
             Value::Null
         } else {
@@ -184,7 +209,7 @@ impl Inner {
         };
         let receipt =
             json!({"id": id, "url": format!("https://shop.example/replies/{id}"), "in_reply_to": target});
-        books.replies.push((body.clone(), id));
+        books.replies.push((body.clone(), receipt.clone()));
         books.by_key.insert(key.to_owned(), receipt.clone());
         (StatusCode::CREATED, Json(receipt)).into_response()
     }
@@ -202,7 +227,9 @@ async fn reply(
     let Ok(sent) = serde_json::from_slice::<Value>(&body) else {
         return (StatusCode::BAD_REQUEST, error("not JSON")).into_response();
     };
-    let answer = scripted(&shop.faults, "reply", &line, || shop.publish(&key, &sent));
+    let answer = shop
+        .gateway
+        .pass(&shop.faults, "reply", &line, || shop.publish(&key, &sent));
     shop.books.lock().unwrap().calls.push(key.clone());
     shop.changed.send_modify(|calls| *calls += 1);
     answer.await
@@ -219,10 +246,12 @@ async fn lookup(
     }
     let find = || {
         let books = shop.books.lock().unwrap();
-        match asked.get("reply_id").and_then(|key| books.by_key.get(key)) {
-            Some(receipt) => Json(receipt.clone()).into_response(),
+        let wanted = asked.get("reply_id").map(String::as_str);
+        let mut replies = books.replies.iter();
+        match replies.find(|(body, _)| body["reply_id"].as_str() == wanted) {
+            Some((_, receipt)) => Json(receipt.clone()).into_response(),
             None => (StatusCode::NOT_FOUND, error("no such reply")).into_response(),
         }
     };
-    scripted(&shop.faults, "lookup", &line, find).await
+    shop.gateway.pass(&shop.faults, "lookup", &line, find).await
 }

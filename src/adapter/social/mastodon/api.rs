@@ -2,6 +2,7 @@
 //! into an address, and no address is logged.
 
 use crate::adapter::http;
+use crate::adapter::ids::header_safe;
 use crate::adapter::supervise::Lost;
 use crate::domain::{Clock, message};
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -44,6 +45,17 @@ fn said(text: Option<&str>) -> String {
 }
 
 impl Failed {
+    /// Whether the API itself says that there is no such thing. A page of a proxy says nothing.
+    pub fn is_missing(&self) -> bool {
+        matches!(
+            self,
+            Self::Status {
+                status: StatusCode::NOT_FOUND | StatusCode::GONE,
+                told: Some(_),
+            }
+        )
+    }
+
     /// What the supervisor does about it.
     pub fn lost(self) -> Lost {
         match self {
@@ -135,7 +147,7 @@ impl Api {
         let call = self.writer.post(self.address(path)).json(body);
         let call = self
             .authorized(call)
-            .header("Idempotency-Key", key)
+            .header("Idempotency-Key", header_safe(key).as_ref())
             .timeout(limit);
         decode(&self.read(call).await?)
     }

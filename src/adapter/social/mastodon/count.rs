@@ -29,10 +29,15 @@ pub fn length(text: &str, per_url: usize) -> usize {
 
 /// Whether the text addresses this person.
 pub fn mentions(text: &str, handle: &str) -> bool {
+    addressees(text).any(|addressed| addressed.eq_ignore_ascii_case(handle))
+}
+
+/// The handles a text addresses, without the `@` before them, in their order.
+pub fn addressees(text: &str) -> impl Iterator<Item = &str> {
     let signs = text.match_indices('@');
     signs
         .filter_map(|(at, _)| mention(&text[at..], text[..at].chars().next_back()))
-        .any(|mention| mention.handle.eq_ignore_ascii_case(handle))
+        .map(|mention| mention.handle)
 }
 
 struct Mention<'a> {

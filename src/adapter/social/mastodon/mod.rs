@@ -16,9 +16,12 @@ mod examine;
 mod feed;
 mod instance;
 mod publish;
+mod roots;
 mod stream;
 mod text;
 mod translate;
+mod trouble;
+mod watch;
 mod wire;
 
 use crate::adapter::link::Link;
@@ -30,12 +33,19 @@ use crate::port::{Abilities, Class, Composed, Look, PortError, Published, Social
 use anyhow::Context as _;
 use api::{Api, Failed};
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use instance::Known;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// The least time between two readings that the stream asks for. Mastodon lets an account page 300
+/// times in a quarter of an hour (`throttle_authenticated_paging` in its `rack_attack.rb`), and a
+/// busy stream must leave room for the sweeps.
+const NUDGED: Duration = Duration::from_secs(5);
 
 /// One account on a server.
 pub struct Mastodon {
@@ -49,15 +59,13 @@ pub struct Mastodon {
     link: Link,
     stream_link: Link,
     known: RwLock<Option<Arc<Known>>>,
-    roots: feed::Roots,
+    roots: roots::Roots,
     /// Says that there is something to read.
     nudge: Notify,
-    /// Whose turn it is to be read again.
-    turn: AtomicUsize,
+    watch: watch::Watch,
+    troubles: trouble::Troubles,
     /// Whether the stream wants the token as the name of its protocol.
     token_as_protocol: AtomicBool,
-    /// Whether the log was told that searching is not allowed.
-    search_refused: AtomicBool,
 }
 
 impl std::fmt::Debug for Mastodon {
@@ -97,11 +105,11 @@ impl Mastodon {
             link: Link::new(format!("source:{name}")),
             stream_link: Link::new(format!("source:{name}:stream")),
             known: RwLock::new(None),
-            roots: feed::Roots::default(),
+            roots: roots::Roots::default(),
             nudge: Notify::new(),
-            turn: AtomicUsize::new(0),
+            watch: watch::Watch::default(),
+            troubles: trouble::Troubles::default(),
             token_as_protocol: AtomicBool::new(false),
-            search_refused: AtomicBool::new(false),
         })
     }
 
@@ -127,14 +135,40 @@ impl Mastodon {
         tokio::join!(sweeping, listening);
     }
 
+    /// The mentions first: only where they can be read is the rest worth asking for, and from then
+    /// on neither waits for the other.
     async fn keep_sweeping(&self, inbound: &Inbound) -> Result<(), Lost> {
+        self.notifications(inbound).await?;
+        self.link.up();
+        tokio::try_join!(self.keep_hearing(inbound), self.keep_exploring(inbound))?;
+        Ok(())
+    }
+
+    async fn keep_hearing(&self, inbound: &Inbound) -> Result<(), Lost> {
+        let mut rested = Instant::now();
         loop {
-            self.sweep(inbound).await?;
-            self.link.up();
-            let next = tokio::time::Instant::now() + self.poll;
-            while tokio::time::timeout_at(next, self.nudge.notified()).await.is_ok() {
+            let next = Instant::now() + self.poll;
+            while tokio::time::timeout_at(next, self.nudged(rested)).await.is_ok() {
                 self.notifications(inbound).await?;
+                rested = Instant::now() + NUDGED;
             }
+            self.notifications(inbound).await?;
+            self.link.up();
+        }
+    }
+
+    /// Waits until the stream says that there is something to read, and until `rested`. What it says
+    /// meanwhile is read together.
+    async fn nudged(&self, rested: Instant) {
+        self.nudge.notified().await;
+        tokio::time::sleep_until(rested).await;
+        let _ = self.nudge.notified().now_or_never();
+    }
+
+    async fn keep_exploring(&self, inbound: &Inbound) -> Result<(), Lost> {
+        loop {
+            self.explore(inbound).await?;
+            tokio::time::sleep(self.poll).await;
         }
     }
 
@@ -170,9 +204,16 @@ impl SocialPlatform for Mastodon {
         }
     }
 
-    fn compose(&self, text: &str, author_handle: &str, _audience: Audience) -> Composed {
+    fn compose(&self, text: &str, author_handle: &str, audience: Audience) -> Composed {
         let text = publish::addressed(text, author_handle);
         let known = self.known_already();
+        let refusal = match audience {
+            Audience::Private => {
+                let me = known.as_ref().map_or("", |known| &known.acct);
+                self.leak(&text, author_handle, me)
+            }
+            Audience::Public => None,
+        };
         let per_url = known
             .as_ref()
             .map_or(instance::DEFAULT_PER_URL, |known| known.per_url);
@@ -187,7 +228,7 @@ impl SocialPlatform for Mastodon {
             },
             limit: known.map_or(instance::DEFAULT_CHARACTERS, |known| known.characters),
             unit: "characters",
-            refusal: None,
+            refusal,
             text,
         }
     }

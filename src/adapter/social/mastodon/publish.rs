@@ -3,13 +3,15 @@
 //! Definite refusals are only those that the API's own code is known to give before it inserts
 //! anything, and only in the API's own form, a JSON object with `error` (a proxy's page proves
 //! nothing): 401, 403 (scope, or an account that may not post), 404 (the post answered is gone,
-//! `statuses.errors.in_reply_not_found`), 422 (validation). All else may have been published.
+//! `statuses.errors.in_reply_not_found`), 422 (validation). This is Mastodon's own code; of the
+//! other programs nobody has shown it. All else may have been published.
 
 use super::Mastodon;
 use super::api::Failed;
-use super::instance::Known;
-use super::wire::{Context, Status};
+use super::instance::{Known, Software};
+use super::wire::{Descendants, Status};
 use super::{count, text, translate};
+use crate::adapter::ids;
 use crate::domain::{Audience, Instant, Reply, Visibility};
 use crate::port::{Look, PortError, Published};
 use chrono::TimeDelta;
@@ -37,10 +39,16 @@ impl Mastodon {
         let late =
             |_| PortError::NotReached("the post could not be read in time before answering it".to_owned());
         let (known, parent) = reading.await.map_err(late)??;
+        let visibility = audible(reply, &parent);
+        if visibility == Visibility::Private
+            && let Some(why) = self.leak(&reply.text, &reply.author_handle, &known.acct)
+        {
+            return Err(PortError::Refused(format!("{why} Nothing was published.")));
+        }
         let body = serde_json::json!({
             "status": reply.text,
             "in_reply_to_id": parent.id,
-            "visibility": translate::word(audible(reply, &parent)),
+            "visibility": translate::word(visibility),
             "language": reply.lang,
             "sensitive": false,
         });
@@ -51,7 +59,7 @@ impl Mastodon {
             .api
             .publish(&["api", "v1", "statuses"], &key, &body, left)
             .await
-            .map_err(refusal)?;
+            .map_err(|error| refusal(known.software, error))?;
         proven(&known, reply, &answer)
     }
 
@@ -60,10 +68,7 @@ impl Mastodon {
         let stop = |why: &str| PortError::Refused(why.to_owned());
         let parent = match self.status(reply.target.as_str()).await {
             Ok(parent) => parent,
-            Err(Failed::Status {
-                status: StatusCode::NOT_FOUND | StatusCode::GONE,
-                ..
-            }) => {
+            Err(error) if error.is_missing() => {
                 return Err(stop("the post is gone, so nothing was published"));
             }
             Err(error) => return Err(before(error)),
@@ -87,12 +92,9 @@ impl Mastodon {
         let mut ours = self.own_statuses(&known, begun - SKEW).await?;
         // Some servers leave direct posts out of the account's list; the thread has them.
         let path = ["api", "v1", "statuses", reply.target.as_str(), "context"];
-        match self.api.get::<Context>(&path, &[]).await {
+        match self.api.get::<Descendants>(&path, &[]).await {
             Ok(context) => ours.extend(context.descendants.into_iter().map(|own| (own.id.clone(), own))),
-            Err(Failed::Status {
-                status: StatusCode::NOT_FOUND | StatusCode::GONE,
-                ..
-            }) => {
+            Err(error) if error.is_missing() => {
                 if reply.audience == Audience::Private && known.software.class() != crate::port::Class::Key {
                     return Err(PortError::Unknown(
                         "the post is gone, and this server shows private answers only under it".to_owned(),
@@ -179,14 +181,17 @@ fn proven(known: &Known, reply: &Reply, answer: &Status) -> Result<Published, Po
             "the server published the reply, but not under the post it answers: look at {address}"
         )));
     }
-    Ok(published(known, answer))
+    published(known, answer)
 }
 
-fn published(known: &Known, status: &Status) -> Published {
-    Published {
-        id: known.software.stable(&status.id),
+fn published(known: &Known, status: &Status) -> Result<Published, PortError> {
+    let id = known.software.stable(&status.id);
+    let id = ids::reply_id(id.as_str())
+        .map_err(|why| PortError::Unknown(format!("the reply was published, but {why}")))?;
+    Ok(Published {
+        id,
         url: status.url.clone(),
-    }
+    })
 }
 
 /// What our answers to a post, since the attempt began, say about the reply.
@@ -199,7 +204,7 @@ fn verdict(known: &Known, reply: &Reply, begun: Instant, ours: Vec<Status>) -> R
         same.as_slice(),
         other.iter().find(|own| own.created_at >= begun + DOUBT),
     ) {
-        ([one], _) => Ok(Look::Found(published(known, one))),
+        ([one], _) => published(known, one).map(Look::Found),
         ([], None) => Ok(Look::Absent),
         ([], Some(own)) => Err(PortError::Unknown(format!(
             "our account answered the post meanwhile, in other words: look at {}",
@@ -228,9 +233,12 @@ fn before(error: Failed) -> PortError {
         Failed::Limited(wait) => PortError::RetryAfter(wait),
         Failed::Status {
             status: StatusCode::UNAUTHORIZED,
-            ..
+            told: Some(_),
         } => PortError::Unauthorized(error.to_string()),
-        Failed::Status { status, .. } if status.is_client_error() => PortError::Refused(format!(
+        Failed::Status {
+            status,
+            told: Some(_),
+        } if status.is_client_error() => PortError::Refused(format!(
             "{error} when the post was to be read before answering it: the access_token needs the scope read:statuses"
         )),
         Failed::Status { .. } | Failed::Unreached(_) | Failed::Broken(_) => {
@@ -250,7 +258,7 @@ fn unread(error: Failed) -> PortError {
 }
 
 /// A failure of the publishing call.
-fn refusal(error: Failed) -> PortError {
+fn refusal(software: Software, error: Failed) -> PortError {
     match error {
         Failed::Limited(wait) => PortError::RetryAfter(wait),
         Failed::Unreached(why) => PortError::NotReached(why),
@@ -258,12 +266,12 @@ fn refusal(error: Failed) -> PortError {
         Failed::Status {
             status,
             told: Some(ref told),
-        } => match status.as_u16() {
+        } if software == Software::Mastodon => match status.as_u16() {
             401 => PortError::Unauthorized(told.clone()),
             403 | 404 | 422 => PortError::Refused(format!("the server refused ({status}): {told}")),
             _ => PortError::Unknown(error.to_string()),
         },
-        Failed::Status { told: None, .. } => PortError::Unknown(error.to_string()),
+        Failed::Status { .. } => PortError::Unknown(error.to_string()),
     }
 }
 
@@ -273,5 +281,26 @@ pub(super) fn addressed(text: &str, handle: &str) -> String {
         text.to_owned()
     } else {
         format!("@{handle} {text}")
+    }
+}
+
+impl Mastodon {
+    /// Why a private answer must not have these words: whom it names besides its author reads it
+    /// too (<https://docs.joinmastodon.org/methods/statuses/#create>, `direct`).
+    pub(super) fn leak(&self, text: &str, author: &str, me: &str) -> Option<String> {
+        let own_host = self.api.base().host_str().unwrap_or_default();
+        let person = |handle: &str| {
+            let handle = handle.to_lowercase();
+            match handle.rsplit_once('@') {
+                Some((user, host)) if host.eq_ignore_ascii_case(own_host) => user.to_owned(),
+                Some(_) | None => handle,
+            }
+        };
+        let known = [person(author), person(me)];
+        let stranger = count::addressees(text).find(|handle| !known.contains(&person(handle)))?;
+        Some(format!(
+            "Everybody whom a private answer names can read it, so this one would go to @{stranger} too. \
+             Leave the name out, or write it without the @."
+        ))
     }
 }

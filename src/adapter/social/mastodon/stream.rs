@@ -5,10 +5,11 @@
 
 use super::Mastodon;
 use super::api::Failed;
-use super::feed::{gone, unstored};
+use super::feed::unstored;
 use super::instance::Known;
 use super::translate;
-use super::wire::{Status, StreamEvent};
+use super::watch::gone;
+use super::wire::{Kind, Status, StreamEvent};
 use crate::adapter::http;
 use crate::adapter::supervise::Lost;
 use crate::app::Inbound;
@@ -100,7 +101,14 @@ impl Mastodon {
             return Ok(());
         };
         let sighting = match (event.event.as_str(), event.payload.as_deref()) {
-            ("notification" | "notifications_merged", _) => {
+            ("notification", payload) => {
+                if payload.is_none_or(may_be_a_mention) {
+                    self.nudge.notify_one();
+                }
+                None
+            }
+            // Notifications that were held back are in the list now.
+            ("notifications_merged", _) => {
                 self.nudge.notify_one();
                 None
             }
@@ -130,6 +138,12 @@ impl Mastodon {
             .map(Some)
             .map_err(Failed::lost)
     }
+}
+
+/// Whether a notification can be one that the feed reads: of favourites, boosts and follows there
+/// are many more. What cannot be read may be anything.
+fn may_be_a_mention(payload: &str) -> bool {
+    serde_json::from_str::<Kind>(payload).map_or(true, |notification| notification.kind == "mention")
 }
 
 fn is_denied(error: &Error) -> bool {

@@ -13,10 +13,11 @@ const LONGEST: usize = 40_000;
 /// The text of a post as a person reads it.
 pub fn plain(html: &str, mentions: &[Mention]) -> String {
     let mut writer = Writer::new(mentions);
+    let mut tags = Tags::default();
     let mut rest = html;
     while let Some(at) = rest.find('<') {
         writer.words(&rest[..at]);
-        let (tag, after) = Tag::read(&rest[at..]);
+        let (tag, after) = tags.read(&rest[at..]);
         match tag {
             Some(tag) => writer.tag(&tag),
             // A lone `<` is a character.
@@ -28,34 +29,35 @@ pub fn plain(html: &str, mentions: &[Mention]) -> String {
     writer.finish()
 }
 
-/// A start or end tag.
-struct Tag<'a> {
-    name: String,
-    end: bool,
-    attributes: &'a str,
+/// Reads tags, one after another.
+#[derive(Default)]
+struct Tags {
+    /// Whether quotes are no longer believed to hide a `>`. One search that ran to the end of the
+    /// page is enough: hostile markup could ask for it in every tag.
+    blunt: bool,
 }
 
-impl<'a> Tag<'a> {
+impl Tags {
     /// Reads the tag that `text` begins with; `None` where it is none. Comments are empty tags.
-    fn read(text: &'a str) -> (Option<Self>, &'a str) {
+    fn read<'a>(&mut self, text: &'a str) -> (Option<Tag<'a>>, &'a str) {
         let inner = &text[1..];
         if let Some(comment) = inner.strip_prefix("!--") {
             let after = comment.find("-->").map_or("", |at| &comment[at + 3..]);
-            return (Some(Self::nothing()), after);
+            return (Some(Tag::nothing()), after);
         }
         let end = inner.starts_with('/');
         let named = inner.trim_start_matches('/');
         if !named.starts_with(|c: char| c.is_ascii_alphabetic() || c == '!' || c == '?') {
             return (None, inner);
         }
-        let Some(close) = closing(named) else {
-            return (Some(Self::nothing()), "");
+        let Some(close) = self.closing(named) else {
+            return (Some(Tag::nothing()), "");
         };
         let content = &named[..close];
         let cut = content
             .find(|c: char| c.is_ascii_whitespace() || c == '/')
             .unwrap_or(content.len());
-        let tag = Self {
+        let tag = Tag {
             name: content[..cut].to_ascii_lowercase(),
             end,
             attributes: &content[cut..],
@@ -63,6 +65,41 @@ impl<'a> Tag<'a> {
         (Some(tag), &named[close + 1..])
     }
 
+    /// Where the `>` of a tag is; one inside quotes does not count, as long as another follows.
+    fn closing(&mut self, tag: &str) -> Option<usize> {
+        if !self.blunt {
+            let found = unquoted(tag);
+            if found.is_some() {
+                return found;
+            }
+            self.blunt = true;
+        }
+        tag.find('>')
+    }
+}
+
+/// Where the first `>` outside of quotes is.
+fn unquoted(tag: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, c) in tag.char_indices() {
+        match (quote, c) {
+            (None, '>') => return Some(at),
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), c) if open == c => quote = None,
+            (None | Some(_), _) => {}
+        }
+    }
+    None
+}
+
+/// A start or end tag.
+struct Tag<'a> {
+    name: String,
+    end: bool,
+    attributes: &'a str,
+}
+
+impl Tag<'_> {
     fn nothing() -> Self {
         Self {
             name: String::new(),
@@ -108,21 +145,6 @@ fn attribute_value(text: &str) -> (&str, &str) {
     }
     let cut = text.find(|c: char| c.is_ascii_whitespace()).unwrap_or(text.len());
     text.split_at(cut)
-}
-
-/// Where the `>` of a tag is; one inside quotes does not count.
-fn closing(tag: &str) -> Option<usize> {
-    let mut quote = None;
-    for (at, c) in tag.char_indices() {
-        match (quote, c) {
-            (None, '>') => return Some(at),
-            (None, '"' | '\'') => quote = Some(c),
-            (Some(open), c) if open == c => quote = None,
-            (None | Some(_), _) => {}
-        }
-    }
-    // An unclosed quote: the first `>` ends the tag.
-    tag.find('>')
 }
 
 struct Anchor {
@@ -495,6 +517,25 @@ mod tests {
         let text = plain(&"ä".repeat(50_000), &[]);
         assert_eq!(text.chars().count(), LONGEST + 1);
         assert!(text.ends_with('…'));
+    }
+
+    /// Each of these tags would be searched to the end of the page, which is a day's work.
+    #[test]
+    fn quotes_that_hide_every_end_are_searched_once() {
+        let mut tags = Tags::default();
+        let hostile = "<a\">\"".repeat(3);
+        let (_, rest) = tags.read(&hostile);
+        assert_eq!((rest, tags.blunt), ("\"<a\">\"<a\">\"", true));
+        let (tag, rest) = tags.read("<a title=\"1 > 0\">b</a>");
+        assert_eq!((tag.unwrap().attributes, rest), (" title=\"1 ", " 0\">b</a>"));
+
+        let page = "<a\">\"".repeat(200_000);
+        assert_eq!(plain(&page, &[]), format!("{}…", "\"".repeat(LONGEST)));
+    }
+
+    #[test]
+    fn a_quoted_end_does_not_end_a_tag() {
+        assert_eq!(plain("<p title=\"1 > 0\">b</p>", &[]), "b");
     }
 
     proptest! {

@@ -84,17 +84,30 @@ pub struct Notification {
     pub status: Option<Status>,
 }
 
+/// What kind of notification it is: what the others contain need not be readable.
+#[derive(Debug, Deserialize)]
+pub struct Kind {
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
 /// Any object of a list: enough to move a cursor by.
 #[derive(Debug, Deserialize)]
 pub struct Identified {
     pub id: String,
 }
 
-/// <https://docs.joinmastodon.org/entities/Context/>
+/// What a post answers, of <https://docs.joinmastodon.org/entities/Context/>: nothing of what
+/// others wrote below it is decoded.
 #[derive(Debug, Deserialize)]
-pub struct Context {
+pub struct Ancestors {
     #[serde(default, deserialize_with = "or_default")]
     pub ancestors: Vec<Identified>,
+}
+
+/// What stands below a post, of <https://docs.joinmastodon.org/entities/Context/>.
+#[derive(Debug, Deserialize)]
+pub struct Descendants {
     #[serde(default, deserialize_with = "or_default")]
     pub descendants: Vec<Status>,
 }

@@ -5,8 +5,10 @@
 //!
 //! The contract is ours, so the list of definite refusals is too: by 400, 403, 404, 410, 413 and
 //! 422 the receiver says that it did not publish and never will, by 401 that it does not accept the
-//! signature, by 429 that it did not publish and wants us to wait. Every other answer but a 2xx with
-//! the published reply proves nothing: the reply's end is unknown then.
+//! signature and did not publish. It says so in a JSON object with a text `error`; the same status
+//! without it is a gateway's, which does not know what the receiver did. By 429 it says that it did
+//! not publish and wants us to wait. Every other answer but a 2xx with the published reply proves
+//! nothing: the reply's end is unknown then. So it is with a look-up, whose 404 needs the `error`.
 
 mod post;
 mod receive;
@@ -76,7 +78,7 @@ impl Webhook {
         }
         let secret = Secret::parse(&config.secret).map_err(|reason| anyhow::anyhow!("{reason}"))?;
         let link = Link::new(format!("source:{name}"));
-        // There is no connection that could be missing: the other side comes to us.
+        // Nothing is missing before a reply finds nobody: the other side comes to us.
         link.up();
         Ok(Self {
             source: SourceName::new(name),
@@ -101,7 +103,8 @@ impl Webhook {
         receive::routes(self, inbound)
     }
 
-    /// Its connections: one, which always stands.
+    /// Its connections: one. It stands until the `reply_url` cannot be reached, and again from the
+    /// next reply that is answered; posts come in all the while.
     #[must_use]
     pub fn links(&self) -> Vec<Link> {
         vec![self.link.clone()]

@@ -20,7 +20,8 @@ const LONGEST_NAME: usize = 500;
 const LONGEST_URL: usize = 4_000;
 /// The most attachments of a post.
 const MOST_MEDIA: usize = 50;
-/// A post from further ahead than this is taken as written now.
+/// A post or an edit from further ahead than this is taken as written now: an edit that lies in the
+/// future would hide all that follow it.
 const AHEAD: TimeDelta = TimeDelta::minutes(5);
 
 /// What is wrong with a body, and where.
@@ -192,7 +193,13 @@ impl WirePost<'_> {
             None => id.clone(),
         };
         let in_reply_to = self.in_reply_to.as_deref().map(|id| native("in_reply_to", id));
-        let created_at = self.created_at.unwrap_or(now).trunc_subsecs(6);
+        let written = |at: Instant| {
+            if at > now + AHEAD {
+                now
+            } else {
+                at.trunc_subsecs(6)
+            }
+        };
         let metrics = self.metrics.unwrap_or_default();
         Ok(Sighting::Post(Box::new(Post {
             source: source.clone(),
@@ -203,8 +210,8 @@ impl WirePost<'_> {
             url: address("url", self.url)?,
             author: self.author.read()?,
             text: words("text", self.text, LONGEST_TEXT)?,
-            created_at: if created_at > now + AHEAD { now } else { created_at },
-            edited_at: self.edited_at.map(|at| at.trunc_subsecs(6)),
+            created_at: written(self.created_at.unwrap_or(now)),
+            edited_at: self.edited_at.map(written),
             deleted: self.deleted.unwrap_or_default(),
             lang: optional("lang", self.lang, LONGEST_NAME)?,
             media: media(self.media.unwrap_or_default())?,
@@ -432,10 +439,11 @@ mod tests {
 
     #[test]
     fn a_nul_is_shown_and_a_far_future_is_now() {
-        let body = r#"{"id":"p","author":{"id":"u"},"text":"a\u0000b","created_at":"2999-01-01T00:00:00Z"}"#;
+        let body = r#"{"id":"p","author":{"id":"u"},"text":"a\u0000b","created_at":"2999-01-01T00:00:00Z",
+            "edited_at":"2999-01-02T00:00:00Z"}"#;
         let post = &seen(body).unwrap()[0];
         assert_eq!(post.text, "a\u{FFFD}b");
-        assert_eq!(post.created_at, now());
+        assert_eq!((post.created_at, post.edited_at), (now(), Some(now())));
     }
 
     proptest! {

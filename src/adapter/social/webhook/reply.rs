@@ -4,7 +4,8 @@ use super::Webhook;
 use super::signature::{ID, SIGNATURE, TIMESTAMP};
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
-use crate::domain::{Audience, NativeId, Reply, Visibility};
+use crate::adapter::ids::{self, header_safe};
+use crate::domain::{Audience, Reply, Visibility, message};
 use crate::port::{Look, PortError, Published};
 use reqwest::{Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,8 @@ pub(super) async fn publish(webhook: &Webhook, reply: &Reply) -> Result<Publishe
     let call = signed(webhook, webhook.client.post(url.clone()), reply, &body)
         .header(header::CONTENT_TYPE, "application/json")
         .body(body);
-    let answer = call.send().await.map_err(|error| unsent(&error))?;
+    let answer = call.send().await.map_err(|error| unsent(webhook, &error))?;
+    webhook.link.up();
     let status = answer.status();
     if status.is_success() {
         return receipt(answer, reply).await;
@@ -96,8 +98,14 @@ pub(super) async fn find(webhook: &Webhook, reply: &Reply) -> Result<Look, PortE
         .map_err(|error| PortError::Unknown(format!("the look-up: {}", http::explain(&error))))?;
     match answer.status() {
         StatusCode::OK => receipt(answer, reply).await.map(Look::Found),
-        StatusCode::NOT_FOUND => Ok(Look::Absent),
         StatusCode::TOO_MANY_REQUESTS => Err(PortError::RetryAfter(wait(webhook, &answer))),
+        StatusCode::NOT_FOUND => match told(answer).await {
+            Some(_) => Ok(Look::Absent),
+            None => Err(PortError::Unknown(
+                "the look-up answered 404 without {\"error\": …}: that may be a gateway, and proves nothing"
+                    .to_owned(),
+            )),
+        },
         other => Err(PortError::Unknown(format!("the look-up answered {other}"))),
     }
 }
@@ -115,10 +123,10 @@ fn signed(
     reply: &Reply,
     body: &[u8],
 ) -> reqwest::RequestBuilder {
-    let (id, now) = (reply.key.as_str(), webhook.clock.now());
-    call.header(ID, id)
+    let (id, now) = (header_safe(reply.key.as_str()), webhook.clock.now());
+    call.header(ID, id.as_ref())
         .header(TIMESTAMP, now.timestamp().to_string())
-        .header(SIGNATURE, webhook.secret.sign(id, now, body))
+        .header(SIGNATURE, webhook.secret.sign(&id, now, body))
 }
 
 /// Only an answer that names the reply and the post it stands under proves that it stands there.
@@ -137,18 +145,20 @@ async fn receipt(answer: Response, reply: &Reply) -> Result<Published, PortError
             receipt.id, reply.target
         )));
     }
-    if receipt.id.trim().is_empty() {
-        return Err(unproven("the published reply has an empty id".to_owned()));
-    }
     Ok(Published {
-        id: NativeId::new(receipt.id),
+        id: ids::reply_id(&receipt.id).map_err(|why| unproven(why.to_owned()))?,
         url: receipt.url,
     })
 }
 
-fn unsent(error: &reqwest::Error) -> PortError {
+/// A call without an answer. Whoever looks after the source sees that the receiver is not there.
+fn unsent(webhook: &Webhook, error: &reqwest::Error) -> PortError {
     if http::never_sent(error) {
-        PortError::NotReached(http::explain(error))
+        let why = http::explain(error);
+        webhook
+            .link
+            .down(format!("the reply_url cannot be reached: {why}"));
+        PortError::NotReached(why)
     } else {
         PortError::Unknown(http::explain(error))
     }
@@ -164,18 +174,17 @@ async fn refusal(webhook: &Webhook, answer: Response) -> PortError {
             "the receiver answered {status}; redirects are not followed: correct the reply_url"
         ));
     }
-    let told = match http::body(answer).await {
-        Ok(body) => reason(&body),
-        Err(_) => String::new(),
-    };
-    match status.as_u16() {
-        401 => PortError::Unauthorized(format!(
-            "the receiver does not accept the signature (401){told}: compare the secret and the clocks"
+    match (status.as_u16(), told(answer).await) {
+        (401, Some(told)) => PortError::Unauthorized(format!(
+            "the receiver does not accept the signature (401): {told}: compare the secret and the clocks"
         )),
-        400 | 403 | 404 | 410 | 413 | 422 => {
-            PortError::Refused(format!("the receiver refused ({status}){told}"))
+        (400 | 403 | 404 | 410 | 413 | 422, Some(told)) => {
+            PortError::Refused(format!("the receiver refused ({status}): {told}"))
         }
-        _ => PortError::Unknown(format!("the receiver answered {status}{told}")),
+        (_, Some(told)) => PortError::Unknown(format!("the receiver answered {status}: {told}")),
+        (_, None) => PortError::Unknown(format!(
+            "the receiver answered {status} without {{\"error\": …}}, which proves nothing"
+        )),
     }
 }
 
@@ -184,20 +193,19 @@ fn wait(webhook: &Webhook, answer: &Response) -> Duration {
     http::retry_after(told.and_then(|value| value.to_str().ok()), webhook.clock.now())
 }
 
-/// The receiver's words: the `error` of a JSON object, or a short text.
-fn reason(body: &[u8]) -> String {
+/// The receiver's own words: the `error` of a JSON object. A gateway between us has other pages.
+async fn told(answer: Response) -> Option<String> {
     #[derive(Deserialize)]
     struct Told {
         error: String,
     }
-    let text = match serde_json::from_slice::<Told>(body) {
-        Ok(told) => told.error,
-        Err(_) => String::from_utf8_lossy(body).into_owned(),
-    };
-    match crate::domain::message::one_line(&text, MOST_REASON) {
-        line if line.is_empty() => line,
-        line => format!(": {line}"),
+    let body = http::body(answer).await.ok()?;
+    // A list would be taken for the object's fields.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return None;
     }
+    let told: Told = serde_json::from_slice(&body).ok()?;
+    Some(message::one_line(&told.error, MOST_REASON))
 }
 
 pub(super) async fn examine(webhook: &Webhook) -> Vec<Finding> {
@@ -248,15 +256,17 @@ async fn looks_up(webhook: &Webhook, url: &Url) -> Finding {
         .header(ID, NOBODY)
         .header(TIMESTAMP, now.timestamp().to_string())
         .header(SIGNATURE, webhook.secret.sign(NOBODY, now, b""));
-    let mend = "lookup_url must answer 404 for a reply it does not know, 200 with the reply otherwise.";
-    match call.send().await {
-        Ok(answer) if answer.status() == StatusCode::NOT_FOUND => {
-            Finding::well("lookup_url answers 404 for an unknown reply")
-        }
-        Ok(answer) => Finding::wrong(
-            format!("lookup_url answers {} for an unknown reply", answer.status()),
+    let mend = "lookup_url must answer 404 with {\"error\": \"…\"} for a reply it does not know, 200 with the reply otherwise.";
+    let answer = match call.send().await {
+        Ok(answer) => answer,
+        Err(error) => return Finding::wrong(format!("lookup_url: {}", http::explain(&error)), mend),
+    };
+    match (answer.status(), told(answer).await) {
+        (StatusCode::NOT_FOUND, Some(_)) => Finding::well("lookup_url answers 404 for an unknown reply"),
+        (StatusCode::NOT_FOUND, None) => Finding::wrong(
+            "lookup_url answers 404 without {\"error\": …} for an unknown reply",
             mend,
         ),
-        Err(error) => Finding::wrong(format!("lookup_url: {}", http::explain(&error)), mend),
+        (status, _) => Finding::wrong(format!("lookup_url answers {status} for an unknown reply"), mend),
     }
 }

@@ -1,0 +1,102 @@
+//! What went wrong beside the mentions: said once, and remembered until it is well again.
+
+use super::api::Failed;
+use crate::domain::Instant;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How many reasons and objects are remembered; then they are forgotten, and said again.
+const MOST: usize = 10_000;
+
+/// What is known to be wrong.
+#[derive(Default)]
+pub(super) struct Troubles(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// Why a feed cannot be read.
+    feeds: HashMap<String, String>,
+    /// Until when a feed is left alone, because the server wants it so.
+    resting: HashMap<String, Instant>,
+    /// What was said or kept, and is not to be again.
+    once: HashSet<String>,
+}
+
+impl Troubles {
+    /// Whether the server wants a feed to be left alone now.
+    pub fn rests(&self, feed: &str, now: Instant) -> bool {
+        self.held().resting.get(feed).is_some_and(|until| now < *until)
+    }
+
+    /// A feed was read.
+    pub fn over(&self, feed: &str) {
+        let mut known = self.held();
+        known.feeds.remove(feed);
+        known.resting.remove(feed);
+    }
+
+    /// A feed could not be read; says whether that is news.
+    pub fn is_news(&self, feed: &str, error: &Failed, now: Instant) -> bool {
+        let mut known = self.held();
+        let why = match error {
+            Failed::Limited(wait) => {
+                known.resting.insert(feed.to_owned(), now + *wait);
+                "rate limited".to_owned()
+            }
+            Failed::Status { status, .. } => status.to_string(),
+            Failed::Unreached(why) | Failed::Broken(why) => why.clone(),
+        };
+        known.feeds.insert(feed.to_owned(), why.clone()) != Some(why)
+    }
+
+    /// Whether [`Self::note`] was called with this.
+    pub fn knows(&self, what: &str) -> bool {
+        self.held().once.contains(what)
+    }
+
+    /// Remembers something; says whether it is the first time.
+    pub fn note(&self, what: &str) -> bool {
+        let mut known = self.held();
+        if known.once.len() >= MOST {
+            known.once.clear();
+        }
+        known.once.insert(what.to_owned())
+    }
+
+    fn held(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+    use reqwest::StatusCode;
+    use std::time::Duration;
+
+    fn status(status: StatusCode) -> Failed {
+        Failed::Status { status, told: None }
+    }
+
+    #[test]
+    fn a_trouble_is_news_once_until_it_is_another_or_over() {
+        let (troubles, now) = (Troubles::default(), Instant::default());
+        let (forbidden, broken) = (StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(troubles.is_news("tag:a", &status(broken), now));
+        assert!(!troubles.is_news("tag:a", &status(broken), now));
+        assert!(troubles.is_news("tag:b", &status(broken), now));
+        assert!(troubles.is_news("tag:a", &status(forbidden), now));
+        troubles.over("tag:a");
+        assert!(troubles.is_news("tag:a", &status(forbidden), now));
+    }
+
+    #[test]
+    fn a_limited_feed_rests_as_long_as_the_server_wants() {
+        let (troubles, now) = (Troubles::default(), DateTime::from_timestamp(0, 0).unwrap());
+        let wait = Duration::from_secs(30);
+        assert!(troubles.is_news("tag:a", &Failed::Limited(wait), now));
+        assert!(troubles.rests("tag:a", now) && !troubles.rests("tag:b", now));
+        assert!(!troubles.rests("tag:a", now + wait));
+    }
+}
