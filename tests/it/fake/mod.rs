@@ -1,6 +1,7 @@
 //! Platforms made here: real sockets, scripted faults.
 
 pub mod discord;
+pub mod door;
 pub mod fault;
 pub mod house;
 pub mod mastodon;
