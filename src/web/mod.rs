@@ -6,6 +6,7 @@
 mod assets;
 mod guard;
 mod health;
+mod patient;
 mod serve;
 mod shell;
 

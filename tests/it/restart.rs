@@ -1,5 +1,6 @@
 //! kill -9 at any moment: the real binary, killed and started again. What was accepted is there once.
 
+use crate::fake::fault::Fault;
 use crate::fake::postgres;
 use crate::fake::slack::{BOT, CHANNEL, ESCALATIONS, SlackFake};
 use crate::fake::webhook::{SECRET, Shop};
@@ -65,6 +66,38 @@ impl Process {
             }
             said += &line;
         }
+    }
+
+    /// kill -TERM.
+    fn terminate(&self) {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Reads what it says until these words come.
+    fn says(&mut self, words: &str) {
+        let log = self.log.as_mut().unwrap();
+        let mut said = String::new();
+        while !said.lines().last().is_some_and(|line| line.contains(words)) {
+            assert!(
+                log.read_line(&mut said).unwrap() > 0,
+                "it ended and did not say {words:?}: {said}"
+            );
+        }
+    }
+
+    /// Waits until it ends, and tells its exit code and what it still said.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        let mut log = self.log.take().unwrap();
+        std::io::Read::read_to_string(&mut log, &mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
     }
 
     /// kill -9.
@@ -239,4 +272,43 @@ async fn killed_again_and_again_on_postgres_too() {
     tokio::time::timeout(GUARD * 4, survives(Some(database)))
         .await
         .unwrap();
+}
+
+/// A process whose reply hangs at the shop, told once to stop.
+async fn stopping(town: &Town) -> Process {
+    let process = Process::start(&town.config).await;
+    town.slack.connected(2).await;
+    town.complaint(&process, 1).await;
+    town.slack.thread(1).await;
+    town.shop.faults().next("reply", Fault::Hang);
+    town.slack.command("U0ADA", "/reply", "1 Sorry.").await;
+    town.shop.called(1).await;
+    tokio::task::spawn_blocking(|| {
+        let mut process = process;
+        process.terminate();
+        process.says("A second signal stops at once");
+        process
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_signal_lets_what_is_under_way_end() {
+    let town = Town::found(None).await;
+    let process = stopping(&town).await;
+    let ended = tokio::task::spawn_blocking(|| process.ended());
+    let (code, said) = tokio::time::timeout(GUARD, ended).await.unwrap().unwrap();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_stops_at_once() {
+    let town = Town::found(None).await;
+    let process = stopping(&town).await;
+    process.terminate();
+    let ended = tokio::task::spawn_blocking(|| process.ended());
+    let (code, said) = tokio::time::timeout(GUARD, ended).await.unwrap().unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("Stopping at once"), "{said}");
 }
