@@ -2,6 +2,7 @@
 
 pub mod discord;
 pub mod door;
+pub mod errors;
 pub mod fault;
 pub mod house;
 pub mod mastodon;
