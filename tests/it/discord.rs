@@ -361,6 +361,25 @@ async fn the_doctor_sees_what_is_missing() {
     s.fake.check();
 }
 
+#[tokio::test]
+async fn the_doctor_looks_at_the_teams_channels_too() {
+    let s = scene().await;
+    let channels = [TEXT, MANAGERS, 1_100_000_000_000_000_099].map(|channel| channel.to_string());
+    let found = s.discord.examine(&channels).await;
+    let lines = found
+        .iter()
+        .filter(|finding| finding.what.contains("channel") || finding.what.contains('#'));
+    let lines = lines.map(|finding| format!("{} {}", finding.what, finding.mend).trim_end().to_owned());
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+    Discord: #care is a text channel
+    Discord: the bot has its permissions in #care
+    Discord: #managers is a text channel
+    Discord: the bot has its permissions in #managers
+    Discord: Discord refused to show the channel 1100000000000000099: Unknown Channel (404, code 10003). The channel or thread is gone or was never visible to the bot: check the id Check the team's discord_channel and give the bot View Channel there.
+    ");
+    s.fake.check();
+}
+
 mod gateway;
 mod stage;
 mod talk;

@@ -926,6 +926,16 @@ async fn a_caller_that_goes_away_cancels_nothing(place: Place) {
 }
 
 #[tokio::test]
+async fn a_file_is_called_what_it_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("100% a b?mode=memory#c.db");
+    let url = format!("sqlite:{}", path.display());
+    Store::claim(&url).await.unwrap().close().await;
+    assert!(path.is_file());
+    assert_eq!(Store::look(&url).await.unwrap(), Tables::Current);
+}
+
+#[tokio::test]
 async fn what_cannot_be_opened_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("nowhere").join("hearback.db");
