@@ -115,11 +115,10 @@ impl Running {
         lifecycle.watch("ledger", ledger);
         worker.recover().await.context("Cannot read the outbox")?;
         let links = adapters.links();
-        let public = config.server.public_url.as_ref();
         let front = Front {
             links: links.clone(),
             metrics: metrics.clone(),
-            hosts: Hosts::also(public.and_then(|url| url.host_str().map(str::to_owned))),
+            hosts: hosts(config),
         };
         let router = adapters.router(&lifecycle.soft, &inbound, &reader, front);
         lifecycle.spawn(
@@ -127,9 +126,7 @@ impl Running {
             web::serve(listener, router, web::PATIENCE, lifecycle.soft.clone()),
         );
         adapters.connect(&lifecycle, &inbound, samples && demo.is_some());
-        lifecycle.spawn_soft("sweep", forget(store.clone(), clock));
-        lifecycle.spawn_soft("watch on the lock", keep_lock(store.clone(), lifecycle.clone()));
-        lifecycle.spawn_soft("upkeep of metrics", upkeep(metrics));
+        keep_house(&lifecycle, &store, clock, metrics);
         let worker = if stepped {
             Some(worker)
         } else {
@@ -228,6 +225,19 @@ async fn upkeep(metrics: PrometheusHandle) {
         sleep(UPKEEP).await;
         metrics.run_upkeep();
     }
+}
+
+/// The name under which the server is reached from outside.
+fn hosts(config: &Config) -> Hosts {
+    let public = config.server.public_url.as_ref();
+    Hosts::also(public.and_then(|url| url.host_str().map(str::to_owned)))
+}
+
+/// Starts what has to be done again and again.
+fn keep_house(lifecycle: &Lifecycle, store: &Store, clock: Arc<dyn Clock>, metrics: PrometheusHandle) {
+    lifecycle.spawn_soft("sweep", forget(store.clone(), clock));
+    lifecycle.spawn_soft("watch on the lock", keep_lock(store.clone(), lifecycle.clone()));
+    lifecycle.spawn_soft("upkeep of metrics", upkeep(metrics));
 }
 
 /// Forgets old inbox keys now and then.
