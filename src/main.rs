@@ -6,10 +6,16 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let done = runtime
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(hearback::runtime::run(cli)));
+        .and_then(|runtime| {
+            let done = runtime.block_on(hearback::runtime::run(cli));
+            // What is still there hangs, and must not hold up the end.
+            runtime.shutdown_background();
+            done
+        });
     match done {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -24,6 +24,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -57,6 +58,8 @@ pub struct App {
     pub reader: Reader,
     /// Delivers the outbox; to be run, or stepped.
     pub worker: Worker,
+    /// The ledger's task: nothing is taken in once it has ended.
+    pub ledger: JoinHandle<()>,
 }
 
 impl App {
@@ -110,7 +113,7 @@ impl App {
                 .collect(),
             doubtful: false,
         };
-        tracker.spawn(ledger.run());
+        let ledger = tracker.spawn(ledger.run());
         let inbound = Inbound {
             requests,
             store: store.clone(),
@@ -134,6 +137,7 @@ impl App {
             inbound,
             reader,
             worker: Worker::new(delivery, effects),
+            ledger,
         })
     }
 }

@@ -39,11 +39,8 @@ pub fn run(
     Ok(if loaded.is_ok() { Exit::Done } else { Exit::Usage })
 }
 
-/// Writes all problems and their number. Other commands use it too, when they cannot start.
-///
-/// # Errors
-/// `out` cannot be written.
-pub fn write_problems(error: &ConfigError, out: &mut impl Write) -> io::Result<()> {
+/// Writes all problems and their number.
+fn write_problems(error: &ConfigError, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{error}")?;
     writeln!(out, "{}.", count(error.problems.len(), "problem"))
 }
@@ -56,9 +53,9 @@ fn summary(config: &Config) -> String {
     let chats: Vec<&str> = chats.into_iter().flatten().collect();
     let sources: Vec<&str> = config.sources.iter().map(Source::name).collect();
     format!(
-        "{} hears {}; {}, {}, {}",
-        chats.join(" and "),
+        "cases from {} go to {}; {}, {}, {}",
         sources.join(", "),
+        chats.join(" and "),
         count(config.agents.len(), "agent"),
         count(config.access.len(), "group"),
         count(config.teams.len(), "team")

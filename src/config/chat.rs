@@ -111,7 +111,7 @@ fn discord_api() -> Option<Url> {
 }
 
 /// A token: no space or line end crept in.
-fn token(text: &str) -> Result<(), Wrong> {
+pub(super) fn token(text: &str) -> Result<(), Wrong> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(Wrong::new("has a space or a line end in it", "copy it again"));
     }

@@ -2,6 +2,7 @@
 //! environment (`HEARBACK__SECTION__KEY`). One file per section, each with its own checks; what
 //! concerns several sections is checked here. Everything wrong is told at once, with file and line.
 
+mod across;
 mod chat;
 mod error;
 mod people;
@@ -16,8 +17,7 @@ pub use people::{Access, AgentEntry, Team};
 pub use server::{Approval, Database, ReplyRules, Server};
 pub use source::{Idempotency, Mastodon, Playground, Source, Webhook};
 
-use section::{Findings, Section, Wrong, nearest, shown};
-use std::collections::BTreeMap;
+use section::{Findings, Section};
 use std::net::SocketAddr;
 use std::path::Path;
 use tree::{Node, Origin, Place, Table, Value};
@@ -30,7 +30,7 @@ const DEMO: &str = include_str!("../../config/demo.toml");
 /// What a configuration is for, and so what it must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// `hearback serve`: at least one chat and one source.
+    /// `hearback serve`: at least one chat, one source and somebody who may answer.
     Serve,
     /// `hearback demo`: the console is chat enough, and the playground is a source.
     Demo,
@@ -102,7 +102,7 @@ impl Config {
     /// The configuration of `hearback demo`: no account, no key, no network.
     ///
     /// # Errors
-    /// The folder's name cannot stand in a database address.
+    /// The folder's name is not UTF-8 text.
     pub fn demo(listen: SocketAddr, data: &Path) -> Result<Self, ConfigError> {
         let mut table = tree::parse(DEMO, &Origin::File("demo.toml".into())).map_err(ConfigError::new)?;
         let given = Origin::CommandLine;
@@ -112,8 +112,6 @@ impl Config {
             let problem = Place::of(given).problem("--data", "is not UTF-8 text".to_owned(), mend);
             return Err(ConfigError::new(vec![problem]));
         };
-        // The address is decoded when it is opened.
-        let file = file.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
         let text = |value: String| Node {
             value: Value::Text(value),
             place: Place::of(given.clone()),
@@ -178,7 +176,7 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
     let agents = root.each("agent", AgentEntry::read);
     let access = root.each("access", Access::read);
     let teams = root.each("team", Team::read);
-    validate(&mut root, table, purpose);
+    across::validate(&mut root, table, purpose);
     root.finish();
     Some(Config {
         server: server?,
@@ -191,106 +189,6 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
         access,
         teams,
     })
-}
-
-/// What concerns several sections. Looks at what was written, not at what was read, so that one
-/// mistake does not bring up others.
-fn validate(root: &mut Section<'_>, table: &Table, purpose: Purpose) {
-    let list = |key: &str| match table.get(key).map(|node| &node.value) {
-        Some(Value::List(items)) => items.as_slice(),
-        _ => &[],
-    };
-    for key in ["source", "agent", "team"] {
-        unique(root, list(key), key, &["name"]);
-    }
-    unique(root, list("agent"), "agent", &["slack", "slack_team"]);
-    unique(root, list("agent"), "agent", &["discord"]);
-    members(root, list("team"), list("agent"));
-    if purpose == Purpose::Demo {
-        return;
-    }
-    if !root.has("slack") && !root.has("discord") {
-        let wrong = Wrong::new(
-            "there is no chat, so nothing to mirror to",
-            "add a section [slack] or [discord]",
-        );
-        root.wrong("", wrong);
-    }
-    if !root.has("source")
-        || matches!(table.get("source").map(|node| &node.value), Some(Value::List(items)) if items.is_empty())
-    {
-        let wrong = Wrong::new(
-            "there is no source, so nothing to hear",
-            "add a section [[source]]",
-        );
-        root.wrong("", wrong);
-    }
-}
-
-/// The text of a key of a list's entry.
-fn text<'a>(item: &'a Node, key: &str) -> Option<(&'a str, &'a Place)> {
-    let Value::Table(table) = &item.value else {
-        return None;
-    };
-    let node = table.get(key)?;
-    match &node.value {
-        Value::Text(text) => Some((text, &node.place)),
-        Value::Number(_) | Value::Other(_) | Value::List(_) | Value::Table(_) => None,
-    }
-}
-
-/// No two entries may agree in the first of these keys and in all of the others. Capitals do not
-/// make a difference: a colleague who types the name would not see it.
-fn unique(root: &mut Section<'_>, items: &[Node], list: &str, keys: &[&str]) {
-    let mut seen: BTreeMap<Vec<String>, &Place> = BTreeMap::new();
-    for (index, item) in items.iter().enumerate() {
-        let Some((first, place)) = keys.first().and_then(|key| text(item, key)) else {
-            continue;
-        };
-        let value = |key: &&str| text(item, key).map_or_else(String::new, |(text, _)| text.to_lowercase());
-        let Some(earlier) = seen.insert(keys.iter().map(value).collect(), place) else {
-            continue;
-        };
-        let line = match earlier.line {
-            Some(line) if earlier.file() == place.file() => format!("in line {line}"),
-            Some(_) | None => "already".to_owned(),
-        };
-        let key = format!("{list}[{index}].{}", keys.first().unwrap_or(&""));
-        let message = format!("{} is given {line}", shown(first));
-        let mend = format!("give every [[{list}]] its own");
-        root.wrong_at(place, &key, Wrong::new(message, mend));
-    }
-}
-
-/// Every member of a team is an agent.
-fn members(root: &mut Section<'_>, teams: &[Node], agents: &[Node]) {
-    let names: Vec<&str> = agents
-        .iter()
-        .filter_map(|item| Some(text(item, "name")?.0))
-        .collect();
-    for (index, team) in teams.iter().enumerate() {
-        let Value::Table(table) = &team.value else {
-            continue;
-        };
-        let Some(members) = table.get("members").and_then(section::items) else {
-            continue;
-        };
-        for member in members.iter() {
-            let Value::Text(name) = &member.value else {
-                continue;
-            };
-            if names.contains(&name.as_str()) {
-                continue;
-            }
-            let mend = match nearest(name, names.iter().copied()) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => format!("add an [[agent]] with name = {name:?}"),
-            };
-            let key = format!("team[{index}].members");
-            let message = format!("{} is no agent", shown(name));
-            root.wrong_at(&member.place, &key, Wrong::new(message, mend));
-        }
-    }
 }
 
 #[cfg(test)]

@@ -134,14 +134,11 @@ impl Read for Url {
     fn read(node: &Node) -> Result<Self, Wrong> {
         let text = String::read(node)?;
         let mend = "write it like \"https://care.example.com\"";
-        let url =
-            Url::parse(&text).map_err(|_| Wrong::new(format!("{} is not an address", shown(&text)), mend))?;
+        // Nothing of the text is shown: it may be a token that came to stand in the wrong line.
+        let url = Url::parse(&text).map_err(|_| Wrong::new("is not an address", mend))?;
         match url.scheme() {
             "http" | "https" => Ok(url),
-            other => {
-                let message = format!("must begin with https:// (or http://), not {}", shown(other));
-                Err(Wrong::new(message, mend))
-            }
+            _ => Err(Wrong::new("must begin with https:// (or http://)", mend)),
         }
     }
 }
@@ -214,6 +211,15 @@ impl<'a> Section<'a> {
     pub fn wrong_at(&mut self, place: &Place, key: &str, wrong: Wrong) {
         let problem = place.problem(&self.path_of(key), wrong.message, wrong.suggestion);
         self.findings.problems.push(problem);
+    }
+
+    /// Notes a duration that is longer than makes sense.
+    pub fn at_most(&mut self, key: &str, duration: Duration, most: Duration) {
+        if duration > most {
+            let most = humantime::format_duration(most);
+            let message = format!("is longer than {most}, the most that makes sense here");
+            self.wrong(key, Wrong::new(message, format!("write at most \"{most}\"")));
+        }
     }
 
     /// Notes a problem where `wrong` says so.

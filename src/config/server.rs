@@ -7,6 +7,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use url::Url;
 
+/// The longest undo window.
+const MOST_HOLD: Duration = Duration::from_secs(60 * 60);
+/// The longest that one publishing call may take.
+const MOST_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// The longest that an uncertain end is waited out.
+const MOST_SETTLE: Duration = Duration::from_secs(60 * 60);
+
 /// `[server]`
 #[derive(Debug, Clone)]
 pub struct Server {
@@ -43,6 +50,9 @@ impl Database {
 
 fn database_url(url: &str) -> Result<(), Wrong> {
     let mend = "write \"sqlite:hearback.db\" or \"postgres://user:password@host/name\"";
+    if url.contains(char::is_control) {
+        return Err(Wrong::new("has a line end in it", mend));
+    }
     let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
     match url.strip_prefix("sqlite:") {
         Some(":memory:") | Some("//:memory:") => {
@@ -123,5 +133,8 @@ impl ReplyRules {
             let wrong = Wrong::new("leaves no time to publish in", "write it like \"20s\"");
             section.wrong("timeout", wrong);
         }
+        section.at_most("hold", self.hold, MOST_HOLD);
+        section.at_most("timeout", self.timeout, MOST_TIMEOUT);
+        section.at_most("settle", self.settle, MOST_SETTLE);
     }
 }

@@ -1,5 +1,6 @@
 //! `[[source]]`: one connected place we listen to.
 
+use super::chat::token;
 use super::section::{Read, Section, Wrong, nearest, shown};
 use super::tree::Node;
 use base64::Engine as _;
@@ -16,6 +17,8 @@ const SWEEP: Duration = Duration::from_secs(60);
 /// The least time between two sweeps: with less, Mastodon's limit of 300 pages in a quarter of an
 /// hour would be used up by looking for nothing.
 const LEAST_SWEEP: Duration = Duration::from_secs(15);
+/// The longest pause between two sweeps.
+const MOST_SWEEP: Duration = Duration::from_secs(60 * 60);
 /// The most characters of a reply through a webhook, unless told otherwise.
 const LIMIT: usize = 10_000;
 
@@ -117,7 +120,7 @@ pub struct Mastodon {
 impl Mastodon {
     fn read(section: &mut Section<'_>, name: Option<String>) -> Option<Self> {
         let url = section.need("url", "\"https://mastodon.example\"");
-        let access_token = section.need_secret("access_token", "\"…\"", |_| Ok(()));
+        let access_token = section.need_secret("access_token", "\"…\"", token);
         let hashtags: Vec<String> = section.list("hashtags").unwrap_or_default();
         let search = section.list("search").unwrap_or_default();
         let poll = section.get("poll").unwrap_or(SWEEP);
@@ -132,6 +135,7 @@ impl Mastodon {
             );
             section.wrong("poll", wrong);
         }
+        section.at_most("poll", poll, MOST_SWEEP);
         Some(Self {
             name: name?,
             url: url?,

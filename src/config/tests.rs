@@ -91,6 +91,9 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
+        [[access]]
+        slack_group = "S1"
+        roles = ["agent"]
         "#,
         Purpose::Serve,
     )

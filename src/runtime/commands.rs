@@ -1,6 +1,7 @@
 //! What each command of the command line does.
 
-use super::{Adapters, Options, Running};
+use super::adapters::Adapters;
+use super::{Options, Running, link};
 use crate::adapter::chat::{discord, slack};
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
@@ -8,8 +9,10 @@ use crate::cli::{self, Chat, Cli, Command, Configured, Demo, Exit, Manifest, Rep
 use crate::config::{self, Config};
 use crate::domain::{Clock, SystemClock};
 use crate::port::SocialPlatform as _;
+use crate::store::{Store, Tables};
 use crate::telemetry;
 use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
 use std::io::{IsTerminal as _, stdout};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +27,7 @@ const QUESTION: Duration = Duration::from_secs(10);
 /// It could not be done; the reason is for the person at the terminal.
 pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let Cli { log, command } = cli;
-    let directives = config::environment()
-        .find(|(name, _)| name == "RUST_LOG")
-        .map(|(_, value)| value);
+    let directives = config::log_directives();
     match command {
         Command::Demo(demo) => {
             telemetry::init(log, directives.as_deref())?;
@@ -61,9 +62,9 @@ fn load(configured: &Configured) -> Result<Config, Exit> {
 
 async fn serve(config: Config) -> anyhow::Result<Exit> {
     let listen = config.server.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("Cannot listen on {listen}"))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("Cannot listen on {listen}: another program has the port, or this machine has no such address; change `listen` in [server]")
+    })?;
     let options = Options {
         clock: Arc::new(SystemClock),
         demo: None,
@@ -104,8 +105,8 @@ async fn demo(demo: Demo) -> anyhow::Result<Exit> {
     };
     let running = Running::start(&config, listener, options).await?;
     println!(
-        "Hearback's demo is at http://{} — open it in a browser. Ctrl+C ends it.",
-        running.addr
+        "Hearback's demo is at {} — open it in a browser. Ctrl+C ends it.",
+        link(running.addr)
     );
     println!("What you do there is kept in {}.", data.display());
     running.until_signal().await?;
@@ -126,13 +127,16 @@ async fn doctor(config: &Config, json: bool) -> anyhow::Result<Exit> {
 impl Adapters {
     /// Asks every platform that the configuration names.
     async fn examine(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<(String, Vec<Finding>)>> {
-        let adapters = Self::build(config, "doctor", clock, None, config.server.listen)?;
+        let adapters = Self::build(config, "doctor", clock, None, &link(config.server.listen))?;
         let mut out = vec![("database".to_owned(), database(config).await)];
         if let Some(slack) = &adapters.slack {
-            out.push(("slack".to_owned(), slack.examine(&teams(config)).await));
+            out.push(("slack".to_owned(), slack.examine(&slack_channels(config)).await));
         }
         if let Some(discord) = &adapters.discord {
-            out.push(("discord".to_owned(), discord.examine().await));
+            out.push((
+                "discord".to_owned(),
+                discord.examine(&discord_channels(config)).await,
+            ));
         }
         for source in &adapters.mastodon {
             out.push((source.source().to_string(), source.examine().await));
@@ -158,30 +162,31 @@ impl Adapters {
 }
 
 /// The Slack channels of the teams.
-fn teams(config: &Config) -> Vec<String> {
-    config
-        .teams
-        .iter()
-        .filter_map(|team| team.slack_channel.clone())
-        .collect()
+fn slack_channels(config: &Config) -> Vec<String> {
+    let teams = config.teams.iter();
+    teams.filter_map(|team| team.slack_channel.clone()).collect()
 }
 
-/// Whether the database can be opened and answers.
+/// The Discord channels of the teams.
+fn discord_channels(config: &Config) -> Vec<String> {
+    let teams = config.teams.iter();
+    teams.filter_map(|team| team.discord_channel.clone()).collect()
+}
+
+/// Whether the database can be reached, and what is in it. Nothing is made or changed.
 async fn database(config: &Config) -> Vec<Finding> {
-    use secrecy::ExposeSecret as _;
-    match crate::store::Store::open(config.database.url.expose_secret()).await {
-        Ok(store) => {
-            let answered = store.ping().await;
-            store.close().await;
-            match answered {
-                Ok(()) => vec![Finding::well(
-                    "the database answers, and its tables are up to date",
-                )],
-                Err(error) => vec![Finding::wrong(error.to_string(), "see [database] url")],
-            }
+    vec![match Store::look(config.database.url.expose_secret()).await {
+        Ok(Tables::None) => Finding::well("the database can be made; `hearback serve` makes it"),
+        Ok(Tables::Older) => {
+            Finding::well("the database answers; `hearback serve` brings its tables up to date")
         }
-        Err(error) => vec![Finding::wrong(error.to_string(), "see [database] url")],
-    }
+        Ok(Tables::Current) => Finding::well("the database answers, and its tables are up to date"),
+        Ok(Tables::Newer) => Finding::wrong(
+            "the database's tables are those of a later version of Hearback",
+            "run that version, or name another database in [database] url",
+        ),
+        Err(error) => Finding::wrong(error.to_string(), "see [database] url"),
+    }]
 }
 
 fn manifest(manifest: &Manifest) -> std::io::Result<Exit> {

@@ -1,41 +1,44 @@
 //! The composition root: the only module that knows all others. It builds the core, the chats and the
 //! networks from the configuration, connects them, and stops them in order.
 
+mod adapters;
 mod commands;
 mod lifecycle;
 mod people;
+mod signal;
 
 pub use commands::run;
 pub use lifecycle::Lifecycle;
+pub use signal::Signals;
 
-use crate::adapter::chat::console::{Console, Seat};
-use crate::adapter::chat::discord::Discord;
-use crate::adapter::chat::slack::Slack;
 use crate::adapter::link::Link;
-use crate::adapter::social::mastodon::Mastodon;
-use crate::adapter::social::playground::Playground;
-use crate::adapter::social::webhook::Webhook;
 use crate::app::{App, Inbound, Parts, Reader, Worker};
-use crate::config::{Config, Source};
-use crate::domain::{Clock, Role};
-use crate::port::{ChatPlatform, SocialPlatform};
-use crate::store::Store;
+use crate::config::Config;
+use crate::domain::Clock;
+use crate::store::{self, Store};
 use crate::web::{self, Hosts};
+use adapters::{Adapters, Front};
 use anyhow::Context as _;
-use axum::Router;
-use maud::Markup;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
 
 /// How long inbox keys are remembered: longer than any chat redelivers.
 const REMEMBER: chrono::TimeDelta = chrono::TimeDelta::days(3);
 /// How often old inbox keys are forgotten.
 const FORGET: Duration = Duration::from_secs(3600);
+/// How often the lock on the database is looked after.
+const KEEP_LOCK: Duration = Duration::from_secs(10);
+/// How often the samples of histograms are put into their buckets; otherwise they pile up until
+/// somebody asks for `/metrics`.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// How long closing the database may take.
+const CLOSE: Duration = Duration::from_secs(5);
 
 /// How a process differs from `hearback serve`.
 pub struct Options {
@@ -67,16 +70,6 @@ pub struct Running {
     store: Store,
 }
 
-/// Chats and networks, built but not connected.
-struct Adapters {
-    slack: Option<Arc<Slack>>,
-    discord: Option<Arc<Discord>>,
-    console: Option<Arc<Console>>,
-    mastodon: Vec<Arc<Mastodon>>,
-    webhooks: Vec<Arc<Webhook>>,
-    playground: Option<Arc<Playground>>,
-}
-
 impl Running {
     /// Builds everything and connects it. It is ready when this returns, except for connections to
     /// other machines, which come up behind it.
@@ -95,12 +88,11 @@ impl Running {
         let addr = listener
             .local_addr()
             .context("Cannot tell the address of the server")?;
-        let store = Store::open(config.database.url.expose_secret())
+        let store = Store::claim(config.database.url.expose_secret())
             .await
-            .context("Cannot open the database")?;
-        store.lock().await.context("Cannot use the database")?;
+            .context("Cannot use the database")?;
         let installation = store.installation().await.context("Cannot read the database")?;
-        let adapters = Adapters::build(config, &installation, &clock, demo.as_ref(), addr)?;
+        let adapters = Adapters::build(config, &installation, &clock, demo.as_ref(), &link(addr))?;
         let core = Parts {
             store: store.clone(),
             directory: people::directory(config, adapters.console.is_some()),
@@ -116,29 +108,29 @@ impl Running {
             inbound,
             reader,
             mut worker,
+            ledger,
         } = App::start(core, &lifecycle.tasks)
             .await
             .context("Cannot read the database")?;
+        lifecycle.watch("ledger", ledger);
         worker.recover().await.context("Cannot read the outbox")?;
         let links = adapters.links();
-        let host = config
-            .server
-            .public_url
-            .as_ref()
-            .and_then(|url| url.host_str().map(str::to_owned));
         let front = Front {
             links: links.clone(),
-            metrics,
-            hosts: Hosts::also(host),
+            metrics: metrics.clone(),
+            hosts: hosts(config),
         };
-        adapters.serve(&lifecycle, listener, &inbound, &reader, front);
-        let samples = samples && demo.is_some();
-        adapters.connect(&lifecycle, &inbound, samples);
-        lifecycle.spawn_soft(forget(store.clone(), clock));
+        let router = adapters.router(&lifecycle.soft, &inbound, &reader, front);
+        lifecycle.spawn(
+            "server",
+            web::serve(listener, router, web::PATIENCE, lifecycle.soft.clone()),
+        );
+        adapters.connect(&lifecycle, &inbound, samples && demo.is_some());
+        keep_house(&lifecycle, &store, clock, metrics);
         let worker = if stepped {
             Some(worker)
         } else {
-            lifecycle.spawn(worker.run());
+            lifecycle.spawn("worker", worker.run());
             None
         };
         tracing::info!(%addr, "Hearback is ready.");
@@ -153,26 +145,30 @@ impl Running {
         })
     }
 
-    /// Runs until a signal, then stops.
+    /// Runs until a signal or a failure, then stops.
     ///
     /// # Errors
-    /// Signals cannot be watched, or not everything could be ended in order.
+    /// Signals cannot be watched, not everything could be ended in order, or Hearback could not go on.
     pub async fn until_signal(self) -> anyhow::Result<()> {
-        self.lifecycle
-            .signalled()
-            .await
-            .context("Cannot watch for signals")?;
+        let mut signals = Signals::watch().context("Cannot watch for signals")?;
+        self.lifecycle.signalled(&mut signals).await;
         tracing::info!(
             "Stopping: nothing new is taken in, what is under way ends. A second signal stops at once."
         );
-        self.stop().await
+        self.end(&mut signals).await
     }
 
     /// Stops: softly first, then closes the database.
     ///
     /// # Errors
-    /// Something had to be dropped. What was committed is delivered after the next start.
+    /// Something had to be dropped, or Hearback could not go on. What was committed is delivered
+    /// after the next start.
     pub async fn stop(self) -> anyhow::Result<()> {
+        self.end(&mut Signals::none()).await
+    }
+
+    /// The same, and at once when a signal comes.
+    async fn end(self, signals: &mut Signals) -> anyhow::Result<()> {
         let Self {
             inbound,
             reader,
@@ -182,13 +178,66 @@ impl Running {
             addr: _,
             links: _,
         } = self;
+        lifecycle.soft.cancel();
         // The ledger ends when nobody holds a way in.
         drop((inbound, reader, worker));
-        let soft = lifecycle.stop().await;
-        store.close().await;
-        anyhow::ensure!(soft, "Stopped before everything was ended in order");
+        let soft = lifecycle.stop(signals).await;
+        let limit = if soft { CLOSE } else { lifecycle::HARD_LIMIT };
+        let closed = tokio::select! {
+            closed = timeout(limit, store.close()) => closed.is_ok(),
+            () = signals.next() => false,
+        };
+        if let Some(reason) = lifecycle.failure() {
+            anyhow::bail!("Stopped because {reason}");
+        }
+        anyhow::ensure!(soft && closed, "Stopped before everything was ended in order");
         Ok(())
     }
+}
+
+/// Where a browser on this machine finds a server that listens here. An address that stands for all
+/// of the machine's is none that every browser can open.
+fn link(listening: SocketAddr) -> String {
+    let port = listening.port();
+    let ip = match listening {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => listening.ip(),
+    };
+    format!("http://{}", SocketAddr::new(ip, port))
+}
+
+/// Looks after the lock on the database, and stops the process when another one has it.
+async fn keep_lock(store: Store, lifecycle: Lifecycle) {
+    loop {
+        sleep(KEEP_LOCK).await;
+        match store.keep_lock().await {
+            Ok(()) => {}
+            Err(store::Error::Taken) => lifecycle.fail("another Hearback took over the database".to_owned()),
+            // Without a database nothing is written either: there is nothing to be afraid of.
+            Err(error) => tracing::warn!(%error, "The lock on the database cannot be looked after."),
+        }
+    }
+}
+
+async fn upkeep(metrics: PrometheusHandle) {
+    loop {
+        sleep(UPKEEP).await;
+        metrics.run_upkeep();
+    }
+}
+
+/// The name under which the server is reached from outside.
+fn hosts(config: &Config) -> Hosts {
+    let public = config.server.public_url.as_ref();
+    Hosts::also(public.and_then(|url| url.host_str().map(str::to_owned)))
+}
+
+/// Starts what has to be done again and again.
+fn keep_house(lifecycle: &Lifecycle, store: &Store, clock: Arc<dyn Clock>, metrics: PrometheusHandle) {
+    lifecycle.spawn_soft("sweep", forget(store.clone(), clock));
+    lifecycle.spawn_soft("watch on the lock", keep_lock(store.clone(), lifecycle.clone()));
+    lifecycle.spawn_soft("upkeep of metrics", upkeep(metrics));
 }
 
 /// Forgets old inbox keys now and then.
@@ -197,217 +246,21 @@ async fn forget(store: Store, clock: Arc<dyn Clock>) {
         if let Err(error) = store.forget_inbox(clock.now() - REMEMBER).await {
             tracing::warn!(%error, "Cannot forget old commands.");
         }
-        tokio::time::sleep(FORGET).await;
+        sleep(FORGET).await;
     }
 }
 
-/// What the server shows beside the adapters' routes.
-struct Front {
-    links: Vec<Link>,
-    metrics: PrometheusHandle,
-    hosts: Hosts,
-}
+#[cfg(test)]
+mod tests {
+    use super::link;
+    use rstest::rstest;
 
-impl Adapters {
-    /// Builds what the configuration names. Nothing is connected yet.
-    fn build(
-        config: &Config,
-        installation: &str,
-        clock: &Arc<dyn Clock>,
-        demo: Option<&PathBuf>,
-        addr: SocketAddr,
-    ) -> anyhow::Result<Self> {
-        let slack = match &config.slack {
-            Some(section) => {
-                let groups = config
-                    .access
-                    .iter()
-                    .filter_map(|access| access.slack_group.clone())
-                    .collect();
-                let slack = Slack::new(section, Arc::clone(clock), installation).context("[slack]")?;
-                Some(Arc::new(slack.with_groups(groups)))
-            }
-            None => None,
-        };
-        let discord = match &config.discord {
-            Some(section) => {
-                let discord = Discord::new(section, Arc::clone(clock), installation).context("[discord]")?;
-                Some(Arc::new(discord))
-            }
-            None => None,
-        };
-        let console = demo.map(|_| Arc::new(Console::new(seats(config))));
-        let mut adapters = Self {
-            slack,
-            discord,
-            console,
-            mastodon: Vec::new(),
-            webhooks: Vec::new(),
-            playground: None,
-        };
-        for source in &config.sources {
-            let timeout = config.reply.timeout;
-            match source {
-                Source::Mastodon(section) => {
-                    let mastodon = Mastodon::new(section, timeout, Arc::clone(clock));
-                    adapters.mastodon.push(Arc::new(
-                        mastodon.with_context(|| format!("source {}", section.name))?,
-                    ));
-                }
-                Source::Webhook(section) => {
-                    let webhook = Webhook::new(section, timeout, Arc::clone(clock));
-                    adapters.webhooks.push(Arc::new(
-                        webhook.with_context(|| format!("source {}", section.name))?,
-                    ));
-                }
-                Source::Playground(section) => {
-                    let Some(folder) = demo else { continue };
-                    let base = format!("http://{addr}");
-                    let square = Playground::open(section, folder, &base, Arc::clone(clock))?;
-                    adapters.playground = Some(Arc::new(square));
-                }
-            }
-        }
-        Ok(adapters)
+    #[rstest]
+    #[case("127.0.0.1:8080", "http://127.0.0.1:8080")]
+    #[case("192.168.1.4:80", "http://192.168.1.4:80")]
+    #[case("0.0.0.0:8080", "http://127.0.0.1:8080")]
+    #[case("[::]:8080", "http://[::1]:8080")]
+    fn a_link_can_be_opened(#[case] listening: &str, #[case] opened: &str) {
+        assert_eq!(link(listening.parse().unwrap()), opened);
     }
-
-    fn chats(&self) -> Vec<Arc<dyn ChatPlatform>> {
-        let mut chats: Vec<Arc<dyn ChatPlatform>> = Vec::new();
-        chats.extend(
-            self.slack
-                .iter()
-                .map(|chat| Arc::clone(chat) as Arc<dyn ChatPlatform>),
-        );
-        chats.extend(
-            self.discord
-                .iter()
-                .map(|chat| Arc::clone(chat) as Arc<dyn ChatPlatform>),
-        );
-        chats.extend(
-            self.console
-                .iter()
-                .map(|chat| Arc::clone(chat) as Arc<dyn ChatPlatform>),
-        );
-        chats
-    }
-
-    fn networks(&self) -> Vec<Arc<dyn SocialPlatform>> {
-        let mut networks: Vec<Arc<dyn SocialPlatform>> = Vec::new();
-        networks.extend(
-            self.mastodon
-                .iter()
-                .map(|source| Arc::clone(source) as Arc<dyn SocialPlatform>),
-        );
-        networks.extend(
-            self.webhooks
-                .iter()
-                .map(|source| Arc::clone(source) as Arc<dyn SocialPlatform>),
-        );
-        networks.extend(
-            self.playground
-                .iter()
-                .map(|source| Arc::clone(source) as Arc<dyn SocialPlatform>),
-        );
-        networks
-    }
-
-    fn links(&self) -> Vec<Link> {
-        let mut links = Vec::new();
-        links.extend(self.slack.iter().flat_map(|slack| slack.links()));
-        links.extend(self.discord.iter().flat_map(|discord| discord.links()));
-        links.extend(self.mastodon.iter().flat_map(|source| source.links()));
-        links.extend(self.webhooks.iter().flat_map(|source| source.links()));
-        links.extend(self.playground.iter().map(|square| square.link().clone()));
-        links
-    }
-
-    /// Serves the routes of all of them.
-    fn serve(
-        &self,
-        lifecycle: &Lifecycle,
-        listener: TcpListener,
-        inbound: &Inbound,
-        reader: &Reader,
-        front: Front,
-    ) {
-        let Front {
-            links,
-            metrics,
-            hosts,
-        } = front;
-        let mut hooks: Vec<Router> = Vec::new();
-        hooks.extend(
-            self.slack
-                .iter()
-                .map(|slack| Arc::clone(slack).routes(inbound.clone())),
-        );
-        hooks.extend(
-            self.discord
-                .iter()
-                .map(|discord| Arc::clone(discord).routes(inbound.clone())),
-        );
-        hooks.extend(
-            self.webhooks
-                .iter()
-                .map(|source| Arc::clone(source).routes(inbound.clone())),
-        );
-        let mut pages = Vec::new();
-        pages.extend(
-            self.playground
-                .iter()
-                .map(|square| square.router(lifecycle.soft.clone())),
-        );
-        pages.extend(
-            self.console
-                .iter()
-                .map(|console| console.router(reader.clone(), inbound.clone(), lifecycle.soft.clone())),
-        );
-        let square: Option<Markup> = self.playground.as_ref().map(|square| square.frame());
-        let console: Option<Markup> = self.console.as_ref().map(|console| console.frame());
-        let router = web::router(web::Parts {
-            reader: reader.clone(),
-            links,
-            metrics,
-            hooks,
-            pages,
-            square,
-            console,
-            hosts,
-        });
-        let soft = lifecycle.soft.clone();
-        lifecycle.spawn(async move {
-            web::serve(listener, router, web::PATIENCE, soft).await;
-        });
-    }
-
-    /// Starts their connections.
-    fn connect(self, lifecycle: &Lifecycle, inbound: &Inbound, samples: bool) {
-        let stop = &lifecycle.soft;
-        if let Some(slack) = self.slack {
-            lifecycle.spawn(slack.run(inbound.clone(), stop.clone()));
-        }
-        if let Some(discord) = self.discord {
-            lifecycle.spawn(discord.run(inbound.clone(), stop.clone()));
-        }
-        for source in self.mastodon {
-            lifecycle.spawn(source.run(inbound.clone(), stop.clone()));
-        }
-        if let Some(square) = self.playground {
-            lifecycle.spawn(square.run(inbound.clone(), stop.clone(), samples));
-        }
-    }
-}
-
-/// The people who can be played at the console.
-fn seats(config: &Config) -> Vec<Seat> {
-    let seat = |entry: &crate::config::AgentEntry| Seat {
-        user: entry.name.to_lowercase(),
-        name: entry.name.clone(),
-        title: match entry.roles.iter().max() {
-            Some(Role::Lead | Role::Admin) => "lead".to_owned(),
-            Some(Role::Viewer) => "viewer".to_owned(),
-            Some(Role::Agent | Role::Approver) | None => "agent".to_owned(),
-        },
-    };
-    config.agents.iter().map(seat).collect()
 }

@@ -1,17 +1,20 @@
 //! The two engines: how each is opened, asked and closed.
 
 use super::{Error, Result};
-use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// How long a caller waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a server may take to answer a small question on a connection of its own.
+pub const REACH: Duration = Duration::from_secs(5);
 /// How long a connection that nobody needs is kept.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -31,6 +34,58 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     ),
 ];
 
+/// Where a database is.
+#[derive(Debug)]
+pub enum Address {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server.
+    Postgres(Box<PgConnectOptions>),
+}
+
+impl Address {
+    /// Reads `sqlite:PATH` or `postgres://…`. The path is taken as it stands.
+    ///
+    /// # Errors
+    /// It is neither; or the path's folder does not exist.
+    pub fn parse(url: &str) -> Result<Self> {
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = Path::new(path.strip_prefix("//").unwrap_or(path));
+            file(path)?;
+            Ok(Self::Sqlite(path.to_owned()))
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let options: PgConnectOptions = url
+                .parse()
+                .map_err(|error| Error::Unavailable(format!("`database.url` is not understood: {error}")))?;
+            Ok(Self::Postgres(Box::new(options.application_name("hearback"))))
+        } else {
+            Err(Error::Unavailable(
+                "`database.url` must begin with `sqlite:` or `postgres://`".to_owned(),
+            ))
+        }
+    }
+}
+
+/// A file can be there.
+fn file(path: &Path) -> Result<()> {
+    if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+        return Err(Error::Unavailable(
+            "`database.url` must name a file, for example `sqlite:hearback.db`".to_owned(),
+        ));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder
+        && !folder.is_dir()
+    {
+        return Err(Error::Unavailable(format!(
+            "{} cannot be made: the folder {} does not exist",
+            path.display(),
+            folder.display()
+        )));
+    }
+    Ok(())
+}
+
 /// A database, by the concrete pools that reach it.
 #[derive(Debug)]
 pub enum Engine {
@@ -40,50 +95,40 @@ pub enum Engine {
         write: SqlitePool,
         /// A few that read meanwhile.
         read: SqlitePool,
-        /// The file.
-        path: PathBuf,
     },
     /// A server.
     Postgres {
         /// All connections.
         pool: PgPool,
-        /// How to make one more, for the lock.
-        options: Box<PgConnectOptions>,
     },
 }
 
 impl Engine {
-    /// Opens the database and brings its tables up to date.
-    pub async fn open(url: &str) -> Result<Self> {
-        let engine = if let Some(path) = url.strip_prefix("sqlite:") {
-            Self::open_sqlite(Path::new(path.strip_prefix("//").unwrap_or(path))).await?
-        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Self::open_postgres(url).await?
-        } else {
-            return Err(Error::Unavailable(
-                "`database.url` must begin with `sqlite:` or `postgres://`".to_owned(),
-            ));
-        };
-        engine.migrate().await?;
-        Ok(engine)
+    /// Brings the tables up to date, and opens the database.
+    ///
+    /// # Errors
+    /// It cannot be reached or made, or its tables do not fit.
+    pub async fn open(address: &Address) -> Result<Self> {
+        match address {
+            Address::Sqlite(path) => {
+                let engine = Self::open_sqlite(path).await?;
+                if let Self::Sqlite { write, .. } = &engine {
+                    migrator(|(_, _, sqlite, _)| sqlite)
+                        .run(write)
+                        .await
+                        .map_err(unfit)?;
+                }
+                Ok(engine)
+            }
+            Address::Postgres(options) => {
+                migrate_postgres(options).await?;
+                Self::open_postgres(options).await
+            }
+        }
     }
 
     async fn open_sqlite(path: &Path) -> Result<Self> {
         let name = path.display();
-        if path.as_os_str().is_empty() || path == Path::new(":memory:") {
-            return Err(Error::Unavailable(
-                "`database.url` must name a file, for example `sqlite:hearback.db`".to_owned(),
-            ));
-        }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder
-            && !folder.is_dir()
-        {
-            return Err(Error::Unavailable(format!(
-                "{name} cannot be made: the folder {} does not exist",
-                folder.display()
-            )));
-        }
         let options = SqliteConnectOptions::new()
             .filename(path)
             .busy_timeout(Duration::from_secs(5))
@@ -117,18 +162,10 @@ impl Engine {
             .idle_timeout(IDLE)
             .test_before_acquire(false)
             .connect_lazy_with(reader);
-        Ok(Self::Sqlite {
-            write,
-            read,
-            path: path.to_owned(),
-        })
+        Ok(Self::Sqlite { write, read })
     }
 
-    async fn open_postgres(url: &str) -> Result<Self> {
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|error| Error::Unavailable(format!("`database.url` is not understood: {error}")))?;
-        let options = options.application_name("hearback");
+    async fn open_postgres(options: &PgConnectOptions) -> Result<Self> {
         let pool = PgPoolOptions::new()
             .max_connections(6)
             .acquire_timeout(PATIENCE)
@@ -136,10 +173,13 @@ impl Engine {
             .test_before_acquire(false)
             .after_connect(|connection, _| {
                 Box::pin(async move {
-                    // An answered commit is on the disk, whatever the server's default is; and
-                    // the ROLLBACK below is usually one of nothing, which is no news.
+                    // An answered commit is on the disk, whatever the server's default is; no
+                    // statement of ours takes long, so one that does is better given up than
+                    // waited for; and the ROLLBACK below is usually one of nothing, which is no news.
                     sqlx::raw_sql(
                         "SET client_min_messages = error; \
+                         SET statement_timeout = '15s'; \
+                         SET lock_timeout = '5s'; \
                          SET idle_in_transaction_session_timeout = '10s'; \
                          SELECT set_config('synchronous_commit', 'on', false) \
                          WHERE current_setting('synchronous_commit') IN ('off', 'local')",
@@ -162,22 +202,8 @@ impl Engine {
             })
             .connect_with(options.clone())
             .await
-            .map_err(|error| {
-                let (host, port) = (options.get_host(), options.get_port());
-                Error::Unavailable(format!("PostgreSQL at {host}:{port} cannot be reached: {error}"))
-            })?;
-        Ok(Self::Postgres {
-            pool,
-            options: Box::new(options),
-        })
-    }
-
-    async fn migrate(&self) -> Result<()> {
-        let done = match self {
-            Self::Sqlite { write, .. } => migrator(|(_, _, sqlite, _)| sqlite).run(write).await,
-            Self::Postgres { pool, .. } => migrator(|(_, _, _, postgres)| postgres).run(pool).await,
-        };
-        done.map_err(|error| Error::Unavailable(format!("its tables cannot be brought up to date: {error}")))
+            .map_err(|error| unreachable(options, &error.to_string()))?;
+        Ok(Self::Postgres { pool })
     }
 
     /// Closes the connections; SQLite moves what is in its log into the file.
@@ -193,9 +219,33 @@ impl Engine {
                 }
                 write.close().await;
             }
-            Self::Postgres { pool, .. } => pool.close().await,
+            Self::Postgres { pool } => pool.close().await,
         }
     }
+}
+
+/// On a connection of its own, without the limits that our small statements have.
+async fn migrate_postgres(options: &PgConnectOptions) -> Result<()> {
+    let mut connection = match timeout(PATIENCE, options.connect()).await {
+        Ok(connected) => connected.map_err(|error| unreachable(options, &error.to_string()))?,
+        Err(_) => return Err(unreachable(options, "it does not answer")),
+    };
+    migrator(|(_, _, _, postgres)| postgres)
+        .run(&mut connection)
+        .await
+        .map_err(unfit)?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// The server cannot be reached. Names it without its user and password.
+pub fn unreachable(options: &PgConnectOptions, why: &str) -> Error {
+    let (host, port) = (options.get_host(), options.get_port());
+    Error::Unavailable(format!("PostgreSQL at {host}:{port} cannot be reached: {why}"))
+}
+
+fn unfit(error: sqlx::migrate::MigrateError) -> Error {
+    Error::Unavailable(format!("its tables cannot be brought up to date: {error}"))
 }
 
 type Words = (i64, &'static str, &'static str, &'static str);

@@ -11,6 +11,9 @@ pub enum Error {
     /// The database refused this content (for example a text it cannot hold). Nothing was written.
     #[error("the database refused the content: {0}")]
     Refused(String),
+    /// Another process works on this database.
+    #[error("another Hearback is running on this database; stop it first")]
+    Taken,
     /// What is stored does not make sense.
     #[error("{table}.{column} of {row} makes no sense: {why}")]
     Inconsistent {

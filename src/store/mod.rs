@@ -8,6 +8,7 @@ mod batch;
 mod engine;
 mod error;
 mod lock;
+mod look;
 mod model;
 mod read;
 mod row;
@@ -15,11 +16,12 @@ pub mod sql;
 mod write;
 
 pub use error::{Error, Result};
+pub use look::Tables;
 pub use model::{
     Aside, CaseFilter, Changes, Counters, CursorRow, InboxRow, Known, ReplyMessage, StoredPost, Thread,
 };
 
-use engine::Engine;
+use engine::{Address, Engine};
 use lock::Held;
 use rand::Rng as _;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
+    address: Address,
     engine: Engine,
     /// The writes under way; closing waits for them.
     writes: TaskTracker,
@@ -42,41 +45,49 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens `sqlite:PATH` or `postgres://…`, and brings its tables up to date.
+    /// Makes this the one process that works on `sqlite:PATH` or `postgres://…`, until it is closed or
+    /// the process ends; then brings its tables up to date and opens it.
+    ///
+    /// # Errors
+    /// [`Error::Taken`]: another process has it. Otherwise it cannot be opened.
+    pub async fn claim(url: &str) -> Result<Self> {
+        let address = Address::parse(url)?;
+        let held = lock::take(&address).await?;
+        Self::opened(address, Some(held)).await
+    }
+
+    /// Opens it without claiming it: for whoever knows that nobody works on it, or only reads.
+    ///
+    /// # Errors
+    /// It cannot be opened.
     pub async fn open(url: &str) -> Result<Self> {
+        Self::opened(Address::parse(url)?, None).await
+    }
+
+    async fn opened(address: Address, held: Option<Held>) -> Result<Self> {
         let store = Self {
             inner: Arc::new(Inner {
-                engine: Engine::open(url).await?,
+                engine: Engine::open(&address).await?,
+                address,
                 writes: TaskTracker::new(),
-                lock: Mutex::new(None),
+                lock: Mutex::new(held),
             }),
         };
         store.install(&random_name()).await?;
         Ok(store)
     }
 
-    /// Makes this the one process that works on the database, until it is closed or the process
-    /// ends. Whoever only reads needs no lock.
+    /// Takes the lock again if the server lost the session that held it; nothing if it was never
+    /// claimed. To be called every few seconds: meanwhile another process could begin to work.
     ///
     /// # Errors
-    /// Another process has it.
-    pub async fn lock(&self) -> Result<()> {
-        let mut held = self.inner.lock.lock().await;
-        if held.is_none() {
-            *held = Some(lock::take(&self.inner.engine).await?);
+    /// [`Error::Taken`]: another process has it now, and this one must stop. Otherwise the database
+    /// cannot be reached: try again.
+    pub async fn keep_lock(&self) -> Result<()> {
+        match self.inner.lock.lock().await.as_mut() {
+            Some(held) => lock::keep(&self.inner.address, held).await,
+            None => Ok(()),
         }
-        Ok(())
-    }
-
-    /// Takes the lock again if the server lost the session that held it.
-    async fn keep_lock(&self) -> Result<()> {
-        let mut held = self.inner.lock.lock().await;
-        if let Some(Held::Session(session)) = held.as_mut()
-            && sqlx::Connection::ping(session.as_mut()).await.is_err()
-        {
-            *held = Some(lock::take(&self.inner.engine).await?);
-        }
-        Ok(())
     }
 
     /// Ends: waits for the writes under way, checkpoints and closes the connections.

@@ -1,7 +1,8 @@
 //! `/healthz`, `/readyz`, `/metrics`.
 
 use crate::adapter::link::{Link, LinkState};
-use crate::app::Reader;
+use crate::app::{Inbound, Reader, Unavailable};
+use crate::domain::SourceName;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -11,23 +12,30 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use std::time::Duration;
 
-/// The most time the database has to answer.
+/// The most time the database and the ledger each have to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Here {
     reader: Reader,
+    inbound: Inbound,
     links: Vec<Link>,
     metrics: PrometheusHandle,
 }
 
-pub(super) fn router(reader: Reader, links: Vec<Link>, metrics: PrometheusHandle) -> Router {
+pub(super) fn router(
+    reader: Reader,
+    inbound: Inbound,
+    links: Vec<Link>,
+    metrics: PrometheusHandle,
+) -> Router {
     Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(ready))
         .route("/metrics", get(render))
         .with_state(Here {
             reader,
+            inbound,
             links,
             metrics,
         })
@@ -38,6 +46,8 @@ struct Readiness {
     ready: bool,
     /// `ok`, or why not.
     database: String,
+    /// The same of what takes everything in.
+    ledger: String,
     links: Vec<LinkLine>,
 }
 
@@ -49,27 +59,41 @@ struct LinkLine {
 }
 
 async fn ready(State(here): State<Here>) -> impl IntoResponse {
-    let database = match tokio::time::timeout(PATIENCE, here.reader.health()).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
-    };
-    let (status, readiness) = readiness(database, &here.links);
+    let asked = SourceName::from("readyz");
+    let (database, ledger) = tokio::join!(
+        in_time(here.reader.health()),
+        // Nothing is handed in, but the answer comes the way that all others take.
+        in_time(here.inbound.posts_seen(&asked, Vec::new(), None)),
+    );
+    let (status, readiness) = readiness(database, ledger, &here.links);
     (status, Json(readiness))
 }
 
-fn readiness(database: Result<(), String>, links: &[Link]) -> (StatusCode, Readiness) {
+async fn in_time<T>(asking: impl Future<Output = Result<T, Unavailable>>) -> Result<(), String> {
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+    }
+}
+
+fn readiness(
+    database: Result<(), String>,
+    ledger: Result<(), String>,
+    links: &[Link],
+) -> (StatusCode, Readiness) {
     let lines: Vec<_> = links.iter().map(line).collect();
-    let ready = database.is_ok() && lines.iter().all(|line| line.state == "up");
+    let ready = database.is_ok() && ledger.is_ok() && lines.iter().all(|line| line.state == "up");
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let database = database.err().unwrap_or_else(|| "ok".to_owned());
+    let word = |answer: Result<(), String>| answer.err().unwrap_or_else(|| "ok".to_owned());
     let readiness = Readiness {
         ready,
-        database,
+        database: word(database),
+        ledger: word(ledger),
         links: lines,
     };
     (status, readiness)
@@ -102,29 +126,34 @@ mod tests {
         let (socket, source) = (Link::new("slack:socket-1"), Link::new("source:fedi"));
         let links = [socket.clone(), source.clone()];
         socket.up();
-        let (status, told) = readiness(Ok(()), &links);
+        let (status, told) = readiness(Ok(()), Ok(()), &links);
         assert_eq!(
             (status, told.ready),
             (StatusCode::SERVICE_UNAVAILABLE, false),
             "a link is starting"
         );
         source.up();
-        assert_eq!(readiness(Ok(()), &links).0, StatusCode::OK);
+        assert_eq!(readiness(Ok(()), Ok(()), &links).0, StatusCode::OK);
         source.down("the token was revoked");
-        let (status, told) = readiness(Ok(()), &links);
+        let (status, told) = readiness(Ok(()), Ok(()), &links);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(
             serde_json::to_value(told).unwrap(),
-            serde_json::json!({"ready": false, "database": "ok", "links": [
+            serde_json::json!({"ready": false, "database": "ok", "ledger": "ok", "links": [
                 {"name": "slack:socket-1", "state": "up", "reason": null},
                 {"name": "source:fedi", "state": "down", "reason": "the token was revoked"},
             ]})
         );
         source.up();
-        let (status, told) = readiness(Err("disk full".to_owned()), &links);
+        let (status, told) = readiness(Err("disk full".to_owned()), Ok(()), &links);
         assert_eq!(
             (status, told.database.as_str()),
             (StatusCode::SERVICE_UNAVAILABLE, "disk full")
+        );
+        let (status, told) = readiness(Ok(()), Err("shutting down".to_owned()), &links);
+        assert_eq!(
+            (status, told.ledger.as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "shutting down")
         );
     }
 }

@@ -6,6 +6,7 @@
 mod assets;
 mod guard;
 mod health;
+mod patient;
 mod serve;
 mod shell;
 
@@ -13,7 +14,7 @@ pub use guard::Hosts;
 pub use serve::{PATIENCE, serve};
 
 use crate::adapter::link::Link;
-use crate::app::Reader;
+use crate::app::{Inbound, Reader};
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -36,6 +37,8 @@ const MOST_BODY: usize = 4 * 1024 * 1024;
 pub struct Parts {
     /// For `/readyz`.
     pub reader: Reader,
+    /// The same: the ledger is asked as well.
+    pub inbound: Inbound,
     /// The connections that `/readyz` tells about.
     pub links: Vec<Link>,
     /// For `/metrics`; rendering it is all that is done with it.
@@ -56,6 +59,7 @@ pub struct Parts {
 pub fn router(parts: Parts) -> Router {
     let Parts {
         reader,
+        inbound,
         links,
         metrics,
         hooks,
@@ -64,7 +68,7 @@ pub fn router(parts: Parts) -> Router {
         console,
         hosts,
     } = parts;
-    let health = health::router(reader, links, metrics);
+    let health = health::router(reader, inbound, links, metrics);
     let shell = shell::router(square, console);
     let pages = pages
         .into_iter()

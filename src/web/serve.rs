@@ -1,8 +1,10 @@
-//! Serving connections, with a limit on how long one may sit there without a request.
+//! Serving connections, with a limit on how long one may sit there without a request, or without
+//! reading its answer.
 //!
 //! `axum::serve` has no such limit: a stranger who opens connections and sends a byte now and then
 //! (or none) would keep them for ever, until there are no more file descriptors for anybody.
 
+use super::patient::Patient;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -14,7 +16,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a request's head may take, and how long a connection may wait for its next request.
+/// How long a request's head may take, how long a connection may wait for its next request, and how
+/// long it may read nothing of an answer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait when no connection can be taken, for example for want of file descriptors.
 const RESPITE: Duration = Duration::from_secs(1);
@@ -54,7 +57,8 @@ pub async fn serve(listener: TcpListener, router: Router, patience: Duration, st
                 return;
             };
             let service = TowerToHyperService::new(router);
-            let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            let connection =
+                server.serve_connection_with_upgrades(TokioIo::new(Patient::new(stream, patience)), service);
             if let Err(error) = watcher.watch(connection.into_owned()).await {
                 tracing::trace!(error, "A connection ended early.");
             }

@@ -21,6 +21,9 @@ name = "fedi"
 platform = "mastodon"
 url = "https://mastodon.example"
 access_token = "t"
+[[access]]
+slack_group = "S1"
+roles = ["agent"]
 "#;
 
 /// What is said about a text over the defaults.
@@ -70,11 +73,11 @@ fn the_example_loads() {
 #[test]
 fn the_demo_needs_nothing() {
     let listen = "127.0.0.1:0".parse().unwrap();
-    let config = Config::demo(listen, Path::new("/tmp/a b?c")).unwrap();
+    let config = Config::demo(listen, Path::new("/tmp/100% a b?c#d")).unwrap();
     assert_eq!(config.server.listen, listen);
     assert_eq!(
         config.database.url.expose_secret(),
-        "sqlite:/tmp/a b%3Fc/hearback.db"
+        "sqlite:/tmp/100% a b?c#d/hearback.db"
     );
     assert_eq!(config.reply.hold, Duration::from_secs(5));
     assert!(matches!(&config.sources[..], [Source::Playground(square)] if square.name == "square"));
@@ -250,7 +253,8 @@ api_url = "discord.com"
     c.toml:14: discord.guild: is not a Discord id; an id is digits only: turn on Developer Mode in Discord, then right-click and "Copy ID"
     c.toml:15: discord.channel: must be text, not a number; put it in quotes
     c.toml:16: discord.public_key: is not 64 hexadecimal digits; copy the Public Key from "General Information"
-    c.toml:17: discord.api_url: "discord.com" is not an address; write it like "https://care.example.com"
+    c.toml:17: discord.api_url: is not an address; write it like "https://care.example.com"
+    c.toml: there is neither an [[agent]] nor an [[access]], so nobody may answer; add an [[agent]] with `name`, `roles` and an id in a chat, or an [[access]]
     c.toml: there is no source, so nothing to hear; add a section [[source]]
     "#);
 }
@@ -271,6 +275,7 @@ access_token = "t"
     c.toml:2: slack.bot_token: must begin with xoxb-; copy the Bot User OAuth Token from "OAuth & Permissions"
     c.toml:3: slack.app_token: must begin with xapp-; make an app-level token with connections:write in "Basic Information"
     c.toml:4: slack.channel: is a name, not an id; take the id, like C0123456789, from the end of the channel's "About" page
+    c.toml: there is neither an [[agent]] nor an [[access]], so nobody may answer; add an [[agent]] with `name`, `roles` and an id in a chat, or an [[access]]
     "#);
     assert_snapshot!(problems(r#"
 [[source]]
@@ -283,6 +288,7 @@ bot_token = "xoxb-1"
 "#), @r#"
     c.toml:6: slack.channel: is missing from [slack]; add `channel = "C0123456789"`
     c.toml:6: slack: has neither app_token nor signing_secret, so nothing can be heard; add `app_token = "xapp-…"` for Socket Mode or `signing_secret = "…"` for HTTP
+    c.toml: there is neither an [[agent]] nor an [[access]], so nobody may answer; add an [[agent]] with `name`, `roles` and an id in a chat, or an [[access]]
     "#);
 }
 
@@ -327,14 +333,14 @@ poll = "0s"
     c.toml:6: source[0].limit: allows no reply at all; write it like 10000
     c.toml:7: source[0].hashtags: is not a known key; known are platform, name, secret, secret_file, reply_url, lookup_url, idempotency, limit
     c.toml:11: source[1].secret: has 5 bytes, fewer than 16; make one with: echo "whsec_$(openssl rand -base64 32)"
-    c.toml:12: source[1].reply_url: must begin with https:// (or http://), not "ftp"; write it like "https://care.example.com"
+    c.toml:12: source[1].reply_url: must begin with https:// (or http://); write it like "https://care.example.com"
     c.toml:15: source[2].platform: "masterdon" is not a known platform; did you mean "mastodon"? Known are mastodon, webhook
     c.toml:19: source[3].platform: "myspace" is not a known platform; known are mastodon, webhook; any other system can come in by "webhook"
     c.toml:20: source[4].platform: is missing from [[source]]; add `platform = "mastodon"`
     c.toml:24: source[5].platform: "playground" is only for `hearback demo`; known are mastodon, webhook
     c.toml:25: source[6].access_token: is missing from [[source]]; add `access_token = "…"` or `access_token_file = "/run/secrets/access_token"`
     c.toml:28: source[6].access_tokn: is not a known key; did you mean "access_token"?
-    c.toml:29: source[6].url: "mastodon.example" is not an address; write it like "https://care.example.com"
+    c.toml:29: source[6].url: is not an address; write it like "https://care.example.com"
     c.toml:30: source[6].hashtags: must be text, not a number; put it in quotes
     c.toml:30: source[6].hashtags: has a # in it; write the tags without #
     c.toml:31: source[6].poll: would ask more often than servers allow; write "15s" or more; the stream tells of posts at once
@@ -380,6 +386,7 @@ name = "managers"
     c.toml:15: agent[3].slack: "U1" is given in line 3; give every [[agent]] its own
     c.toml:17: access[0]: names no group; give each [[access]] exactly one of `slack_group` and `discord_role`
     c.toml:19: access[1]: names two groups; give each [[access]] exactly one of `slack_group` and `discord_role`
+    c.toml:21: access[1].discord_role: there is no [discord] to find it in; add a section [discord], or leave `discord_role` out
     c.toml:25: team[0].members: "Grcae" is no agent; did you mean "Grace"?
     c.toml:25: team[0].members: "Zoe" is no agent; add an [[agent]] with name = "Zoe"
     c.toml:26: team[1]: has neither a channel nor members, so an escalation would reach nobody; add `members`, `slack_channel` or `discord_channel`
@@ -446,8 +453,76 @@ fn no_message_shows_a_secret() {
     assert!(error.problems.len() >= 7, "{error}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
     assert!(!serde_json::to_string(&error).unwrap().contains("hunter2"));
+    for told in ["hunter2-hunter2", "hunter2:secret", "https//hunter2"] {
+        let swapped = SOUND.replace("https://mastodon.example", told);
+        let error = load(&swapped, &[]).unwrap_err().to_string();
+        assert!(
+            error.contains("source[0].url") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
     let config = load(&SOUND.replace("xoxb-1", "xoxb-hunter2"), &[]).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_token_that_was_copied_with_something_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    for crept_in in ["abc def", "abc\n\n", " abc", "abc\t", "\n", "  "] {
+        std::fs::write(&file, crept_in).unwrap();
+        let text = SOUND.replace("access_token = \"t\"", &format!("access_token_file = {file:?}"));
+        let error = load(&text, &[]).unwrap_err().to_string();
+        assert!(
+            error.contains("source[0].access_token_file"),
+            "{crept_in:?}: {error}"
+        );
+    }
+    assert_snapshot!(problems(&SOUND.replace("\"t\"", "\"two words\"")), @"c.toml:9: source[0].access_token: has a space or a line end in it; copy it again");
+    let url = "[database]\nurl = \"postgres://h/d\\nsslmode=x\"\n";
+    assert_snapshot!(added(url), @r#"c.toml:2: database.url: has a line end in it; write "sqlite:hearback.db" or "postgres://user:password@host/name""#);
+}
+
+#[test]
+fn durations_are_bounded() {
+    assert_snapshot!(added(r#"
+[reply]
+hold = "61m"
+timeout = "1h"
+settle = "9000000000000h"
+[[source]]
+name = "g"
+platform = "mastodon"
+url = "https://mastodon.example"
+access_token = "t"
+poll = "2d"
+"#), @r#"
+    c.toml:2: reply.hold: is longer than 1h, the most that makes sense here; write at most "1h"
+    c.toml:3: reply.timeout: is longer than 5m, the most that makes sense here; write at most "5m"
+    c.toml:4: reply.settle: is longer than 1h, the most that makes sense here; write at most "1h"
+    c.toml:10: source[0].poll: is longer than 1h, the most that makes sense here; write at most "1h"
+    "#);
+    let text = format!("[reply]\nhold = \"1h\"\ntimeout = \"5m\"\nsettle = \"1h\"\n{SOUND}");
+    assert_eq!(load(&text, &[]).unwrap().reply.hold, Duration::from_secs(3600));
+}
+
+#[test]
+fn somebody_has_to_be_able_to_answer() {
+    let nobody = SOUND.split("[[access]]").next().unwrap();
+    assert_snapshot!(problems(nobody), @"c.toml: there is neither an [[agent]] nor an [[access]], so nobody may answer; add an [[agent]] with `name`, `roles` and an id in a chat, or an [[access]]");
+    assert_snapshot!(problems(&format!("agent = []\n{nobody}")), @"c.toml: there is neither an [[agent]] nor an [[access]], so nobody may answer; add an [[agent]] with `name`, `roles` and an id in a chat, or an [[access]]");
+}
+
+#[test]
+fn what_is_named_in_a_chat_needs_that_chat() {
+    let team = "[[team]]\nname = \"managers\"\nslack_channel = \"C2\"\ndiscord_channel = \"3\"\n\
+                [[access]]\ndiscord_role = \"4\"\nroles = [\"lead\"]\n";
+    assert_snapshot!(added(team), @"
+    c.toml:4: team[0].discord_channel: there is no [discord] to find it in; add a section [discord], or leave `discord_channel` out
+    c.toml:6: access[0].discord_role: there is no [discord] to find it in; add a section [discord], or leave `discord_role` out
+    ");
+    let discord = "[discord]\ntoken = \"t\"\nguild = \"1\"\nchannel = \"2\"\n";
+    assert!(load(&format!("{discord}{team}{SOUND}"), &[]).is_ok());
 }
 
 #[test]
@@ -474,7 +549,7 @@ fn run_check(text: &str, json: bool) -> (Exit, String) {
 fn check_praises_a_sound_configuration() {
     let (exit, text) = run_check(SOUND, false);
     assert_eq!(exit, Exit::Done);
-    assert_snapshot!(text, @"The configuration is sound: Slack hears fedi; 0 agents, 0 groups, 0 teams.");
+    assert_snapshot!(text, @"The configuration is sound: cases from fedi go to Slack; 0 agents, 1 group, 0 teams.");
     let (exit, json) = run_check(SOUND, true);
     assert_eq!(exit, Exit::Done);
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -215,6 +215,8 @@ async fn buttons_ask_and_a_reply_can_be_undone() {
 
     browser.click("#card-1 button[data-press='do:1:claim']").await;
     browser.until_text("#thread .thread-head .chip", "claimed").await;
+    let replied = "!!document.querySelector('#step-reply.done')";
+    assert_eq!(browser.say(replied).await, false, "a claim is no reply");
     browser.click("#card-1 button[data-press='ask:1:reply']").await;
     browser
         .until("document.activeElement.matches('#ask[open] textarea')")
@@ -223,6 +225,7 @@ async fn buttons_ask_and_a_reply_can_be_undone() {
     browser.picture("form").await;
     browser.click("#ask button.primary").await;
     browser.until("!document.querySelector('#ask[open]')").await;
+    browser.until(replied).await;
     browser
         .until("/^\\d+ min$/.test(document.querySelector('#held-1 [data-left]').textContent)")
         .await;
@@ -655,7 +658,7 @@ async fn health_readiness_and_metrics_are_told() {
         (status, ready),
         (
             StatusCode::OK,
-            json!({"ready": true, "database": "ok", "links": [link]})
+            json!({"ready": true, "database": "ok", "ledger": "ok", "links": [link]})
         )
     );
     assert_eq!(demo.get("/metrics").await.0, StatusCode::OK);

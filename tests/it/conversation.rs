@@ -205,6 +205,10 @@ async fn a_chat_that_is_closed_to_us_delays_itself_alone() {
         assert_eq!(claimed.text(), "You have #1 now.");
         ctx.discord_says(thread, "has the case now").await;
         assert!(ctx.slack.messages(CHANNEL).is_empty());
+        ctx.slack.invite_bot(CHANNEL);
+        let card = ctx.slack.thread(1).await;
+        ctx.slack.said(&card.ts, "has the case now").await;
+        ctx.slack.shows(&card.ts, "claimed by Ada").await;
     })
     .await;
 }

@@ -465,7 +465,7 @@ async fn the_doctor_sees_what_is_missing() {
         };
         found.into_iter().map(line).collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(lines(s.discord.examine().await), @r"
+    insta::assert_snapshot!(lines(s.discord.examine(&[]).await), @r"
     ok Discord: the token is that of hearback
     ok Discord: our clock differs from theirs by 0 s
     ok Discord: the application is 1100000000000000005
@@ -475,7 +475,7 @@ async fn the_doctor_sees_what_is_missing() {
     ");
     s.fake.world().bot_permissions = (1 << 10) | (1 << 11);
     s.fake.world().endpoint_url = Some("https://care.example/discord/interactions".to_owned());
-    insta::assert_snapshot!(lines(s.discord.examine().await), @r"
+    insta::assert_snapshot!(lines(s.discord.examine(&[]).await), @r"
     ok Discord: the token is that of hearback
     ok Discord: our clock differs from theirs by 0 s
     NO Discord: interactions go to https://care.example/discord/interactions, not to the gateway Clear the Interactions Endpoint URL of the application, or set [discord] public_key.
@@ -484,7 +484,26 @@ async fn the_doctor_sees_what_is_missing() {
     NO Discord: in #care the bot lacks Embed Links, Read Message History, Create Public Threads, Send Messages in Threads Grant them to the bot's role in the channel's settings, under Permissions.
     ");
     s.fake.faults().next("GET /users/@me", Fault::Status(401));
-    insta::assert_snapshot!(lines(s.discord.examine().await), @"NO Discord: the credentials are not accepted: Discord does not accept the bot token; put the current one into [discord] token Reset the token on the application's Bot page and put it into [discord] token.");
+    insta::assert_snapshot!(lines(s.discord.examine(&[]).await), @"NO Discord: the credentials are not accepted: Discord does not accept the bot token; put the current one into [discord] token Reset the token on the application's Bot page and put it into [discord] token.");
+    s.fake.check();
+}
+
+#[tokio::test]
+async fn the_doctor_looks_at_the_teams_channels_too() {
+    let s = scene().await;
+    let channels = [TEXT, MANAGERS, 1_100_000_000_000_000_099].map(|channel| channel.to_string());
+    let found = s.discord.examine(&channels).await;
+    let lines = found
+        .iter()
+        .filter(|finding| finding.what.contains("channel") || finding.what.contains('#'));
+    let lines = lines.map(|finding| format!("{} {}", finding.what, finding.mend).trim_end().to_owned());
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @"
+    Discord: #care is a text channel
+    Discord: the bot has its permissions in #care
+    Discord: #managers is a text channel
+    Discord: the bot has its permissions in #managers
+    Discord: Discord refused to show the channel 1100000000000000099: Unknown Channel (404, code 10003). The channel or thread is gone or was never visible to the bot: check the id Check the team's discord_channel and give the bot View Channel there.
+    ");
     s.fake.check();
 }
 

@@ -2,16 +2,18 @@
 //! shop made here; on SQLite, and on PostgreSQL where there is one.
 
 use crate::fake::discord::{FakeDiscord, GUILD, MANAGERS, TEXT};
+use crate::fake::errors;
 use crate::fake::postgres;
 use crate::fake::slack::{CHANNEL, ESCALATIONS, SlackFake};
 use crate::fake::webhook::{SECRET, Shop};
 use hearback::config::{Config, Purpose};
 use hearback::domain::case::fold;
-use hearback::domain::{CaseNumber, Clock, EventId, SystemClock};
+use hearback::domain::{Clock, EventId, SystemClock};
 use hearback::runtime::{Options, Running};
 use hearback::store::{CaseFilter, Store};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -56,6 +58,7 @@ async fn converse(talk: &impl AsyncFn(&Ctx), database: String, folder: tempfile:
 
 impl Ctx {
     async fn start(database: String, folder: tempfile::TempDir) -> Self {
+        errors::watch();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let slack = SlackFake::start(Arc::clone(&clock)).await;
         let discord = FakeDiscord::start(Arc::clone(&clock)).await;
@@ -189,16 +192,23 @@ members = ["Grace"]
             .any(|message| message.contains(words))
     }
 
-    /// Every case is the fold of its log, the service stops in time, and nobody was sent nonsense.
+    /// Everything was delivered, every scripted fault was met, every case is the fold of its log, the
+    /// service stops in time, nothing went wrong in silence, and nobody was sent nonsense.
     async fn finish(self) {
         let Self {
             slack,
             discord,
-            shop: _,
+            shop,
             running,
             database,
             _folder,
         } = self;
+        tokio::time::timeout(PATIENCE, delivered(&database))
+            .await
+            .expect("the outbox becomes empty");
+        for faults in [&slack.faults, discord.faults(), shop.faults()] {
+            assert_eq!(faults.waiting(), Vec::<String>::new());
+        }
         tokio::time::timeout(STOP, running.stop())
             .await
             .expect("it stops in time")
@@ -207,12 +217,36 @@ members = ["Grace"]
         for case in store.list_cases(&CaseFilter::default(), i64::MAX).await.unwrap() {
             let log = store.events_of(case.number, EventId(0), i64::MAX).await.unwrap();
             let folded = fold(case.number, log.iter().map(|record| (&record.event, record.at)));
-            assert_eq!(folded, Some(case));
+            assert_eq!(folded.as_ref(), Some(&case));
+            assert_eq!(store.cases(&[case.number]).await.unwrap(), [case]);
         }
-        assert!(store.cases(&[CaseNumber(1)]).await.unwrap().len() <= 1);
         assert_eq!(store.dead_effects().await.unwrap(), 0, "effects were given up");
         store.close().await;
         assert_eq!(slack.problems(), Vec::<String>::new());
         discord.check();
+        assert_eq!(errors::take(), Vec::<String>::new());
+    }
+}
+
+/// Waits until the outbox is empty, as another program sees it.
+async fn delivered(database: &str) {
+    const LEFT: &str = "SELECT count(*) FROM effects WHERE state = 'pending'";
+    let mut sqlite = None;
+    let mut postgres = None;
+    if database.starts_with("sqlite:") {
+        sqlite = Some(SqliteConnection::connect(database).await.unwrap());
+    } else {
+        postgres = Some(PgConnection::connect(database).await.unwrap());
+    }
+    loop {
+        let left: i64 = match (&mut sqlite, &mut postgres) {
+            (Some(connection), _) => sqlx::query_scalar(LEFT).fetch_one(connection).await.unwrap(),
+            (None, Some(connection)) => sqlx::query_scalar(LEFT).fetch_one(connection).await.unwrap(),
+            (None, None) => return,
+        };
+        if left == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
     }
 }

@@ -1,10 +1,14 @@
-//! kill -9 at any moment: the real binary, killed and started again. What was accepted is there once.
+//! The real binary: killed at any moment and started again (what was accepted is there once), told to
+//! stop, and refused.
 
+use crate::fake::fault::Fault;
 use crate::fake::postgres;
 use crate::fake::slack::{BOT, CHANNEL, ESCALATIONS, SlackFake};
 use crate::fake::webhook::{SECRET, Shop};
 use hearback::domain::{Clock, SystemClock};
+use hearback::store::Store;
 use serde_json::json;
+use sqlx::Connection as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -65,6 +69,38 @@ impl Process {
             }
             said += &line;
         }
+    }
+
+    /// kill -TERM.
+    fn terminate(&self) {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    /// Reads what it says until these words come.
+    fn says(&mut self, words: &str) {
+        let log = self.log.as_mut().unwrap();
+        let mut said = String::new();
+        while !said.lines().last().is_some_and(|line| line.contains(words)) {
+            assert!(
+                log.read_line(&mut said).unwrap() > 0,
+                "it ended and did not say {words:?}: {said}"
+            );
+        }
+    }
+
+    /// Waits until it ends, and tells its exit code and what it still said.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        let mut log = self.log.take().unwrap();
+        std::io::Read::read_to_string(&mut log, &mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
     }
 
     /// kill -9.
@@ -239,4 +275,108 @@ async fn killed_again_and_again_on_postgres_too() {
     tokio::time::timeout(GUARD * 4, survives(Some(database)))
         .await
         .unwrap();
+}
+
+/// A process whose reply hangs at the shop, told once to stop.
+async fn stopping(town: &Town) -> Process {
+    let process = Process::start(&town.config).await;
+    town.slack.connected(2).await;
+    town.complaint(&process, 1).await;
+    town.slack.thread(1).await;
+    town.shop.faults().next("reply", Fault::Hang);
+    town.slack.command("U0ADA", "/reply", "1 Sorry.").await;
+    town.shop.called(1).await;
+    tokio::task::spawn_blocking(|| {
+        let mut process = process;
+        process.terminate();
+        process.says("A second signal stops at once");
+        process
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_signal_lets_what_is_under_way_end() {
+    let town = Town::found(None).await;
+    let process = stopping(&town).await;
+    let ended = tokio::task::spawn_blocking(|| process.ended());
+    let (code, said) = tokio::time::timeout(GUARD, ended).await.unwrap().unwrap();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_stops_at_once() {
+    let town = Town::found(None).await;
+    let process = stopping(&town).await;
+    process.terminate();
+    let ended = tokio::task::spawn_blocking(|| process.ended());
+    let (code, said) = tokio::time::timeout(GUARD, ended).await.unwrap().unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("Stopping at once"), "{said}");
+}
+
+/// What a command of the binary prints, and its exit code.
+async fn command(args: &[&str], config: &Path) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hearback"));
+    command.args(args).arg("--config").arg(config);
+    let output = tokio::task::spawn_blocking(move || command.output());
+    let output = tokio::time::timeout(GUARD, output)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_makes_no_database_and_disturbs_none() {
+    let town = Town::found(None).await;
+    let file = town.config.with_file_name("hearback.db");
+    let (code, said) = command(&["doctor"], &town.config).await;
+    assert!(said.contains("the database can be made"), "{said}");
+    assert!(!file.exists() && code == Some(0), "{said}");
+    let process = Process::start(&town.config).await;
+    let (code, said) = command(&["doctor"], &town.config).await;
+    assert!(said.contains("its tables are up to date"), "{said}");
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = command(&["serve"], &town.config).await;
+    assert!(said.contains("another Hearback is running"), "{said}");
+    assert_eq!(code, Some(1));
+    process.kill();
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_with_its_key() {
+    let town = Town::found(None).await;
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let text = std::fs::read_to_string(&town.config).unwrap();
+    std::fs::write(&town.config, text.replace("127.0.0.1:0", &address)).unwrap();
+    let (code, said) = command(&["serve"], &town.config).await;
+    assert!(
+        said.contains(&address) && said.contains("`listen` in [server]"),
+        "{said}"
+    );
+    assert_eq!(code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_database_another_one_took_ends_as_failed() {
+    let Some(database) = postgres::database().await else {
+        return;
+    };
+    let town = Town::found(Some(database.clone())).await;
+    let process = Process::start(&town.config).await;
+    let mut admin = sqlx::PgConnection::connect(&database).await.unwrap();
+    let lost = "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' \
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    sqlx::raw_sql(lost).execute(&mut admin).await.unwrap();
+    let other = Store::claim(&database).await.unwrap();
+    let ended = tokio::task::spawn_blocking(|| process.ended());
+    let (code, said) = tokio::time::timeout(GUARD, ended).await.unwrap().unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("another Hearback took over the database"), "{said}");
+    other.close().await;
 }

@@ -86,3 +86,34 @@ async fn a_request_under_way_is_answered_before_the_server_ends() {
     assert!(TcpStream::connect(server.address).await.is_err());
     drop(idle);
 }
+
+#[tokio::test]
+async fn who_does_not_read_the_answer_is_not_waited_for() {
+    // More than the kernel keeps for a connection on both of its ends.
+    let much = get(async || vec![b'x'; 64 << 20]);
+    let server = served(Router::new().route("/", much), Duration::from_millis(100)).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut first = [0; 15];
+    within("the answer begins", stream.read_exact(&mut first))
+        .await
+        .unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    server.stop.cancel();
+    within("the server ends, though nobody reads", server.tasks.wait()).await;
+}
+
+#[tokio::test]
+async fn who_reads_slowly_gets_the_whole_answer() {
+    let much = get(async || vec![b'x'; 16 << 20]);
+    let server = served(Router::new().route("/", much), GUARD).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(rest(&mut stream, "the answer").await.len() > 16 << 20);
+}

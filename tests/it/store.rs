@@ -1,5 +1,6 @@
 //! What the store promises, on both engines.
 
+use crate::fake::door::Door;
 use crate::fake::postgres;
 use chrono::TimeDelta;
 use hearback::domain::{
@@ -7,8 +8,14 @@ use hearback::domain::{
     Instant, Lane, Media, Metrics, Post, PostKind, Reply, ReplyId, ReplyState, SourceName, Visibility,
 };
 use hearback::store::{
-    Aside, CaseFilter, Changes, Counters, CursorRow, Error, InboxRow, ReplyMessage, Store, StoredPost, Thread,
+    Aside, CaseFilter, Changes, Counters, CursorRow, Error, InboxRow, ReplyMessage, Store, StoredPost,
+    Tables, Thread,
 };
+use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
+use std::time::Duration;
+
+/// How long anything is waited for.
+const GUARD: Duration = Duration::from_secs(30);
 
 /// A database of its own.
 struct Place {
@@ -34,6 +41,24 @@ impl Place {
 
     async fn open(&self) -> Store {
         Store::open(&self.url).await.unwrap()
+    }
+
+    /// Does this on a connection of its own.
+    async fn run(&self, sql: &'static str) {
+        if self.url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(&self.url).await.unwrap();
+            connection.execute(sql).await.unwrap();
+            connection.close().await.unwrap();
+        } else {
+            self.hold(sql).await.close().await.unwrap();
+        }
+    }
+
+    /// Does this in PostgreSQL, and keeps the connection.
+    async fn hold(&self, sql: &'static str) -> PgConnection {
+        let mut connection = PgConnection::connect(&self.url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection
     }
 }
 
@@ -71,6 +96,8 @@ on_both_engines! {
     effects_keep_their_order_and_their_history
     the_inbox_keeps_the_first_answer_and_forgets
     only_one_process_works_on_a_database
+    a_database_that_another_process_works_on_is_not_touched
+    looking_makes_nothing
     commits_at_the_same_time_all_arrive
     a_caller_that_goes_away_cancels_nothing
 }
@@ -737,20 +764,131 @@ async fn the_inbox_keeps_the_first_answer_and_forgets(place: Place) {
 }
 
 async fn only_one_process_works_on_a_database(place: Place) {
-    let first = place.open().await;
-    first.lock().await.unwrap();
-    first.lock().await.unwrap();
-    let second = place.open().await;
-    let refused = second.lock().await.unwrap_err().to_string();
-    assert!(
-        refused.contains("another Hearback is running on this database"),
-        "{refused}"
-    );
+    let first = Store::claim(&place.url).await.unwrap();
+    let refused = Store::claim(&place.url).await.unwrap_err();
+    assert!(matches!(refused, Error::Taken), "{refused}");
+    let words = "another Hearback is running on this database";
+    assert!(refused.to_string().contains(words), "{refused}");
     first.ping().await.unwrap();
-    assert_eq!(second.lanes().await.unwrap(), [], "reading needs no lock");
+    first.keep_lock().await.unwrap();
+    let reader = place.open().await;
+    assert_eq!(reader.lanes().await.unwrap(), [], "reading needs no lock");
+    reader.close().await;
     first.close().await;
-    second.lock().await.unwrap();
+    let second = Store::claim(&place.url).await.unwrap();
     second.close().await;
+}
+
+/// The tables could be those of the other process's older version.
+async fn a_database_that_another_process_works_on_is_not_touched(place: Place) {
+    let first = Store::claim(&place.url).await.unwrap();
+    place.run("DELETE FROM _sqlx_migrations").await;
+    assert!(matches!(Store::claim(&place.url).await, Err(Error::Taken)));
+    assert_eq!(
+        Store::look(&place.url).await.unwrap(),
+        Tables::Older,
+        "nobody migrated"
+    );
+    first.close().await;
+}
+
+async fn looking_makes_nothing(place: Place) {
+    assert_eq!(Store::look(&place.url).await.unwrap(), Tables::None);
+    assert_eq!(Store::look(&place.url).await.unwrap(), Tables::None);
+    if let Some(path) = place.url.strip_prefix("sqlite:") {
+        assert!(!std::path::Path::new(path).exists());
+    }
+    let store = Store::claim(&place.url).await.unwrap();
+    assert_eq!(Store::look(&place.url).await.unwrap(), Tables::Current);
+    store.close().await;
+    place
+        .run("UPDATE _sqlx_migrations SET version = version + 1000000")
+        .await;
+    assert_eq!(Store::look(&place.url).await.unwrap(), Tables::Newer);
+}
+
+/// Ends the session that holds the lock, as a restart of the server does.
+async fn lose_the_lock(place: &Place) {
+    let ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks \
+                 WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    place.run(ended).await;
+}
+
+#[tokio::test]
+async fn a_lock_that_the_server_lost_is_taken_again() {
+    let Some(place) = Place::postgres().await else {
+        return;
+    };
+    let store = Store::claim(&place.url).await.unwrap();
+    lose_the_lock(&place).await;
+    store.keep_lock().await.unwrap();
+    assert!(matches!(Store::claim(&place.url).await, Err(Error::Taken)));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_lock_that_another_process_took_meanwhile_is_noticed() {
+    let Some(place) = Place::postgres().await else {
+        return;
+    };
+    let store = Store::claim(&place.url).await.unwrap();
+    lose_the_lock(&place).await;
+    let other = Store::claim(&place.url).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(store.keep_lock().await, Err(Error::Taken)));
+    }
+    other.close().await;
+    store.keep_lock().await.unwrap();
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_takes_nobodys_lock() {
+    let Some(place) = Place::postgres().await else {
+        return;
+    };
+    let mut url = url::Url::parse(&place.url).unwrap();
+    let server = (url.host_str().unwrap(), url.port().unwrap_or(5432));
+    let server = tokio::net::lookup_host(server).await.unwrap().next().unwrap();
+    let door = Door::before(server).await;
+    url.set_ip_host(door.address.ip()).unwrap();
+    url.set_port(Some(door.address.port())).unwrap();
+    let store = Store::claim(url.as_str()).await.unwrap();
+    door.shut();
+    assert!(matches!(store.keep_lock().await, Err(Error::Unavailable(_))));
+    // The server has not noticed: the lock is still that of our own lost connection.
+    door.open();
+    let first = store.keep_lock().await.unwrap_err();
+    assert!(
+        matches!(&first, Error::Unavailable(why) if why.contains("being ended")),
+        "{first}"
+    );
+    let regained = async {
+        while store.keep_lock().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(GUARD, regained).await.unwrap();
+    assert!(matches!(Store::claim(&place.url).await, Err(Error::Taken)));
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_statement_that_hangs_is_given_up_by_the_server() {
+    let Some(place) = Place::postgres().await else {
+        return;
+    };
+    let store = place.open().await;
+    let waiting = place.hold("BEGIN; LOCK TABLE settings").await;
+    let refused = tokio::time::timeout(GUARD, store.ping())
+        .await
+        .expect("it is given up");
+    assert!(
+        matches!(&refused, Err(Error::Unavailable(why)) if why.contains("lock timeout")),
+        "{refused:?}"
+    );
+    drop(waiting);
+    store.close().await;
 }
 
 async fn commits_at_the_same_time_all_arrive(place: Place) {
@@ -805,6 +943,16 @@ async fn a_caller_that_goes_away_cancels_nothing(place: Place) {
     let told: Vec<EventId> = (1..=10).map(|n| EventId(n * 50)).collect();
     assert_eq!(again.events(&told).await.unwrap().len(), 10);
     again.close().await;
+}
+
+#[tokio::test]
+async fn a_file_is_called_what_it_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("100% a b?mode=memory#c.db");
+    let url = format!("sqlite:{}", path.display());
+    Store::claim(&url).await.unwrap().close().await;
+    assert!(path.is_file());
+    assert_eq!(Store::look(&url).await.unwrap(), Tables::Current);
 }
 
 #[tokio::test]

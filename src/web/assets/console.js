@@ -151,7 +151,7 @@ class Team {
     if (!answer) return;
     this.said.push(text);
     this.recalled = this.said.length;
-    if (this.answered(answer)) {
+    if (this.answered(answer, verbOf(text))) {
       line.value = "";
       this.grow();
     }
@@ -161,18 +161,19 @@ class Team {
   async fill(event) {
     event.preventDefault();
     const form = event.target;
-    const answer = await this.give("/console/form", Object.fromEntries(new FormData(form)), form);
+    const fields = Object.fromEntries(new FormData(form));
+    const answer = await this.give("/console/form", fields, form);
     if (!answer) return;
     if (answer.ok && answer.body.kind !== "refused") {
       byId("ask").close();
-      this.answered(answer);
+      this.answered(answer, fields.verb);
     } else {
       form.querySelector(".form-say").textContent = words(answer.body);
     }
   }
 
-  /** Shows what came back; whether it was done. */
-  answered({ ok, body }) {
+  /** Shows what came back, to this verb where it is known; whether it was done. */
+  answered({ ok, body }, verb) {
     const { kind, html, case: number } = body;
     if (ok && kind === "ask") {
       const ask = byId("ask");
@@ -188,7 +189,7 @@ class Team {
     box.hidden = false;
     const done = ok && kind === "done";
     if (done) {
-      this.done("reply");
+      if (verb === "reply") this.done("reply");
       if (byId("answer-body").querySelectorAll("p").length < 2) {
         this.hiding = setTimeout(() => this.hideAnswer(), STAY);
       }
@@ -293,6 +294,11 @@ class Team {
 
 function caseOf(hash) {
   return Number(/^#case-(\d+)$/.exec(hash)?.[1]) || null;
+}
+
+/** The verb of a line, which may name a case before it. */
+function verbOf(line) {
+  return /^\/?(?:case\s+)?(?:#?\d+\s+)?([a-z]+)/i.exec(line)?.[1].toLowerCase();
 }
 
 function words(body) {

@@ -110,7 +110,6 @@ impl Stage {
         let store = Store::open(&format!("sqlite:{}", folder.path().join("t.db").display()))
             .await
             .unwrap();
-        store.lock().await.unwrap();
         let installation = store.installation().await.unwrap();
         let discord = Arc::new(Discord::new(&config, Arc::new(clock.clone()), &installation).unwrap());
         let network = Arc::new(Network {
@@ -130,11 +129,7 @@ impl Stage {
             settle: Duration::from_secs(120),
             stop: stop.clone(),
         };
-        let App {
-            inbound,
-            worker,
-            reader: _,
-        } = App::start(parts, &tracker).await.unwrap();
+        let App { inbound, worker, .. } = App::start(parts, &tracker).await.unwrap();
         tracker.spawn(Arc::clone(&discord).run(inbound.clone(), stop.clone()));
         if http {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

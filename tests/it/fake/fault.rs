@@ -41,4 +41,13 @@ impl Faults {
     pub fn take(&self, call: &str) -> Option<Fault> {
         self.0.lock().unwrap().get_mut(call)?.pop_front()
     }
+
+    /// The calls whose faults nobody met: a script that was not played.
+    pub fn waiting(&self) -> Vec<String> {
+        let held = self.0.lock().unwrap();
+        let waiting = held.iter().filter(|(_, faults)| !faults.is_empty());
+        waiting
+            .map(|(call, faults)| format!("{call}: {faults:?}"))
+            .collect()
+    }
 }

@@ -1,6 +1,8 @@
 //! Platforms made here: real sockets, scripted faults.
 
 pub mod discord;
+pub mod door;
+pub mod errors;
 pub mod fault;
 pub mod gateway;
 pub mod house;

@@ -314,6 +314,14 @@ impl SlackFake {
         self.inner.state().without_bot.push(channel.to_owned());
     }
 
+    /// The bot is invited back into a channel.
+    pub fn invite_bot(&self, channel: &str) {
+        self.inner
+            .state()
+            .without_bot
+            .retain(|without| without != channel);
+    }
+
     /// From now on calls of this method are carried out, but not answered, until the guard is dropped.
     pub fn hold_answers(&self, method: &str) -> watch::Sender<bool> {
         let (guard, held) = watch::channel(true);

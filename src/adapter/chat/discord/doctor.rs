@@ -41,7 +41,13 @@ pub fn invite(application: Option<&str>) -> (String, u64, String) {
     (url, permissions, text)
 }
 
-pub(super) async fn examine(rest: &Rest, config: &config::Discord, clock: &dyn Clock) -> Vec<Finding> {
+/// Examines everything, the configured channel and `more` of them.
+pub(super) async fn examine(
+    rest: &Rest,
+    config: &config::Discord,
+    more: &[String],
+    clock: &dyn Clock,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     let me = match rest
         .call_dated(Method::GET, Route::plain("/users/@me"), None)
@@ -83,7 +89,10 @@ pub(super) async fn examine(rest: &Rest, config: &config::Discord, clock: &dyn C
             return found;
         }
     };
-    found.extend(channel(rest, config, &me, &guild).await);
+    found.extend(channel(rest, config, &config.channel, "[discord] channel", &me, &guild).await);
+    for id in more.iter().filter(|id| **id != config.channel) {
+        found.extend(channel(rest, config, id, "the team's discord_channel", &me, &guild).await);
+    }
     found
 }
 
@@ -118,15 +127,20 @@ async fn application(rest: &Rest, config: &config::Discord) -> Finding {
     }
 }
 
-async fn channel(rest: &Rest, config: &config::Discord, me: &Value, guild: &Value) -> Vec<Finding> {
-    let channel = match rest
-        .get(Route::plain(format!("/channels/{}", config.channel)))
-        .await
-    {
+/// Examines one channel; `key` is where the configuration names it.
+async fn channel(
+    rest: &Rest,
+    config: &config::Discord,
+    id: &str,
+    key: &str,
+    me: &Value,
+    guild: &Value,
+) -> Vec<Finding> {
+    let channel = match rest.get(Route::plain(format!("/channels/{id}"))).await {
         Ok(channel) => channel,
         Err(failure) => {
-            let what = format!("Discord: {}", failure.port("show the channel"));
-            let mend = "Check [discord] channel and give the bot View Channel there.";
+            let what = format!("Discord: {}", failure.port(&format!("show the channel {id}")));
+            let mend = format!("Check {key} and give the bot View Channel there.");
             return vec![Finding::wrong(what, mend)];
         }
     };
@@ -148,7 +162,7 @@ async fn channel(rest: &Rest, config: &config::Discord, me: &Value, guild: &Valu
         }
         (_, Kind::Text) => found.push(Finding::wrong(
             format!("Discord: #{name} is neither a text channel nor a forum"),
-            "Choose a text channel or a forum for [discord] channel.",
+            format!("Choose a text channel or a forum for {key}."),
         )),
     }
     let id = me["id"].as_str().unwrap_or_default();

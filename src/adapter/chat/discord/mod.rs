@@ -215,9 +215,10 @@ impl Discord {
         links
     }
 
-    /// Looks at everything that must be right: token, server, channel, permissions, clock.
-    pub async fn examine(&self) -> Vec<Finding> {
-        doctor::examine(&self.rest, &self.config, self.clock.as_ref()).await
+    /// Looks at everything that must be right: token, server, the configured channel and `more` of
+    /// them, permissions, clock.
+    pub async fn examine(&self, more: &[String]) -> Vec<Finding> {
+        doctor::examine(&self.rest, &self.config, more, self.clock.as_ref()).await
     }
 
     fn answers(&self) -> Answers {

@@ -1,0 +1,212 @@
+//! Chats and networks: built from the configuration, joined into one server, connected.
+
+use super::lifecycle::Lifecycle;
+use crate::adapter::chat::console::{Console, Seat};
+use crate::adapter::chat::discord::Discord;
+use crate::adapter::chat::slack::Slack;
+use crate::adapter::link::Link;
+use crate::adapter::social::mastodon::Mastodon;
+use crate::adapter::social::playground::Playground;
+use crate::adapter::social::webhook::Webhook;
+use crate::app::{Inbound, Reader};
+use crate::config::{Config, Source};
+use crate::domain::{Clock, Role};
+use crate::port::{ChatPlatform, SocialPlatform};
+use crate::web::{self, Hosts};
+use anyhow::Context as _;
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Chats and networks, built but not connected.
+pub(super) struct Adapters {
+    pub slack: Option<Arc<Slack>>,
+    pub discord: Option<Arc<Discord>>,
+    pub console: Option<Arc<Console>>,
+    pub mastodon: Vec<Arc<Mastodon>>,
+    pub webhooks: Vec<Arc<Webhook>>,
+    pub playground: Option<Arc<Playground>>,
+}
+
+/// What the server shows beside the adapters' routes.
+pub(super) struct Front {
+    /// The connections that `/readyz` tells about.
+    pub links: Vec<Link>,
+    /// For `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// The names under which the pages answer.
+    pub hosts: Hosts,
+}
+
+impl Adapters {
+    /// Builds what the configuration names. Nothing is connected yet. `base` is where a browser on this
+    /// machine finds the server.
+    ///
+    /// # Errors
+    /// A section says something that its adapter cannot use.
+    pub fn build(
+        config: &Config,
+        installation: &str,
+        clock: &Arc<dyn Clock>,
+        demo: Option<&PathBuf>,
+        base: &str,
+    ) -> anyhow::Result<Self> {
+        let slack = match &config.slack {
+            Some(section) => {
+                let groups = config
+                    .access
+                    .iter()
+                    .filter_map(|access| access.slack_group.clone())
+                    .collect();
+                let slack = Slack::new(section, Arc::clone(clock), installation).context("[slack]")?;
+                Some(Arc::new(slack.with_groups(groups)))
+            }
+            None => None,
+        };
+        let discord = match &config.discord {
+            Some(section) => {
+                let discord = Discord::new(section, Arc::clone(clock), installation).context("[discord]")?;
+                Some(Arc::new(discord))
+            }
+            None => None,
+        };
+        let console = demo.map(|_| Arc::new(Console::new(seats(config))));
+        let mut adapters = Self {
+            slack,
+            discord,
+            console,
+            mastodon: Vec::new(),
+            webhooks: Vec::new(),
+            playground: None,
+        };
+        for source in &config.sources {
+            let timeout = config.reply.timeout;
+            match source {
+                Source::Mastodon(section) => {
+                    let mastodon = Mastodon::new(section, timeout, Arc::clone(clock));
+                    adapters.mastodon.push(Arc::new(
+                        mastodon.with_context(|| format!("source {}", section.name))?,
+                    ));
+                }
+                Source::Webhook(section) => {
+                    let webhook = Webhook::new(section, timeout, Arc::clone(clock));
+                    adapters.webhooks.push(Arc::new(
+                        webhook.with_context(|| format!("source {}", section.name))?,
+                    ));
+                }
+                Source::Playground(section) => {
+                    let Some(folder) = demo else { continue };
+                    let square = Playground::open(section, folder, base, Arc::clone(clock))?;
+                    adapters.playground = Some(Arc::new(square));
+                }
+            }
+        }
+        Ok(adapters)
+    }
+
+    /// All chats.
+    pub fn chats(&self) -> Vec<Arc<dyn ChatPlatform>> {
+        let slack = self
+            .slack
+            .iter()
+            .cloned()
+            .map(|chat| chat as Arc<dyn ChatPlatform>);
+        let discord = self.discord.iter().cloned().map(|chat| chat as _);
+        let console = self.console.iter().cloned().map(|chat| chat as _);
+        slack.chain(discord).chain(console).collect()
+    }
+
+    /// All networks, one for each source.
+    pub fn networks(&self) -> Vec<Arc<dyn SocialPlatform>> {
+        let fedi = self.mastodon.iter().cloned();
+        let fedi = fedi.map(|source| source as Arc<dyn SocialPlatform>);
+        let webhooks = self.webhooks.iter().cloned().map(|source| source as _);
+        let square = self.playground.iter().cloned().map(|source| source as _);
+        fedi.chain(webhooks).chain(square).collect()
+    }
+
+    /// The connections of all of them.
+    pub fn links(&self) -> Vec<Link> {
+        let mut links = Vec::new();
+        links.extend(self.slack.iter().flat_map(|slack| slack.links()));
+        links.extend(self.discord.iter().flat_map(|discord| discord.links()));
+        links.extend(self.mastodon.iter().flat_map(|source| source.links()));
+        links.extend(self.webhooks.iter().flat_map(|source| source.links()));
+        links.extend(self.playground.iter().map(|square| square.link().clone()));
+        links
+    }
+
+    /// The routes of all of them, as one server.
+    pub fn router(
+        &self,
+        stop: &CancellationToken,
+        inbound: &Inbound,
+        reader: &Reader,
+        front: Front,
+    ) -> Router {
+        let Front {
+            links,
+            metrics,
+            hosts,
+        } = front;
+        let slack = self.slack.iter();
+        let slack = slack.map(|slack| Arc::clone(slack).routes(inbound.clone()));
+        let discord = self.discord.iter();
+        let discord = discord.map(|discord| Arc::clone(discord).routes(inbound.clone()));
+        let webhooks = self.webhooks.iter();
+        let webhooks = webhooks.map(|source| Arc::clone(source).routes(inbound.clone()));
+        let square = self.playground.iter().map(|square| square.router(stop.clone()));
+        let console = self.console.iter();
+        let console = console.map(|console| console.router(reader.clone(), inbound.clone(), stop.clone()));
+        web::router(web::Parts {
+            reader: reader.clone(),
+            inbound: inbound.clone(),
+            links,
+            metrics,
+            hooks: slack.chain(discord).chain(webhooks).collect(),
+            pages: square.chain(console).collect(),
+            square: self.playground.as_ref().map(|square| square.frame()),
+            console: self.console.as_ref().map(|console| console.frame()),
+            hosts,
+        })
+    }
+
+    /// Starts their connections.
+    pub fn connect(self, lifecycle: &Lifecycle, inbound: &Inbound, samples: bool) {
+        let stop = &lifecycle.soft;
+        if let Some(slack) = self.slack {
+            lifecycle.spawn("connection to Slack", slack.run(inbound.clone(), stop.clone()));
+        }
+        if let Some(discord) = self.discord {
+            lifecycle.spawn(
+                "connection to Discord",
+                discord.run(inbound.clone(), stop.clone()),
+            );
+        }
+        for source in self.mastodon {
+            lifecycle.spawn(
+                "connection to Mastodon",
+                source.run(inbound.clone(), stop.clone()),
+            );
+        }
+        if let Some(square) = self.playground {
+            lifecycle.spawn("playground", square.run(inbound.clone(), stop.clone(), samples));
+        }
+    }
+}
+
+/// The people who can be played at the console.
+fn seats(config: &Config) -> Vec<Seat> {
+    let seat = |entry: &crate::config::AgentEntry| Seat {
+        user: entry.name.to_lowercase(),
+        name: entry.name.clone(),
+        title: match entry.roles.iter().max() {
+            Some(Role::Lead | Role::Admin) => "lead".to_owned(),
+            Some(Role::Viewer) => "viewer".to_owned(),
+            Some(Role::Agent | Role::Approver) | None => "agent".to_owned(),
+        },
+    };
+    config.agents.iter().map(seat).collect()
+}
