@@ -44,7 +44,7 @@ pub(super) fn command(work: &mut Work, rules: &Rules, order: Order) -> Response 
             match ask {
                 Ask::Settle { reply, there } => settle_by_person(work, rules, &agent, reply, there),
                 Ask::Reply { audience, text } => match compose(work, rules, &case, audience, &text) {
-                    Ok(draft) => reply(work, rules, &by, &agent, &case, audience, draft),
+                    Ok(draft) => reply(work, rules, &by, &agent, &case, draft),
                     Err(refusal) => refusal,
                 },
                 Ask::Wish(Wish::Cancel) if is_claimed(work, &case) => {
@@ -99,6 +99,7 @@ fn grant(work: &mut Work, rules: &Rules, number: CaseNumber, by: &By, events: Ve
 /// A text as it would be published, with the post it answers.
 struct Draft {
     text: String,
+    audience: Audience,
     target: crate::domain::Post,
 }
 
@@ -124,6 +125,11 @@ fn compose(
     if words.trim().is_empty() {
         return Err(text::refused(Refusal::Empty { verb: "send" }));
     }
+    // What was said in private is answered in private, whatever the verb.
+    let audience = match target.visibility {
+        Visibility::Private => Audience::Private,
+        Visibility::Public | Visibility::Unlisted | Visibility::Followers => audience,
+    };
     let composed = network.compose(words, &target.author.handle, audience);
     if let Some(why) = composed.refusal {
         return Err(text::refused(why));
@@ -133,6 +139,7 @@ fn compose(
     }
     Ok(Draft {
         text: composed.text,
+        audience,
         target,
     })
 }
@@ -144,17 +151,15 @@ fn reply(
     by: &super::directory::Known,
     agent: &By,
     case: &Case,
-    audience: Audience,
     draft: Draft,
 ) -> Response {
     let id = ReplyId(work.counters.reply + 1);
     let until = work.now + rules.hold;
-    let Draft { text, target } = draft;
-    // What was said in private is answered in private, whatever the verb.
-    let audience = match target.visibility {
-        Visibility::Private => Audience::Private,
-        Visibility::Public | Visibility::Unlisted | Visibility::Followers => audience,
-    };
+    let Draft {
+        text,
+        audience,
+        target,
+    } = draft;
     let wish = Wish::Reply {
         reply: id,
         audience,

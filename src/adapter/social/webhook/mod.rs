@@ -8,7 +8,8 @@
 //! signature and did not publish. It says so in a JSON object with a text `error`; the same status
 //! without it is a gateway's, which does not know what the receiver did. By 429 it says that it did
 //! not publish and wants us to wait. Every other answer but a 2xx with the published reply proves
-//! nothing: the reply's end is unknown then. So it is with a look-up, whose 404 needs the `error`.
+//! nothing: the reply's end is unknown then. A look-up's 404 says that the reply is not there, unless
+//! it comes as a page for browsers, as gateways give it.
 
 mod post;
 mod receive;

@@ -99,15 +99,20 @@ pub(super) async fn find(webhook: &Webhook, reply: &Reply) -> Result<Look, PortE
     match answer.status() {
         StatusCode::OK => receipt(answer, reply).await.map(Look::Found),
         StatusCode::TOO_MANY_REQUESTS => Err(PortError::RetryAfter(wait(webhook, &answer))),
-        StatusCode::NOT_FOUND => match told(answer).await {
-            Some(_) => Ok(Look::Absent),
-            None => Err(PortError::Unknown(
-                "the look-up answered 404 without {\"error\": …}: that may be a gateway, and proves nothing"
-                    .to_owned(),
-            )),
-        },
+        StatusCode::NOT_FOUND if is_page(&answer) => Err(PortError::Unknown(
+            "the look-up answered 404 with a page for browsers: that is a gateway's, and proves nothing"
+                .to_owned(),
+        )),
+        StatusCode::NOT_FOUND => Ok(Look::Absent),
         other => Err(PortError::Unknown(format!("the look-up answered {other}"))),
     }
+}
+
+/// Whether an answer is for browsers. The contract knows no such answer; gateways give them.
+fn is_page(answer: &Response) -> bool {
+    let kind = answer.headers().get(header::CONTENT_TYPE);
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/html"))
 }
 
 /// The look-up's address for a reply; what the configured one asks already stays.
@@ -256,17 +261,16 @@ async fn looks_up(webhook: &Webhook, url: &Url) -> Finding {
         .header(ID, NOBODY)
         .header(TIMESTAMP, now.timestamp().to_string())
         .header(SIGNATURE, webhook.secret.sign(NOBODY, now, b""));
-    let mend = "lookup_url must answer 404 with {\"error\": \"…\"} for a reply it does not know, 200 with the reply otherwise.";
+    let mend = "lookup_url must answer 404 (not as a page for browsers) for a reply it does not know, 200 with the reply otherwise.";
     let answer = match call.send().await {
         Ok(answer) => answer,
         Err(error) => return Finding::wrong(format!("lookup_url: {}", http::explain(&error)), mend),
     };
-    match (answer.status(), told(answer).await) {
-        (StatusCode::NOT_FOUND, Some(_)) => Finding::well("lookup_url answers 404 for an unknown reply"),
-        (StatusCode::NOT_FOUND, None) => Finding::wrong(
-            "lookup_url answers 404 without {\"error\": …} for an unknown reply",
-            mend,
-        ),
-        (status, _) => Finding::wrong(format!("lookup_url answers {status} for an unknown reply"), mend),
+    match answer.status() {
+        StatusCode::NOT_FOUND if is_page(&answer) => {
+            Finding::wrong("lookup_url answers 404 with a page for browsers", mend)
+        }
+        StatusCode::NOT_FOUND => Finding::well("lookup_url answers 404 for an unknown reply"),
+        status => Finding::wrong(format!("lookup_url answers {status} for an unknown reply"), mend),
     }
 }
