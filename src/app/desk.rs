@@ -3,6 +3,7 @@
 //! requests share a commit without any of them waiting for others to come.
 
 use super::act;
+use super::deliver::Idle;
 use super::directory::Directory;
 use super::inbound::{Intake, Unavailable};
 use super::intake;
@@ -47,6 +48,8 @@ pub(super) struct Desk {
     pub counters: Counters,
     pub requests: mpsc::Receiver<Request>,
     pub outbox: mpsc::UnboundedSender<Vec<EffectRow>>,
+    /// The lanes whose effects are begun with their commit.
+    pub idle: Idle,
     /// Replies whose end is not known.
     pub flights: Vec<Flight>,
     /// Whether a commit ended without a certain answer, so that the counters must be read again.
@@ -234,8 +237,12 @@ impl Desk {
             part.work(&mut work, &self.rules);
         }
         let before = self.counters;
-        let (changes, after, flights) = work.finish(before);
-        let effects = changes.effects.clone();
+        let now = work.now;
+        let (mut changes, after, flights) = work.finish(before);
+        self.idle.begin(&mut changes.effects, now);
+        let mut effects = changes.effects.clone();
+        // Here the attempt that is written down is still to come.
+        effects.iter_mut().for_each(|row| row.attempts = 0);
         let committed = self.store.commit(changes).await;
         // Whatever was refused or cut off: the numbers are those of the database.
         self.doubtful = committed.is_err();

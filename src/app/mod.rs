@@ -98,7 +98,9 @@ impl App {
         });
         let (requests, waiting) = mpsc::channel(desk::QUEUE);
         let (outbox, effects) = mpsc::unbounded_channel();
+        let idle = deliver::Idle::default();
         let ledger = desk::Desk {
+            idle: idle.clone(),
             store: store.clone(),
             rules: Arc::clone(&rules),
             clock: Arc::clone(&clock),
@@ -136,7 +138,7 @@ impl App {
         Ok(Self {
             inbound,
             reader,
-            worker: Worker::new(delivery, effects),
+            worker: Worker::new(delivery, effects, idle),
             ledger,
         })
     }

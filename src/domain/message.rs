@@ -269,6 +269,9 @@ fn plain_spans(out: &mut String, spans: &[Span]) {
     }
 }
 
+/// More bytes than a grapheme has that people write.
+const MOST_BYTES: usize = 40;
+
 /// Whether an address is one of the web. Any other could do something when it is opened.
 fn is_web(url: &str) -> bool {
     let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
@@ -314,8 +317,19 @@ fn is_treacherous(c: char) -> bool {
 /// One line of at most `most` graphemes: line breaks become blanks, a cut is marked with `…`.
 #[must_use]
 pub fn one_line(text: &str, most: usize) -> String {
-    let flat = inert(&text.split_whitespace().collect::<Vec<_>>().join(" "));
-    cut(&flat, most)
+    let mut flat = String::new();
+    for word in text.split_whitespace() {
+        if !flat.is_empty() {
+            flat.push(' ');
+        }
+        flat.push_str(word);
+        // What comes behind so much cannot be in the line; a book is not read for its title.
+        if flat.len() > most.saturating_mul(MOST_BYTES) {
+            flat.push('…');
+            break;
+        }
+    }
+    cut(&inert(&flat), most)
 }
 
 /// At most `most` graphemes, a cut marked with `…`.

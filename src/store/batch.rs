@@ -137,7 +137,7 @@ impl Batch {
     }
 
     /// An array of arrays, one for each row.
-    fn json(&self) -> Result<String> {
+    pub fn json(&self) -> Result<String> {
         let mut out = Vec::with_capacity(self.rows * 64);
         out.push(b'[');
         for row in 0..self.rows {

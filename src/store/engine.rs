@@ -133,7 +133,7 @@ impl Engine {
             .filename(path)
             .busy_timeout(Duration::from_secs(5))
             .foreign_keys(false)
-            .statement_cache_capacity(64);
+            .statement_cache_capacity(128);
         let writer = options
             .clone()
             .create_if_missing(true)

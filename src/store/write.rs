@@ -10,6 +10,9 @@ use super::row::{self, last_of, micros};
 use super::sql::{self, Sql};
 use super::{Changes, Counters, Error, Result, Store};
 use crate::domain::{EffectId, Instant, Status};
+use sqlx::postgres::PgPool;
+use sqlx::sqlite::{SqliteArguments, SqlitePool};
+use sqlx::{Arguments as _, AssertSqlSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,49 +70,89 @@ impl Store {
     }
 }
 
-/// Runs the steps in one transaction on this connection.
-macro_rules! transact {
-    ($pool:expr, $engine:ident, $steps:expr, $limit:expr) => {{
-        let mut connection = $pool.acquire().await?;
-        let work = async {
-            sqlx::query(sql::BEGIN.$engine).execute(&mut *connection).await?;
-            for (sql, parameter) in $steps {
-                let query = match parameter {
-                    Parameter::None => sqlx::query(sql.$engine),
-                    Parameter::Batch(rows) => sqlx::query_with(sql.$engine, rows.$engine()?),
-                    Parameter::Text(text) => sqlx::query(sql.$engine).bind(text),
-                    Parameter::Number(number) => sqlx::query(sql.$engine).bind(number),
-                };
-                query.execute(&mut *connection).await?;
-            }
-            sqlx::query(sql::COMMIT.$engine).execute(&mut *connection).await?;
-            Ok::<(), Error>(())
-        };
-        let done = tokio::select! {
-            done = work => Some(done),
-            () = $limit => None,
-        };
-        let Some(done) = done else {
-            // Nobody knows what the server makes of it; this connection is not asked again.
-            connection.close_on_drop();
-            return Err(Error::Unavailable(format!("the database did not answer within {PATIENCE:?}")));
-        };
-        if done.is_err()
-            && let Err(error) = sqlx::query(sql::ROLLBACK.$engine).execute(&mut *connection).await
-        {
+/// Takes back what a connection began.
+macro_rules! take_back {
+    ($connection:ident, $engine:ident) => {
+        if let Err(error) = sqlx::query(sql::ROLLBACK.$engine).execute(&mut *$connection).await {
             // The engine may have rolled back by itself (SQLite does when the disk is full), or
             // the connection is gone. A fresh connection is certainly in no transaction.
             tracing::debug!(%error, "A connection is replaced after a failed write.");
-            connection.close_on_drop();
+            $connection.close_on_drop();
         }
-        Ok(done?)
-    }};
+    };
 }
 
 async fn transact(engine: &Engine, steps: Vec<Step>) -> Result<()> {
     match engine {
-        Engine::Sqlite { write, .. } => transact!(write, sqlite, steps, std::future::pending()),
-        Engine::Postgres { pool, .. } => transact!(pool, postgres, steps, tokio::time::sleep(PATIENCE)),
+        Engine::Sqlite { write, .. } => transact_at_once(write, steps).await,
+        Engine::Postgres { pool, .. } => transact_in_steps(pool, steps).await,
+    }
+}
+
+/// SQLite runs in a thread of its own: the whole transaction is one errand to it, where a statement
+/// after the other would wake two threads for each.
+async fn transact_at_once(pool: &SqlitePool, steps: Vec<Step>) -> Result<()> {
+    let mut script = sql::BEGIN.sqlite.to_owned();
+    let mut arguments = SqliteArguments::default();
+    let mut given = 0;
+    for (sql, parameter) in steps {
+        let added = match parameter {
+            Parameter::None => None,
+            Parameter::Batch(rows) => Some(arguments.add(rows.json()?)),
+            Parameter::Text(text) => Some(arguments.add(text)),
+            Parameter::Number(number) => Some(arguments.add(number)),
+        };
+        let Some(added) = added else {
+            script = script + "; " + sql.sqlite;
+            continue;
+        };
+        added.map_err(|error| Error::Refused(error.to_string()))?;
+        given += 1;
+        script = script + "; " + &sql.sqlite.replace("$1", &format!("${given}"));
+    }
+    script = script + "; " + sql::COMMIT.sqlite;
+    let mut connection = pool.acquire().await?;
+    let done = sqlx::query_with(AssertSqlSafe(script), arguments)
+        .execute(&mut *connection)
+        .await;
+    if let Err(error) = done {
+        take_back!(connection, sqlite);
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+async fn transact_in_steps(pool: &PgPool, steps: Vec<Step>) -> Result<()> {
+    let mut connection = pool.acquire().await?;
+    let work = async {
+        sqlx::query(sql::BEGIN.postgres).execute(&mut *connection).await?;
+        for (sql, parameter) in steps {
+            let query = match parameter {
+                Parameter::None => sqlx::query(sql.postgres),
+                Parameter::Batch(rows) => sqlx::query_with(sql.postgres, rows.postgres()?),
+                Parameter::Text(text) => sqlx::query(sql.postgres).bind(text),
+                Parameter::Number(number) => sqlx::query(sql.postgres).bind(number),
+            };
+            query.execute(&mut *connection).await?;
+        }
+        sqlx::query(sql::COMMIT.postgres)
+            .execute(&mut *connection)
+            .await?;
+        Ok::<(), Error>(())
+    };
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => {
+            take_back!(connection, postgres);
+            Err(error)
+        }
+        Err(_) => {
+            // Nobody knows what the server makes of it; this connection is not asked again.
+            connection.close_on_drop();
+            Err(Error::Unavailable(format!(
+                "the database did not answer within {PATIENCE:?}"
+            )))
+        }
     }
 }
 

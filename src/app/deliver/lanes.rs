@@ -1,8 +1,9 @@
 //! The queues of the outbox in memory: a window of each lane, the rest stays in the database.
 
 use super::{FIRST_PAUSE, LONGEST_PAUSE, Pause};
-use crate::domain::{EffectId, EffectRow, Instant, Lane};
-use std::collections::{BTreeMap, HashMap};
+use crate::domain::{Effect, EffectId, EffectRow, Instant, Lane};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many effects of a lane are fetched at once.
 pub(super) const FETCH: i64 = 256;
@@ -35,6 +36,53 @@ struct Queue {
 pub(super) struct Ready {
     pub lane: Lane,
     pub effects: Vec<EffectRow>,
+}
+
+/// Lanes with nothing to do. What the ledger puts into one of them is delivered at once, so it writes
+/// with the effect that it is begun, and saves a commit on the way to the chat.
+#[derive(Debug, Clone, Default)]
+pub(in crate::app) struct Idle(Arc<Mutex<HashSet<Lane>>>);
+
+impl Idle {
+    /// Marks new effects of idle lanes as begun. A lane takes part once; then it is the worker's turn.
+    pub fn begin(&self, effects: &mut [EffectRow], now: Instant) {
+        let mut idle = self.lanes();
+        let mut taken: HashMap<Lane, usize> = HashMap::new();
+        for row in effects {
+            let begins = match row.effect {
+                Effect::OpenThread { .. }
+                | Effect::UpdateCard { .. }
+                | Effect::Tell { .. }
+                | Effect::UpdateReply { .. } => idle.remove(&row.lane) || taken.contains_key(&row.lane),
+                // A reply's claim is its beginning.
+                Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake => false,
+            };
+            if begins {
+                let count = taken.entry(row.lane.clone()).or_default();
+                *count += 1;
+                if *count <= TURN {
+                    row.begun_at = Some(now);
+                    row.attempts = 1;
+                }
+            }
+        }
+    }
+
+    pub(super) fn insert(&self, lane: Lane) {
+        self.lanes().insert(lane);
+    }
+
+    pub(super) fn remove(&self, lane: &Lane) {
+        self.lanes().remove(lane);
+    }
+
+    pub(super) fn clear(&self) {
+        self.lanes().clear();
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, HashSet<Lane>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// All lanes.
@@ -141,6 +189,13 @@ impl Lanes {
                 ..Queue::default()
             },
         );
+    }
+
+    /// Whether a lane has nothing to do, here or in the database.
+    pub fn is_idle(&self, lane: &Lane) -> bool {
+        self.0.get(lane).is_some_and(|queue| {
+            !queue.busy && queue.waiting.is_empty() && queue.end.is_none() && queue.paused_until.is_none()
+        })
     }
 
     /// When the next lane is due.

@@ -6,8 +6,8 @@ use crate::app::inbound::Unavailable;
 use crate::app::read::{self, Told};
 use crate::app::request::{Request, Settled};
 use crate::domain::{
-    Case, CaseNumber, ChannelId, ChatName, Effect, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
-    Instant, Lane, Message, MessageId, Post, ReplyId, ThreadId,
+    Case, CaseNumber, ChannelId, ChatName, Effect, EffectId, EffectRow, Event, EventId, EventRecord,
+    IdempotencyKey, Instant, Lane, Message, MessageId, Post, ReplyId, ThreadId,
 };
 use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, PortError, PostMessage};
 use crate::store::{ReplyMessage, Thread};
@@ -40,9 +40,10 @@ enum Delivered {
 impl Delivery {
     /// One turn of a chat lane: begun in one commit, delivered in order, settled behind the calls.
     pub(super) async fn mirror(&self, lane: Lane, mut effects: Vec<EffectRow>) -> Turn {
-        let ids = effects.iter().map(|row| row.id).collect();
+        let fresh = effects.iter().filter(|row| row.begun_at.is_none());
+        let fresh: Vec<_> = fresh.map(|row| row.id).collect();
         let began = self.now();
-        let begun = self.inbound.ask(|answer| Request::Begin { effects: ids, answer });
+        let begun = self.begin(fresh);
         // What they are about does not change by their beginning.
         let mut facts = match tokio::try_join!(begun, self.facts(&effects)) {
             Ok(((), facts)) => facts,
@@ -91,6 +92,16 @@ impl Delivery {
         Turn { lane, left, pause }
     }
 
+    /// Writes down that these effects are begun.
+    async fn begin(&self, effects: Vec<EffectId>) -> Result<(), Unavailable> {
+        if effects.is_empty() {
+            return Ok(());
+        }
+        self.inbound
+            .ask(|answer| Request::Begin { effects, answer })
+            .await
+    }
+
     /// Writes down what earlier calls did while the next one is under way; where calls are quick,
     /// several are written down at once. Gives back what is not written down yet.
     async fn meanwhile<T>(&self, settled: Vec<Settled>, call: impl Future<Output = T>) -> (Vec<Settled>, T) {
@@ -114,10 +125,14 @@ impl Delivery {
             .collect::<HashSet<_>>()
             .into_iter()
             .collect();
-        let cases = self.store.cases(&numbers).await?;
-        let firsts = read::first_posts(&self.store, &cases).await?;
+        let cases = async {
+            let cases = self.store.cases(&numbers).await?;
+            let firsts = read::first_posts(&self.store, &cases).await?;
+            Ok::<_, Unavailable>((cases, firsts))
+        };
+        let threads = async { Ok(self.store.threads(&numbers).await?) };
+        let ((cases, firsts), threads) = tokio::try_join!(cases, threads)?;
         let cases: HashMap<_, _> = cases.into_iter().map(|case| (case.number, case)).collect();
-        let threads = self.store.threads(&numbers).await?;
         let mut ids = Vec::new();
         let mut reply_messages = HashMap::new();
         for row in effects {
@@ -226,7 +241,7 @@ impl Delivery {
         row: &EffectRow,
         channel: &ChannelId,
         facts: &mut Facts,
-        effect: Option<crate::domain::EffectId>,
+        effect: Option<EffectId>,
     ) -> Result<Settled, PortError> {
         let Some(case) = facts.cases.get(&row.case) else {
             return Err(PortError::Refused(format!("there is no case {}", row.case)));
@@ -412,7 +427,7 @@ impl Delivery {
 }
 
 /// Of several card updates of one case in a turn only the last is made: all would show the same.
-fn latest_cards(effects: &[EffectRow]) -> HashSet<crate::domain::EffectId> {
+fn latest_cards(effects: &[EffectRow]) -> HashSet<EffectId> {
     let mut latest = HashMap::new();
     for row in effects {
         if let Effect::UpdateCard { chat, channel } = &row.effect {

@@ -11,6 +11,7 @@ use super::request::{Request, Settled};
 use crate::domain::{ChatName, Clock, EffectRow, Instant, Lane, ReplyState};
 use crate::port::ChatPlatform;
 use crate::store::Store;
+pub(super) use lanes::Idle;
 use lanes::{Lanes, Ready};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -61,6 +62,7 @@ pub struct Worker {
     delivery: Arc<Delivery>,
     effects: mpsc::UnboundedReceiver<Vec<EffectRow>>,
     lanes: Lanes,
+    idle: Idle,
     busy: JoinSet<Turn>,
     /// When the outbox is to be looked through for lanes.
     look_at: Option<Instant>,
@@ -69,12 +71,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(delivery: Delivery, effects: mpsc::UnboundedReceiver<Vec<EffectRow>>) -> Self {
+    pub(super) fn new(
+        delivery: Delivery,
+        effects: mpsc::UnboundedReceiver<Vec<EffectRow>>,
+        idle: Idle,
+    ) -> Self {
         let delivery = Arc::new(delivery);
         Self {
             delivery,
             effects,
             lanes: Lanes::default(),
+            idle,
             busy: JoinSet::new(),
             look_at: None,
             tasks: HashMap::new(),
@@ -180,9 +187,11 @@ impl Worker {
 
     fn take(&mut self, effects: Vec<EffectRow>) {
         if effects.is_empty() {
+            self.idle.clear();
             self.look_at = Some(Instant::MIN_UTC);
         }
         for effect in effects {
+            self.idle.remove(&effect.lane);
             self.lanes.push(effect);
         }
     }
@@ -192,6 +201,9 @@ impl Worker {
             Ok((id, Turn { lane, left, pause })) => {
                 self.tasks.remove(&id);
                 self.lanes.ended(&lane, left, pause, self.delivery.clock.now());
+                if self.lanes.is_idle(&lane) {
+                    self.idle.insert(lane);
+                }
             }
             // A lane whose turn broke off is read anew from the outbox.
             Err(error) => {
