@@ -284,7 +284,9 @@ fn is_web(url: &str) -> bool {
 /// them (U+200C, U+200D) and variation selectors stay.
 #[must_use]
 pub fn inert(text: &str) -> String {
-    if !text.chars().any(|c| c == '\r' || is_treacherous(c)) {
+    if text.bytes().all(|byte| matches!(byte, b'\n' | b' '..=b'~'))
+        || !text.chars().any(|c| c == '\r' || is_treacherous(c))
+    {
         return text.to_owned();
     }
     let mut out = String::with_capacity(text.len());
@@ -339,6 +341,10 @@ pub fn cut(text: &str, most: usize) -> String {
     // A grapheme has one byte at least.
     if text.len() <= most {
         return text.to_owned();
+    }
+    // In ASCII a byte is a grapheme, but for the line break of two.
+    if text.is_ascii() && !text.contains('\r') {
+        return format!("{}…", text[..most.saturating_sub(1)].trim_end());
     }
     let mut ends = text
         .grapheme_indices(true)

@@ -18,7 +18,7 @@ mod write;
 pub use error::{Error, Result};
 pub use look::Tables;
 pub use model::{
-    Aside, CaseFilter, Changes, Counters, CursorRow, InboxRow, Known, ReplyMessage, StoredPost, Thread,
+    Aside, CaseFilter, Changes, Counters, CursorRow, Facts, InboxRow, Known, ReplyMessage, StoredPost, Thread,
 };
 
 use engine::{Address, Engine};

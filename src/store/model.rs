@@ -141,6 +141,17 @@ pub struct Known {
     pub inbox: Vec<InboxRow>,
 }
 
+/// What a chat is told about cases.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The cases.
+    pub cases: Vec<Case>,
+    /// The posts they began with.
+    pub firsts: Vec<StoredPost>,
+    /// Their threads.
+    pub threads: Vec<Thread>,
+}
+
 /// Which cases to list.
 #[derive(Debug, Clone, Default)]
 pub struct CaseFilter {

@@ -4,7 +4,7 @@ use super::batch::{self, Batch, clean};
 use super::engine::Engine;
 use super::row;
 use super::sql;
-use super::{CaseFilter, Counters, Error, Known, ReplyMessage, Result, Store, StoredPost, Thread};
+use super::{CaseFilter, Counters, Error, Facts, Known, ReplyMessage, Result, Store, StoredPost, Thread};
 use crate::domain::{
     Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventId, EventRecord, Instant, Lane,
     NativeId, Reply, ReplyId, SourceName, Status, ThreadId,
@@ -129,6 +129,16 @@ impl Store {
             }
         };
         row::known(found)
+    }
+
+    /// What a chat is told about these cases, in one question.
+    pub async fn facts(&self, numbers: &[CaseNumber]) -> Result<Facts> {
+        if numbers.is_empty() {
+            return Ok(Facts::default());
+        }
+        let keys = Batch::of(numbers.iter().map(|number| [number.0.into()]));
+        let found: Vec<row::FactIn> = rows_of!(self, sql::FACTS, keys)?;
+        row::facts(found)
     }
 
     /// Cases, the oldest first.

@@ -1,6 +1,6 @@
 //! How values become rows and come back. The shape of a row is a promise to databases that exist.
 
-use super::{Error, InboxRow, Known, Result, StoredPost, Thread};
+use super::{Error, Facts, InboxRow, Known, Result, StoredPost, Thread};
 use crate::domain::{By, Case, CaseNumber, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Reply};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,32 @@ pub fn reply((id, json): &(i64, String)) -> Result<Reply> {
 
 /// case_number, chat, channel, thread, card.
 pub type ThreadIn = (i64, String, String, String, String);
+
+/// kind, number, texts: see [`super::sql::FACTS`].
+pub type FactIn = (i64, i64, String, Option<String>, Option<String>, Option<String>);
+
+/// Sorts facts.
+pub fn facts(rows: Vec<FactIn>) -> Result<Facts> {
+    let mut facts = Facts::default();
+    for row in rows {
+        match row {
+            (1, number, json, ..) => facts.cases.push(case(&(number, json))?),
+            (2, number, json, ..) => facts.firsts.push(post(&(number, json))?),
+            (3, number, chat, Some(channel), Some(place), Some(card)) => {
+                facts.threads.push(thread((number, chat, channel, place, card)));
+            }
+            (kind, number, ..) => {
+                return Err(Error::Inconsistent {
+                    table: "threads",
+                    column: "card",
+                    row: number.to_string(),
+                    why: format!("a value is missing ({kind})"),
+                });
+            }
+        }
+    }
+    Ok(facts)
+}
 
 /// Reads a thread.
 pub fn thread((case, chat, channel, thread, card): ThreadIn) -> Thread {

@@ -59,7 +59,7 @@ macro_rules! statements {
             )?),
         };)*
         /// All of them, for the test that prepares them on both engines.
-        pub const ALL: &[Sql] = &[KNOWN, $($name),*];
+        pub const ALL: &[Sql] = &[KNOWN, FACTS, $($name),*];
     };
 }
 
@@ -128,6 +128,35 @@ pub const KNOWN: Sql = Sql {
             ") AS r(source, conversation, author)"
         ),
         concat!("UNNEST(", arrays!((6) key TEXT), ") AS r(key)")
+    ),
+};
+
+/// One question instead of three: the cases of these numbers (kind 1), the posts they began with (2) and
+/// their threads (3: chat, channel, thread, card).
+macro_rules! facts {
+    ($cases:expr, $first_post:literal) => {
+        concat!(
+            "SELECT CAST(1 AS BIGINT), c.number, c.body, CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT) FROM ",
+            $cases, " CROSS JOIN cases AS c WHERE c.number = r.id \
+             UNION ALL SELECT CAST(2 AS BIGINT), p.case_number, p.body, CAST(NULL AS TEXT), CAST(NULL AS TEXT), CAST(NULL AS TEXT) FROM ",
+            $cases, " CROSS JOIN cases AS c CROSS JOIN posts AS p WHERE c.number = r.id AND p.source = c.source AND p.id = ",
+            $first_post,
+            " UNION ALL SELECT CAST(3 AS BIGINT), t.case_number, t.chat, t.channel, t.thread, t.card FROM ",
+            $cases, " CROSS JOIN threads AS t WHERE t.case_number = r.id"
+        )
+    };
+}
+
+/// What a chat is told about cases; its rows are (kind, number, text, text, text, text).
+pub const FACTS: Sql = Sql {
+    name: "FACTS",
+    sqlite: facts!(
+        concat!("(SELECT ", columns!((0) id BIGINT), " FROM jsonb_each($1)) AS r"),
+        "c.body ->> '$.first_post'"
+    ),
+    postgres: facts!(
+        concat!("UNNEST(", arrays!((1) id BIGINT), ") AS r(id)"),
+        "(CAST(c.body AS JSON) ->> 'first_post')"
     ),
 };
 

@@ -326,6 +326,10 @@ async fn everything_comes_back_as_it_went(place: Place) {
         store.threads(&[CaseNumber(1)]).await.unwrap(),
         [thread(1, "C1", "t1")]
     );
+    let facts = store.facts(&[CaseNumber(1), CaseNumber(9)]).await.unwrap();
+    assert_eq!(facts.cases, store.cases(&[CaseNumber(1)]).await.unwrap());
+    assert_eq!(facts.firsts, [stored(1, post("p1", "It broke"))]);
+    assert_eq!(facts.threads, [thread(1, "C1", "t1")]);
     assert_eq!(store.reply_messages(ReplyId(1)).await.unwrap(), [message]);
     assert_eq!(
         store.replies(&[ReplyId(2)]).await.unwrap(),

@@ -10,7 +10,7 @@ use crate::domain::{
     IdempotencyKey, Instant, Lane, Message, MessageId, Post, ReplyId, ThreadId,
 };
 use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, PortError, PostMessage};
-use crate::store::{ReplyMessage, Thread};
+use crate::store::{self, ReplyMessage, Thread};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -125,13 +125,11 @@ impl Delivery {
             .collect::<HashSet<_>>()
             .into_iter()
             .collect();
-        let cases = async {
-            let cases = self.store.cases(&numbers).await?;
-            let firsts = read::first_posts(&self.store, &cases).await?;
-            Ok::<_, Unavailable>((cases, firsts))
-        };
-        let threads = async { Ok(self.store.threads(&numbers).await?) };
-        let ((cases, firsts), threads) = tokio::try_join!(cases, threads)?;
+        let store::Facts {
+            cases,
+            firsts,
+            threads,
+        } = self.store.facts(&numbers).await?;
         let cases: HashMap<_, _> = cases.into_iter().map(|case| (case.number, case)).collect();
         let mut ids = Vec::new();
         let mut reply_messages = HashMap::new();
@@ -160,7 +158,10 @@ impl Delivery {
             .filter_map(|record| Some((record, &cases.get(&record.case)?.source)));
         let told = Told::load(&self.store, about).await?;
         Ok(Facts {
-            firsts,
+            firsts: firsts
+                .into_iter()
+                .map(|stored| (stored.case, stored.post))
+                .collect(),
             threads: threads
                 .into_iter()
                 .map(|row: Thread| ((row.case, row.chat, row.channel), (row.thread, row.card)))

@@ -228,8 +228,7 @@ impl Answer {
 /// The Web API of one workspace.
 pub(super) struct Api {
     client: reqwest::Client,
-    base: String,
-    host: Option<String>,
+    base: Url,
     limit: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -238,8 +237,7 @@ impl Api {
     pub(super) fn new(base: &Url, clock: Arc<dyn Clock>) -> reqwest::Result<Self> {
         Ok(Self {
             client: http::client(CALL)?,
-            base: base.as_str().trim_end_matches('/').to_owned(),
-            host: base.host_str().map(str::to_owned),
+            base: base.clone(),
             limit: CALL,
             clock,
         })
@@ -252,7 +250,14 @@ impl Api {
 
     /// Whether the API is spoken to without TLS: an emulator, never Slack.
     pub(super) fn is_plain(&self) -> bool {
-        self.base.starts_with("http://")
+        self.base.scheme() == "http"
+    }
+
+    /// The address of a method.
+    fn address(&self, method: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}/{method}", self.base.path().trim_end_matches('/')));
+        url
     }
 
     /// Calls a writing method.
@@ -264,7 +269,7 @@ impl Api {
     ) -> Result<Answer, Failure> {
         let request = self
             .client
-            .post(format!("{}/{method}", self.base))
+            .post(self.address(method))
             .timeout(self.limit)
             .bearer_auth(token.expose_secret())
             .header("content-type", "application/json; charset=utf-8");
@@ -281,7 +286,7 @@ impl Api {
     ) -> Result<Answer, Failure> {
         let request = self
             .client
-            .get(format!("{}/{method}", self.base))
+            .get(self.address(method))
             .timeout(self.limit)
             .bearer_auth(token.expose_secret())
             .query(query);
@@ -293,7 +298,7 @@ impl Api {
         let url: Url = url
             .parse()
             .map_err(|_| Failure::Unclear("the response address is not an address".to_owned()))?;
-        let ours = self.is_plain() && url.host_str() == self.host.as_deref();
+        let ours = self.is_plain() && url.host_str() == self.base.host_str();
         if url.scheme() != "https" && !ours {
             return Err(Failure::Unclear("the response address has no TLS".to_owned()));
         }

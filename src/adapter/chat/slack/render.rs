@@ -247,7 +247,11 @@ fn shape(button: &Button, used: &mut HashMap<String, u32>) -> SlackActionBlockEl
 
 /// Slack counts as JavaScript does.
 fn units(text: &str) -> usize {
-    text.encode_utf16().count()
+    if text.is_ascii() {
+        text.len()
+    } else {
+        text.encode_utf16().count()
+    }
 }
 
 /// At most so many characters, cut between graphemes, the cut marked with `…`.
