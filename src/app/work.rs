@@ -56,6 +56,8 @@ pub(super) struct Work {
     pub talks: HashMap<TalkKey, CaseNumber>,
     pub posts: HashMap<PostKey, StoredPost>,
     pub own: HashSet<PostKey>,
+    /// Which of the posts the database has.
+    stored: HashSet<PostKey>,
     pub replies: HashMap<ReplyId, Reply>,
     pub threads: HashMap<CaseNumber, Vec<Thread>>,
     pub inbox: HashMap<String, String>,
@@ -263,6 +265,7 @@ impl Work {
     /// Takes note of a post as it is stored.
     pub fn know(&mut self, stored: StoredPost) {
         let key = (stored.post.source.clone(), stored.post.id.clone());
+        self.stored.insert(key.clone());
         self.posts.entry(key).or_insert(stored);
     }
 
@@ -311,19 +314,27 @@ impl Work {
 
     /// Everything to write, and the new counters.
     pub fn finish(mut self, before: Counters) -> (Changes, Counters, Vec<Flight>) {
-        let cases = &mut self.cases;
-        self.changes.cases = self
-            .touched
-            .keys()
-            .filter_map(|number| cases.remove(number))
-            .collect();
-        let posts = &mut self.posts;
-        self.changes.posts = self
-            .touched_posts
-            .keys()
-            .filter_map(|key| posts.remove(key))
-            .collect();
-        self.changes.posts.sort_by_key(|stored| stored.case);
+        for number in self.touched.keys() {
+            let Some(case) = self.cases.remove(number) else {
+                continue;
+            };
+            if number.0 > before.case {
+                self.changes.new_cases.push(case);
+            } else {
+                self.changes.cases.push(case);
+            }
+        }
+        for key in self.touched_posts.keys() {
+            let Some(stored) = self.posts.remove(key) else {
+                continue;
+            };
+            if self.stored.contains(key) {
+                self.changes.posts.push(stored);
+            } else {
+                self.changes.new_posts.push(stored);
+            }
+        }
+        self.changes.new_posts.sort_by_key(|stored| stored.case);
         let replies = &mut self.replies;
         self.changes.replies = self
             .touched_replies

@@ -98,8 +98,12 @@ pub struct Counters {
 pub struct Changes {
     /// Inserted or replaced by (source, id).
     pub posts: Vec<StoredPost>,
+    /// Inserted; one that exists refuses the whole. (PostgreSQL writes twice as much to find out.)
+    pub new_posts: Vec<StoredPost>,
     /// Inserted or replaced by number.
     pub cases: Vec<Case>,
+    /// Inserted; one that exists refuses the whole.
+    pub new_cases: Vec<Case>,
     /// Appended.
     pub events: Vec<EventRecord>,
     /// Appended.

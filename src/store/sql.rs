@@ -161,11 +161,17 @@ pub const FACTS: Sql = Sql {
 };
 
 statements! {
+    ADD_POSTS = "INSERT INTO posts (source, id, case_number, created_at, body) \
+            SELECT r.source, r.id, r.case_number, r.created_at, r.body FROM"
+        [source TEXT, id TEXT, case_number BIGINT, created_at BIGINT, body TEXT] "";
     PUT_POSTS = "INSERT INTO posts (source, id, case_number, created_at, body) \
             SELECT r.source, r.id, r.case_number, r.created_at, r.body FROM"
         [source TEXT, id TEXT, case_number BIGINT, created_at BIGINT, body TEXT]
         "WHERE true ON CONFLICT (source, id) DO UPDATE SET case_number = excluded.case_number, \
             created_at = excluded.created_at, body = excluded.body";
+    ADD_CASES = "INSERT INTO cases (number, source, conversation, author, status, owner, updated_at, body) \
+            SELECT r.number, r.source, r.conversation, r.author, r.status, r.owner, r.updated_at, r.body FROM"
+        [number BIGINT, source TEXT, conversation TEXT, author TEXT, status TEXT, owner TEXT, updated_at BIGINT, body TEXT] "";
     PUT_CASES = "INSERT INTO cases (number, source, conversation, author, status, owner, updated_at, body) \
             SELECT r.number, r.source, r.conversation, r.author, r.status, r.owner, r.updated_at, r.body FROM"
         [number BIGINT, source TEXT, conversation TEXT, author TEXT, status TEXT, owner TEXT, updated_at BIGINT, body TEXT]

@@ -8,8 +8,8 @@ use super::batch::{Batch, Cell};
 use super::engine::Engine;
 use super::row::{self, last_of, micros};
 use super::sql::{self, Sql};
-use super::{Changes, Counters, Error, Result, Store};
-use crate::domain::{EffectId, Instant, Status};
+use super::{Changes, Counters, Error, Result, Store, StoredPost};
+use crate::domain::{Case, EffectId, Instant, Status};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteArguments, SqlitePool};
 use sqlx::{Arguments as _, AssertSqlSafe};
@@ -174,31 +174,15 @@ fn step(steps: &mut Vec<Step>, sql: Sql, rows: Batch) {
 }
 
 fn conversations(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
-    let mut cases = Batch::default();
-    for case in last_of(&changes.cases, |case| case.number) {
-        cases.push([
-            case.number.into(),
-            case.source.as_str().into(),
-            case.conversation.as_str().into(),
-            case.author.as_str().into(),
-            case.status.word().into(),
-            case.owner.as_ref().map(|owner| owner.key.as_str()).into(),
-            micros(case.updated_at).into(),
-            Cell::json(case)?,
-        ]);
-    }
-    step(steps, sql::PUT_CASES, cases);
-    let mut posts = Batch::default();
-    for stored in last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id)) {
-        posts.push([
-            stored.post.source.as_str().into(),
-            stored.post.id.as_str().into(),
-            stored.case.into(),
-            micros(stored.post.created_at).into(),
-            Cell::json(&stored.post)?,
-        ]);
-    }
-    step(steps, sql::PUT_POSTS, posts);
+    step(steps, sql::ADD_CASES, cases(&changes.new_cases)?);
+    step(
+        steps,
+        sql::PUT_CASES,
+        cases(last_of(&changes.cases, |case| case.number))?,
+    );
+    step(steps, sql::ADD_POSTS, posts(&changes.new_posts)?);
+    let changed = last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id));
+    step(steps, sql::PUT_POSTS, posts(changed)?);
     let mut events = Batch::default();
     for record in &changes.events {
         let body = row::EventBody {
@@ -214,6 +198,37 @@ fn conversations(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
     }
     step(steps, sql::ADD_EVENTS, events);
     Ok(())
+}
+
+fn cases<'a>(cases: impl IntoIterator<Item = &'a Case>) -> Result<Batch> {
+    let mut rows = Batch::default();
+    for case in cases {
+        rows.push([
+            case.number.into(),
+            case.source.as_str().into(),
+            case.conversation.as_str().into(),
+            case.author.as_str().into(),
+            case.status.word().into(),
+            case.owner.as_ref().map(|owner| owner.key.as_str()).into(),
+            micros(case.updated_at).into(),
+            Cell::json(case)?,
+        ]);
+    }
+    Ok(rows)
+}
+
+fn posts<'a>(posts: impl IntoIterator<Item = &'a StoredPost>) -> Result<Batch> {
+    let mut rows = Batch::default();
+    for stored in posts {
+        rows.push([
+            stored.post.source.as_str().into(),
+            stored.post.id.as_str().into(),
+            stored.case.into(),
+            micros(stored.post.created_at).into(),
+            Cell::json(&stored.post)?,
+        ]);
+    }
+    Ok(rows)
 }
 
 fn outbox(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
