@@ -6,6 +6,6 @@ CREATE INDEX effects_pending ON effects (lane, due_at, id) WHERE state = 'pendin
 DROP INDEX replies_sending;
 CREATE INDEX replies_open ON replies (id) WHERE state IN ('held', 'queued', 'sending', 'ambiguous', 'needs_human');
 
--- Only the demo asks for what changed last; its few cases are sorted without an index, which every
--- commit of every installation would pay for.
+-- What changed last is asked by people who look at the console: few cases are sorted without an
+-- index, which every commit would pay for, and of many the newest open ones are shown.
 DROP INDEX cases_updated;

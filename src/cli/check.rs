@@ -49,6 +49,7 @@ fn summary(config: &Config) -> String {
     let chats = [
         config.slack.as_ref().map(|_| "Slack"),
         config.discord.as_ref().map(|_| "Discord"),
+        config.has_console().then_some("the console"),
     ];
     let chats: Vec<&str> = chats.into_iter().flatten().collect();
     let sources: Vec<&str> = config.sources.iter().map(Source::name).collect();

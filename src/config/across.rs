@@ -27,7 +27,8 @@ pub(super) fn validate(root: &mut Section<'_>, table: &Table, purpose: Purpose) 
     if purpose == Purpose::Demo {
         return;
     }
-    if root.has("slack") || root.has("discord") {
+    let console = list("agent").iter().any(has_password);
+    if root.has("slack") || root.has("discord") || console {
         people(root, table);
         for (index, team) in list("team").iter().enumerate() {
             chats_of(root, team, &format!("team[{index}]"), &CHANNELS);
@@ -36,13 +37,21 @@ pub(super) fn validate(root: &mut Section<'_>, table: &Table, purpose: Purpose) 
             chats_of(root, access, &format!("access[{index}]"), &GROUPS);
         }
     } else {
-        let mend = "add a section [slack] or [discord]";
+        let mend = "add a section [slack] or [discord], or a `console_password` to an [[agent]]";
         root.wrong("", Wrong::new("there is no chat, so nothing to mirror to", mend));
     }
     if is_missing(table, "source") {
         let mend = "add a section [[source]]";
         root.wrong("", Wrong::new("there is no source, so nothing to hear", mend));
     }
+}
+
+/// An agent who may use the console.
+fn has_password(agent: &Node) -> bool {
+    let Value::Table(table) = &agent.value else {
+        return false;
+    };
+    table.contains_key("console_password") || table.contains_key("console_password_file")
 }
 
 /// A section is not there, or a list without an entry.

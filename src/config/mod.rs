@@ -60,6 +60,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether somebody has a password for the console.
+    #[must_use]
+    pub fn has_console(&self) -> bool {
+        self.agents.iter().any(|agent| agent.console_password.is_some())
+    }
+
     /// The configuration of `hearback serve`: defaults, then the file, then the environment.
     ///
     /// # Errors

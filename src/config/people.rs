@@ -4,6 +4,10 @@ use super::chat::{channel_id, snowflake};
 use super::section::{Read, Section, Wrong, choice};
 use super::tree::Node;
 use crate::domain::Role;
+use secrecy::SecretString;
+
+/// The shortest password of the console, in characters.
+const LEAST_PASSWORD: usize = 16;
 
 impl Read for Role {
     fn read(node: &Node) -> Result<Self, Wrong> {
@@ -60,8 +64,19 @@ pub struct AgentEntry {
     pub slack_team: Option<String>,
     /// The Discord user id.
     pub discord: Option<String>,
+    /// What the agent signs in to the console with; none: not at all.
+    pub console_password: Option<SecretString>,
     /// What the agent may do.
     pub roles: Vec<Role>,
+}
+
+/// Guesses over the network must be hopeless.
+fn password(text: &str) -> Result<(), Wrong> {
+    if text.chars().count() < LEAST_PASSWORD {
+        let mend = "use 16 characters or more, for example from `openssl rand -base64 18`";
+        return Err(Wrong::new("is too short", mend));
+    }
+    Ok(())
 }
 
 impl AgentEntry {
@@ -70,9 +85,15 @@ impl AgentEntry {
         let slack = id(section, "slack", slack_id);
         let slack_team = id(section, "slack_team", slack_id);
         let discord = id(section, "discord", snowflake);
+        let console_password = section.secret("console_password", password);
+        if console_password.is_some() && name.as_ref().is_some_and(|name: &String| name.contains(':')) {
+            let mend = "leave the colon out: it ends the name where people sign in";
+            section.wrong("name", Wrong::new("has a colon", mend));
+        }
         let roles = roles(section);
         Some(Self {
             name: name?,
+            console_password,
             slack,
             slack_team,
             discord,

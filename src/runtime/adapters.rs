@@ -9,7 +9,7 @@ use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
-use crate::config::{Config, Source};
+use crate::config::{AgentEntry, Config, Source};
 use crate::domain::{Clock, Role};
 use crate::port::{ChatPlatform, SocialPlatform};
 use crate::web::{self, Hosts};
@@ -72,7 +72,7 @@ impl Adapters {
             }
             None => None,
         };
-        let console = demo.map(|_| Arc::new(Console::new(seats(config))));
+        let console = console(config, demo.is_some()).map(Arc::new);
         let mut adapters = Self {
             slack,
             discord,
@@ -168,7 +168,10 @@ impl Adapters {
             hooks: slack.chain(discord).chain(webhooks).collect(),
             pages: square.chain(console).collect(),
             square: self.playground.as_ref().map(|square| square.frame()),
-            console: self.console.as_ref().map(|console| console.frame()),
+            console: self
+                .console
+                .clone()
+                .map(|console| -> web::Frame { Arc::new(move |headers| console.frame(headers)) }),
             hosts,
         })
     }
@@ -197,9 +200,19 @@ impl Adapters {
     }
 }
 
-/// The people who can be played at the console.
-fn seats(config: &Config) -> Vec<Seat> {
-    let seat = |entry: &crate::config::AgentEntry| Seat {
+/// The console: of the demo, or for those who have a password for it.
+fn console(config: &Config, demo: bool) -> Option<Console> {
+    if demo {
+        return Some(Console::new(config.agents.iter().map(seat).collect()));
+    }
+    let keys = config.agents.iter();
+    let keys = keys.filter_map(|entry| Some((seat(entry), entry.console_password.clone()?)));
+    let keys: Vec<_> = keys.collect();
+    (!keys.is_empty()).then(|| Console::locked(keys))
+}
+
+fn seat(entry: &AgentEntry) -> Seat {
+    Seat {
         user: entry.name.to_lowercase(),
         name: entry.name.clone(),
         title: match entry.roles.iter().max() {
@@ -207,6 +220,5 @@ fn seats(config: &Config) -> Vec<Seat> {
             Some(Role::Viewer) => "viewer".to_owned(),
             Some(Role::Agent | Role::Approver) | None => "agent".to_owned(),
         },
-    };
-    config.agents.iter().map(seat).collect()
+    }
 }

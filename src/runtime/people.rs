@@ -61,6 +61,7 @@ fn member(entry: &AgentEntry, console: bool) -> Member {
         slack,
         slack_team,
         discord,
+        console_password: _,
         roles,
     } = entry;
     let mut identities = Vec::new();

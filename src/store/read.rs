@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SEARCHED: usize = 50_000;
 /// How many of them at a time.
 const PAGE: i64 = 1_000;
+/// The most cases that are sorted to find those that changed last.
+const SORTED: i64 = 20_000;
 
 /// All rows of a statement, from whichever engine there is.
 macro_rules! rows {
@@ -153,9 +155,16 @@ impl Store {
         found.iter().map(row::case).collect()
     }
 
-    /// The cases that changed last, the newest change first.
+    /// The cases that changed last, the newest change first. Where there are very many cases, the
+    /// newest open ones instead: they are found without looking at all others.
     pub async fn latest_cases(&self, limit: i64) -> Result<Vec<Case>> {
-        let found: Vec<row::CaseIn> = rows!(self, sql::LATEST_CASES, limit)?;
+        let highest: Vec<(Option<i64>,)> = rows!(self, sql::HIGHEST_CASE)?;
+        let highest = highest.first().and_then(|(number,)| *number).unwrap_or_default();
+        let found: Vec<row::CaseIn> = if highest <= SORTED {
+            rows!(self, sql::LATEST_CASES, limit)?
+        } else {
+            rows!(self, sql::OPEN_BETWEEN, 1_i64, highest, limit)?
+        };
         found.iter().map(row::case).collect()
     }
 

@@ -16,7 +16,8 @@ pub use serve::{PATIENCE, serve};
 use crate::adapter::link::Link;
 use crate::app::{Inbound, Reader};
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, middleware};
 use maud::Markup;
@@ -32,6 +33,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 const MOST_FORM: usize = 64 * 1024;
 /// The most of a body that is read from anybody.
 const MOST_BODY: usize = 4 * 1024 * 1024;
+
+/// Makes a frame for whoever sent these headers, or the answer that asks them to sign in.
+pub type Frame = Arc<dyn Fn(&HeaderMap) -> Result<Markup, Box<Response>> + Send + Sync>;
 
 /// What the server is made of.
 pub struct Parts {
@@ -49,8 +53,8 @@ pub struct Parts {
     pub pages: Vec<Router>,
     /// The square's frame, in the demo.
     pub square: Option<Markup>,
-    /// The console's frame, where it is served.
-    pub console: Option<Markup>,
+    /// The console's frame for a request, where it is served.
+    pub console: Option<Frame>,
     /// The names under which the pages answer.
     pub hosts: Hosts,
 }

@@ -1,20 +1,32 @@
 //! The pages' documents: what is around the square and the console.
 
+use super::Frame;
 use super::assets::address;
 use axum::Router;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// `/`, and `/playground` where there is one.
-pub(super) fn router(square: Option<Markup>, console: Option<Markup>) -> Router {
+pub(super) fn router(square: Option<Markup>, console: Option<Frame>) -> Router {
     let mut router = Router::new().fallback(not_found);
     if let Some(square) = &square {
         let alone = document("Town Square", &html! {}, square);
         router = router.route("/playground", get(async move || alone));
     }
-    let home = match (square, console) {
+    let home = async move |headers: HeaderMap| -> Response {
+        let console = match console.map(|frame| frame(&headers)).transpose() {
+            Ok(console) => console,
+            Err(refused) => return *refused,
+        };
+        home(square, console).into_response()
+    };
+    router.route("/", get(home))
+}
+
+fn home(square: Option<Markup>, console: Option<Markup>) -> Markup {
+    match (square, console) {
         (Some(square), Some(console)) => document(
             "Hearback",
             &steps(),
@@ -23,8 +35,7 @@ pub(super) fn router(square: Option<Markup>, console: Option<Markup>) -> Router 
         (None, Some(console)) => document("Hearback", &html! {}, &console),
         (Some(square), None) => document("Hearback", &html! {}, &square),
         (None, None) => document("Hearback", &html! {}, &at_work()),
-    };
-    router.route("/", get(async move || home))
+    }
 }
 
 fn document(title: &str, middle: &Markup, panes: &Markup) -> Markup {

@@ -398,7 +398,7 @@ name = "managers"
 fn nothing_to_mirror_to_and_nothing_to_hear() {
     let error = Config::load(None, std::iter::empty()).unwrap_err();
     assert_snapshot!(error, @r"
-    (no --config): there is no chat, so nothing to mirror to; add a section [slack] or [discord]
+    (no --config): there is no chat, so nothing to mirror to; add a section [slack] or [discord], or a `console_password` to an [[agent]]
     (no --config): there is no source, so nothing to hear; add a section [[source]]
     ");
 }

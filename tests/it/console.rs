@@ -1,6 +1,7 @@
 //! The demo, as a visitor meets it: in a browser, and over HTTP.
 
 mod browser;
+mod served;
 
 use browser::Browser;
 use hearback::config::Config;

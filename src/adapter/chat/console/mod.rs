@@ -4,6 +4,7 @@
 //! It keeps no messages: what it shows is rendered from the log at the moment somebody looks. To
 //! the core it is a chat like the others; its calls only tell open pages to look again.
 
+mod door;
 mod pages;
 mod view;
 
@@ -12,7 +13,11 @@ use crate::domain::{ChannelId, ChatName, MessageId, Person, ThreadId};
 use crate::port::{ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use async_trait::async_trait;
 use axum::Router;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use door::{Door, Key};
 use maud::Markup;
+use secrecy::SecretString;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -38,16 +43,32 @@ pub struct Seat {
 pub struct Console {
     name: ChatName,
     seats: Vec<Seat>,
+    door: Door,
     changed: broadcast::Sender<()>,
 }
 
 impl Console {
-    /// A console at which these people sit.
+    /// A console at which whoever comes may sit on each of these chairs: for a demo on one machine.
     #[must_use]
     pub fn new(seats: Vec<Seat>) -> Self {
+        Self::behind(Door::Open, seats)
+    }
+
+    /// A console at which each of these people sits on their own chair, by name and password.
+    #[must_use]
+    pub fn locked(seats: Vec<(Seat, SecretString)>) -> Self {
+        let keys = seats
+            .iter()
+            .map(|(seat, password)| Key::new(&seat.user, password));
+        let door = Door::Locked(keys.collect());
+        Self::behind(door, seats.into_iter().map(|(seat, _)| seat).collect())
+    }
+
+    fn behind(door: Door, seats: Vec<Seat>) -> Self {
         Self {
             name: ChatName::new(NAME),
             seats,
+            door,
             changed: broadcast::Sender::new(16),
         }
     }
@@ -64,10 +85,16 @@ impl Console {
         self.changed.subscribe()
     }
 
-    /// The frame of the page, which the page's script fills and keeps up to date.
-    #[must_use]
-    pub fn frame(&self) -> Markup {
-        view::frame(&self.seats)
+    /// The frame of the page, which the page's script fills and keeps up to date, for whoever sent
+    /// these headers.
+    ///
+    /// # Errors
+    /// They may not see it; the answer asks them to sign in.
+    pub fn frame(&self, headers: &HeaderMap) -> Result<Markup, Box<Response>> {
+        let own = self.door.enter(headers)?;
+        let seats = self.seats.iter();
+        let seats = seats.filter(|seat| own.as_ref().is_none_or(|user| *user == seat.user));
+        Ok(view::frame(&seats.collect::<Vec<_>>()))
     }
 
     /// The routes under `/console/` that the frame lives on. Event streams end with `stop`.

@@ -5,11 +5,12 @@ use crate::adapter::html;
 use crate::app::{Given, Inbound, Input, Place, Reader, Response as Answer, Unavailable};
 use crate::command::parse_text;
 use crate::domain::{CaseNumber, Message, Person, Press};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Form, Json, Router};
+use axum::{Extension, Form, Json, Router};
 use maud::Markup;
 use serde::Deserialize;
 use serde_json::json;
@@ -33,6 +34,7 @@ pub(super) fn router(
     inbound: Inbound,
     stop: CancellationToken,
 ) -> Router {
+    let door = Arc::clone(&console);
     Router::new()
         .route("/console/board", get(board))
         .route("/console/thread/{case}", get(thread))
@@ -40,12 +42,27 @@ pub(super) fn router(
         .route("/console/say", post(say))
         .route("/console/press", post(press))
         .route("/console/form", post(form))
+        .layer(middleware::from_fn_with_state(door, admit))
         .with_state(Here {
             console,
             reader,
             inbound,
             stop,
         })
+}
+
+/// Whose chair the request may use; `None` is everybody's.
+#[derive(Clone)]
+struct Chair(Option<String>);
+
+async fn admit(State(console): State<Arc<Console>>, mut request: Request, next: Next) -> Response {
+    match console.door.enter(request.headers()) {
+        Ok(own) => {
+            request.extensions_mut().insert(Chair(own));
+            next.run(request).await
+        }
+        Err(refused) => *refused,
+    }
 }
 
 #[derive(Deserialize)]
@@ -86,7 +103,11 @@ struct Say {
     open: Option<i64>,
 }
 
-async fn say(State(here): State<Here>, Form(said): Form<Say>) -> Response {
+async fn say(
+    State(here): State<Here>,
+    Extension(chair): Extension<Chair>,
+    Form(said): Form<Say>,
+) -> Response {
     let Say {
         by,
         nonce,
@@ -94,7 +115,7 @@ async fn say(State(here): State<Here>, Form(said): Form<Say>) -> Response {
         open,
     } = said;
     match address(&line, open.map(CaseNumber)) {
-        Ok((line, case)) => give(&here, &by, &nonce, Input::Text(line), case).await,
+        Ok((line, case)) => give(&here, &chair, (&by, &nonce), Input::Text(line), case).await,
         Err(unclear) => {
             let say = Message::line(unclear);
             told(StatusCode::OK, "refused", view::answer(&say), None)
@@ -109,10 +130,14 @@ struct Pressed {
     press: String,
 }
 
-async fn press(State(here): State<Here>, Form(pressed): Form<Pressed>) -> Response {
+async fn press(
+    State(here): State<Here>,
+    Extension(chair): Extension<Chair>,
+    Form(pressed): Form<Pressed>,
+) -> Response {
     let Pressed { by, nonce, press } = pressed;
     let case = press.parse::<Press>().ok().map(|press| press.case());
-    give(&here, &by, &nonce, Input::Press(press), case).await
+    give(&here, &chair, (&by, &nonce), Input::Press(press), case).await
 }
 
 #[derive(Deserialize)]
@@ -124,7 +149,11 @@ struct Filled {
     text: String,
 }
 
-async fn form(State(here): State<Here>, Form(filled): Form<Filled>) -> Response {
+async fn form(
+    State(here): State<Here>,
+    Extension(chair): Extension<Chair>,
+    Form(filled): Form<Filled>,
+) -> Response {
     let Filled {
         by,
         nonce,
@@ -134,10 +163,25 @@ async fn form(State(here): State<Here>, Form(filled): Form<Filled>) -> Response 
     } = filled;
     let case = CaseNumber(case);
     let text = text.replace("\r\n", "\n");
-    give(&here, &by, &nonce, Input::Form { case, verb, text }, Some(case)).await
+    give(
+        &here,
+        &chair,
+        (&by, &nonce),
+        Input::Form { case, verb, text },
+        Some(case),
+    )
+    .await
 }
 
-async fn give(here: &Here, by: &str, nonce: &str, input: Input, case: Option<CaseNumber>) -> Response {
+async fn give(
+    here: &Here,
+    Chair(own): &Chair,
+    (by, nonce): (&str, &str),
+    input: Input,
+    case: Option<CaseNumber>,
+) -> Response {
+    // Whoever signed in acts as nobody else, whatever the page says.
+    let by = own.as_deref().unwrap_or(by);
     let Some(person) = here.console.person(by).filter(|_| html::is_nonce(nonce)) else {
         let say = Message::line("The page is out of date: load it again. Nothing was done.");
         return told(StatusCode::BAD_REQUEST, "refused", view::answer(&say), None);

@@ -10,7 +10,7 @@ use crate::domain::{Button, By, Card, CaseNumber, Form, Message, Part, Press, Sp
 use maud::{Markup, html};
 
 /// The part of the page that stays; board and thread are fetched into it.
-pub(super) fn frame(seats: &[Seat]) -> Markup {
+pub(super) fn frame(seats: &[&Seat]) -> Markup {
     html! {
         section.pane.console #console aria-labelledby="console-title" {
             header.pane-head {
