@@ -139,9 +139,9 @@ impl Engine {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("cache_size", "-16384")
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("journal_size_limit", "33554432")
+            .pragma("cache_size", "-24576")
+            .pragma("wal_autocheckpoint", "8000")
+            .pragma("journal_size_limit", "67108864")
             .thread_name(|_| "store-write".to_owned());
         let reader = options
             .pragma("query_only", "1")
