@@ -21,7 +21,8 @@ pub const SIGNING: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 /// How many accounts there are to write: they come back now and then, in no order.
 const ACCOUNTS: u64 = 2_000_000;
 
-const WORDS: &str = "I ordered the blue one three weeks ago and was told twice that it is on its way. Today the \
+/// What every customer writes.
+pub const WORDS: &str = "I ordered the blue one three weeks ago and was told twice that it is on its way. Today the \
     parcel came, it is open, the box inside is wet and the lamp does not work at all. Your phone line plays \
     music for forty minutes and then hangs up. This is the second time this year. I want my money back, \
     and somebody who reads what I write. Order 4711, paid by card.";

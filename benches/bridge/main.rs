@@ -14,6 +14,7 @@
     reason = "a bench that cannot go on ends with the reason"
 )]
 
+mod bare;
 mod chat;
 mod ingest;
 mod latency;
@@ -31,8 +32,9 @@ mod webhook;
 
 use report::Report;
 
-/// The argument by which this program runs itself as a server.
+/// The arguments by which this program runs itself as a server.
 const SERVE: &str = "serve-with-the-pace-lifted";
+const BARE: &str = "serve-the-bare-parts";
 
 fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -40,10 +42,12 @@ fn main() -> anyhow::Result<()> {
         .skip(1)
         .filter(|word| word != "--bench")
         .collect();
-    if let [first, config] = words.as_slice()
-        && first == SERVE
-    {
-        return runtime.block_on(server::serve(config));
+    if let [first, config] = words.as_slice() {
+        match first.as_str() {
+            SERVE => return runtime.block_on(server::serve(config)),
+            BARE => return runtime.block_on(bare::serve(config)),
+            _ => {}
+        }
     }
     runtime.block_on(run(&words))
 }

@@ -1,7 +1,7 @@
 //! The binary, running; what it costs is read from `/proc`.
 
-use super::SERVE;
 use super::load::{SECRET, SIGNING};
+use super::{BARE, SERVE};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +13,8 @@ pub enum Program {
     Binary,
     /// Its parts, with Slack's pace lifted.
     Lifted,
+    /// The same libraries without the product.
+    Bare,
 }
 
 /// A running server. Ends with this value.
@@ -87,6 +89,7 @@ impl Process {
                 .arg(env!("CARGO_BIN_EXE_hearback"))
                 .args(["serve", "--config"]),
             Program::Lifted => command.arg(std::env::current_exe()?).arg(SERVE),
+            Program::Bare => command.arg(std::env::current_exe()?).arg(BARE),
         };
         command.arg(config).stderr(Stdio::piped());
         let began = Instant::now();

@@ -39,22 +39,9 @@ pub async fn acknowledged(report: &mut Report) -> anyhow::Result<()> {
 }
 
 pub async fn cpu(report: &mut Report) -> anyhow::Result<()> {
-    let chat = Chat::open(None).await?;
-    let home = Home::new(&chat.url)?;
-    let process = Process::start(Program::Lifted, &home.config(), Some(0)).await?;
-    let webhook = Arc::new(Webhook::new(&process.address)?);
-    let pinned = Pinned::to(1)?;
-    flood(&webhook, CONNECTIONS, 0, 500, || false).await?;
-    chat.until(500).await;
-    let before = process.cpu()?;
-    let began = std::time::Instant::now();
-    flood(&webhook, CONNECTIONS, 500, ALL_THE_WAY, || false).await?;
-    chat.until(500 + ALL_THE_WAY).await;
-    let delivered = rate(ALL_THE_WAY, began.elapsed());
-    let used = process.cpu()? - before;
-    drop(pinned);
-    #[expect(clippy::cast_precision_loss, reason = "a count")]
-    let each = used.as_secs_f64() * 1e6 / ALL_THE_WAY as f64;
+    let (bare, _) = all_the_way(Program::Bare).await?;
+    let (each, delivered) = all_the_way(Program::Lifted).await?;
+    report.alone("CPU of the bare parts", "us/post", bare, Goal::AtLeast(0.0));
     report.alone(
         "CPU from request to chat call",
         "us/post",
@@ -68,4 +55,26 @@ pub async fn cpu(report: &mut Report) -> anyhow::Result<()> {
         Goal::AtLeast(0.0),
     );
     Ok(())
+}
+
+/// Posts from the request to the chat's call, on one core: the processor time of each in microseconds,
+/// and how many a second.
+async fn all_the_way(program: Program) -> anyhow::Result<(f64, f64)> {
+    let chat = Chat::open(None).await?;
+    let home = Home::new(&chat.url)?;
+    let process = Process::start(program, &home.config(), Some(0)).await?;
+    let webhook = Arc::new(Webhook::new(&process.address)?);
+    let pinned = Pinned::to(1)?;
+    flood(&webhook, CONNECTIONS, 0, 500, || false).await?;
+    chat.until(500).await;
+    let before = process.cpu()?;
+    let began = std::time::Instant::now();
+    flood(&webhook, CONNECTIONS, 500, ALL_THE_WAY, || false).await?;
+    chat.until(500 + ALL_THE_WAY).await;
+    let delivered = rate(ALL_THE_WAY, began.elapsed());
+    let used = process.cpu()? - before;
+    drop(pinned);
+    #[expect(clippy::cast_precision_loss, reason = "a count")]
+    let each = used.as_secs_f64() * 1e6 / ALL_THE_WAY as f64;
+    Ok((each, delivered))
 }

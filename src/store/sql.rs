@@ -1,7 +1,7 @@
 //! Every statement, once. Where the engines differ (how a batch becomes rows, how a transaction
 //! begins), the difference is in the macros here and nowhere else.
 //!
-//! A batch costs one statement whatever its size ([`super::batch`]). On SQLite `$1` is a JSON array of
+//! A batch costs one statement whatever its size (see `batch`). On SQLite `$1` is a JSON array of
 //! rows, read by `jsonb_each` (of SQLite 3.51; it hands each row on as it was parsed; `json_each` would
 //! print it and have it parsed again for every column, which costs five times as much). On PostgreSQL
 //! there is an array a column, read by `UNNEST`.
