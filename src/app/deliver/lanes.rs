@@ -22,6 +22,8 @@ const START: Place = (Instant::MIN_UTC, EffectId(0));
 #[derive(Default)]
 struct Queue {
     waiting: BTreeMap<Place, EffectRow>,
+    /// The highest id that came here. What comes again was fetched before its message was taken.
+    seen: Option<EffectId>,
     /// Where the window ends when the database may hold more behind it: everything up to here, and
     /// nothing behind, is or was in `waiting`.
     end: Option<Place>,
@@ -94,9 +96,10 @@ impl Lanes {
     pub fn push(&mut self, effect: EffectRow) {
         let place = (effect.due_at, effect.id);
         let queue = self.0.entry(effect.lane.clone()).or_default();
-        if queue.end.is_some_and(|end| place > end) {
+        if queue.end.is_some_and(|end| place > end) || queue.seen >= Some(effect.id) {
             return;
         }
+        queue.seen = Some(effect.id);
         queue.waiting.insert(place, effect);
         // What is due last waits in the database.
         if queue.waiting.len() > WINDOW {
@@ -129,6 +132,7 @@ impl Lanes {
         for row in rows {
             let place = (row.due_at, row.id);
             queue.end = Some(place);
+            queue.seen = queue.seen.max(Some(row.id));
             queue.waiting.insert(place, row);
         }
         if all {
@@ -229,5 +233,56 @@ impl Queue {
 
     fn is_ready(&self, now: Instant) -> bool {
         !self.waiting.is_empty() && self.due().is_some_and(|due| due <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::CaseNumber;
+
+    fn effect(id: i64) -> EffectRow {
+        EffectRow {
+            id: EffectId(id),
+            lane: Lane::timers(),
+            case: CaseNumber(1),
+            effect: Effect::Wake,
+            due_at: Instant::UNIX_EPOCH,
+            attempts: 0,
+            begun_at: None,
+        }
+    }
+
+    fn turn(lanes: &mut Lanes) -> Vec<i64> {
+        let ready = lanes.next(Instant::UNIX_EPOCH);
+        ready.map_or_else(Vec::new, |ready| {
+            ready.effects.iter().map(|row| row.id.0).collect()
+        })
+    }
+
+    #[test]
+    fn what_was_fetched_is_not_taken_again_from_the_ledgers_message() {
+        let mut lanes = Lanes::default();
+        lanes.rescan(Lane::timers());
+        lanes.fetched(&Lane::timers(), vec![effect(1), effect(2)]);
+        assert_eq!(turn(&mut lanes), [1, 2]);
+        // The messages about them come behind.
+        lanes.push(effect(1));
+        lanes.push(effect(2));
+        lanes.push(effect(3));
+        lanes.ended(&Lane::timers(), Vec::new(), Pause::No, Instant::UNIX_EPOCH);
+        assert_eq!(turn(&mut lanes), [3]);
+    }
+
+    #[test]
+    fn what_does_not_fit_waits_in_the_database_whatever_its_age() {
+        let mut lanes = Lanes::default();
+        let late = chrono::TimeDelta::days(1);
+        for id in 1..=600 {
+            let due_at = Instant::UNIX_EPOCH + late;
+            lanes.push(EffectRow { due_at, ..effect(id) });
+        }
+        lanes.push(effect(601));
+        assert_eq!(turn(&mut lanes), [601], "what is due first is always here");
     }
 }
