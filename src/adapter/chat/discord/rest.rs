@@ -51,7 +51,8 @@ impl Failure {
     /// As the core reads it where a thread of ours, or a message in one, was meant: it may have been
     /// deleted. A missing home channel is no such case.
     pub(super) fn port_of_thread(self, what: &str) -> PortError {
-        let gone = matches!(self.code(), Some(UNKNOWN_CHANNEL | UNKNOWN_MESSAGE));
+        // Discord says 10003 or 10008; servers that speak its API have codes of their own.
+        let gone = matches!(&self, Self::Refused { status: 404, code, .. } if *code != 0);
         match self.port(what) {
             PortError::Refused(text) if gone => PortError::Gone(text),
             other => other,
@@ -362,6 +363,20 @@ fn collect_errors(errors: &Value, at: &str, places: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_found_in_the_apis_own_words_is_gone() {
+        for code in [UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, 404] {
+            let told = json!({"code": code, "message": "Could not be found"});
+            let failure = classify(404, &told);
+            assert!(
+                matches!(failure.port_of_thread("post"), PortError::Gone(_)),
+                "{code}"
+            );
+        }
+        let proxy = classify(404, &serde_json::Value::Null);
+        assert!(matches!(proxy.port_of_thread("post"), PortError::Unknown(_)));
+    }
     use serde_json::json;
 
     #[test]
