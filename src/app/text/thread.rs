@@ -122,7 +122,7 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
         Event::ReplyDelayed { reason, .. } => Some(Message::default().with(Part::Line(vec![
             Span::Strong("The reply could not go out yet.".to_owned()),
             text(format!(
-                " {} Hearback goes on trying; `cancel` takes it back.",
+                " {} Hearback goes on trying; while the reply waits, `cancel` can take it back.",
                 sentence(reason)
             )),
         ]))),

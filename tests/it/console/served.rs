@@ -1,8 +1,9 @@
 //! The console of `hearback serve`, for those who have a password.
 
 use hearback::config::{Config, Purpose};
-use hearback::domain::Clock as _;
-use hearback::domain::{Author, Metrics, Post, PostKind, Sighting, SourceName, SystemClock, Visibility};
+use hearback::domain::{
+    Author, Clock as _, Metrics, Post, PostKind, Sighting, SourceName, SystemClock, Visibility,
+};
 use hearback::runtime::{Options, Running};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::StatusCode;
