@@ -2,6 +2,7 @@
 //!
 //! Everything here is a pure function of its arguments; time and identifiers are passed in.
 
+pub mod care;
 pub mod case;
 pub mod clock;
 pub mod effect;
