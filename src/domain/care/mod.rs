@@ -7,7 +7,7 @@
 //!
 //! Who reads counts: in private to the customer, an e-mail address, a telephone number, an order number
 //! or a competitor's name weighs one level less than in public, and what the customer wrote is no news
-//! to him. What an agent quotes from the customer, in quotation marks or in a line that begins with
+//! to them. What an agent quotes from the customer, in quotation marks or in a line that begins with
 //! `>`, is not held against the agent.
 
 mod personal;

@@ -175,7 +175,7 @@ pub(super) fn order(scene: &Scene<'_>) -> Option<Hit> {
     Some(Hit::new(scene.slice(&span), why).better(move_to_private(scene)))
 }
 
-/// Whether the only reader wrote it himself.
+/// Whether the only reader wrote it.
 fn is_old_news(scene: &Scene<'_>, text: &str) -> bool {
     scene.draft.audience == Audience::Private && scene.is_told(text)
 }
@@ -257,7 +257,7 @@ fn runs(scene: &Scene<'_>) -> Vec<Run> {
             (Some(_), Some(run)) => run.groups.push(start..end),
             _ => out.push(Run {
                 plus: before == Some('+'),
-                groups: vec![start..end],
+                groups: std::iter::once(start..end).collect(),
             }),
         }
     }
@@ -383,7 +383,7 @@ fn phone_in(scene: &Scene<'_>, run: &Run) -> Option<std::ops::Range<usize>> {
     (zero && !date && digits >= 9 && groups >= 2).then_some(0..groups)
 }
 
-/// Whether nobody has this number for himself.
+/// Whether no person has this number.
 fn is_free_call(plus: bool, digits: &str) -> bool {
     let area = digits
         .strip_prefix('1')

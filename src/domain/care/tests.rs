@@ -72,6 +72,8 @@ fn anger_is_minded(#[case] text: &str, #[case] words: &str) {
 #[case("We do care. You can reach us any time.")]
 #[case("You asked us \"who cares\"? No: tell us more.")]
 #[case("Whoever you talk to: people like to help.")]
+#[case("If the error does not go away, you will talk to someone who cares.")]
+#[case("We hate you're having trouble.")]
 fn calm_words_pass(#[case] text: &str) {
     if text.contains("who cares") {
         let post = Draft {
@@ -106,6 +108,8 @@ fn blame_is_minded(#[case] text: &str, #[case] words: &str) {
 #[case("It is not your fault at all.")]
 #[case("You should have received an e-mail from us by now.")]
 #[case("You must have an account to do this.")]
+#[case("If you did not follow the steps, please try them. Your claim is being looked at.")]
+#[case("Make sure that nobody else has access. You might have read about it.")]
 #[case("Let us know if you don't know how to reset it.")]
 #[case("If you already told us, please say so again in private.")]
 #[case("We will see what went wrong on our side. Should have been faster, we know.")]
@@ -157,6 +161,7 @@ fn profanity_is_minded(#[case] text: &str, #[case] words: &str) {
 #[rstest]
 #[case("Hello from Scunthorpe, Mr. Cockburn and Ms. Hancock.")]
 #[case("Please assess the class A55 phone, Dick.")]
+#[case("How fickle. Une salopette, un bâtard, un cono para Kike.")]
 #[case("Our game Hell Let Loose is back, what the Hell Let Loose team says.")]
 #[case("@shithead99 Thanks for writing.")]
 #[case("Mail s***@example.com is masked, as is **** 1111.")]
@@ -189,7 +194,8 @@ fn sarcasm_is_minded(#[case] text: &str, #[case] words: &str) {
 
 #[rstest]
 #[case("You are right, and we are on it.")]
-#[case("Visit the Genius Bar near you.")]
+#[case("Visit the Genius Bar near you, Karen.")]
+#[case("Thanks for noticing! Have you tried Google Chrome?")]
 #[case("Use whatever device you like, with or without /settings.")]
 #[case("Go to your \"Settings\" and/or restart.")]
 fn honest_words_pass(#[case] text: &str) {
@@ -265,6 +271,7 @@ fn money_is_minded(#[case] text: &str, #[case] words: &str) {
 #[case("You can ask for a refund here: https://brand.example/refunds")]
 #[case("We can't refund this, sorry.")]
 #[case("Refunds take three to five days.")]
+#[case("To get your money back, request a refund of your order.")]
 #[case("Tell us when you have received a refund.")]
 fn small_or_no_money_passes(#[case] text: &str) {
     passes(Rule::Refund, text);

@@ -156,7 +156,7 @@ fn loud(run: &[(Span, usize)]) -> Option<Span> {
     let long = run.iter().filter(|(_, letters)| *letters > ABBREVIATION).count();
     let loud = run.len() >= SHOUTED_WORDS && letters >= SHOUTED_LETTERS && long > 0;
     let (first, last) = (run.first()?, run.last()?);
-    loud.then(|| first.0.start..last.0.end)
+    loud.then_some(first.0.start..last.0.end)
 }
 
 /// The number of letters of a word that is written in capitals alone.
