@@ -343,7 +343,7 @@ impl<'a> Section<'a> {
             self.wrong(key, wrong);
             return None;
         };
-        self.inner(key.to_owned(), key, table, &node.place, read)
+        self.inner(self.path_of(key), key, table, &node.place, read)
     }
 
     /// Reads the sections of a list, each whole.

@@ -4,6 +4,7 @@ use hearback::cli::check;
 use hearback::cli::{Command, Configured, Exit, Reported};
 use hearback::config::{Approval, Config, ConfigError, Idempotency, Purpose, Source};
 use hearback::domain::Role;
+use hearback::domain::care::{Care, Level, Rule};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
@@ -644,4 +645,63 @@ proptest! {
         let name = format!("HEARBACK__{path}");
         let _ = Config::load(None, std::iter::once((name, value)));
     }
+}
+
+#[test]
+fn rules_of_care_are_set_one_by_one() {
+    let text = r#"
+    [care]
+    refund_limit = 80
+    links = ["help.example.com"]
+    contacts = ["@example.com", "+1 555 010 0199"]
+    [care.rules]
+    sarcasm = "off"
+    [care.words]
+    anger = ["get lost"]
+    "#;
+    let over = [
+        ("HEARBACK__CARE__RULES__BLAME", "approve"),
+        ("HEARBACK__CARE__COMPETITORS", "Acme, @acmehelp"),
+    ];
+    let care = load(&format!("{text}{SOUND}"), &over).unwrap().care;
+    let expected = {
+        let mut care = Care {
+            refund_limit: 80,
+            links: vec!["help.example.com".to_owned()],
+            contacts: vec!["@example.com".to_owned(), "+1 555 010 0199".to_owned()],
+            competitors: vec!["Acme".to_owned(), "@acmehelp".to_owned()],
+            words: [(Rule::Anger, vec!["get lost".to_owned()])].into(),
+            ..Care::default()
+        };
+        care.levels.set(Rule::Sarcasm, Level::Off);
+        care.levels.set(Rule::Blame, Level::Approve);
+        care
+    };
+    assert_eq!(care, expected);
+}
+
+#[test]
+fn a_rule_or_a_level_of_care_that_is_not_known_is_told() {
+    assert_snapshot!(added(r#"
+[care]
+links = ["https://example.com/help"]
+contacts = ["Bob"]
+competitors = ["!"]
+refund_limit = "50"
+[care.rules]
+angr = "hint"
+blame = "aprove"
+sarcasm = false
+[care.words]
+shouting = ["LOUD"]
+"#), @r#"
+    c.toml:2: care.links: "https://example.com/help" is no host; write the host alone, like "help.example.com"; all below it is allowed too
+    c.toml:3: care.contacts: "Bob" is neither an e-mail address nor a telephone number; write it like "help@example.com", "@example.com" or "+1 555 010 0199"
+    c.toml:4: care.competitors: "!" has neither a letter nor a digit; write a word or a phrase
+    c.toml:5: care.refund_limit: must be a whole number; write it without quotes, like 500
+    c.toml:7: care.rules.angr: is not a known key; did you mean "anger"?
+    c.toml:8: care.rules.blame: "aprove" is not known here; did you mean "approve"?
+    c.toml:9: care.rules.sarcasm: must be a level, not true or false; write "off", "hint", "confirm" or "approve"
+    c.toml:11: care.words.shouting: is not a known key; known are anger, blame, profanity, sarcasm, not_responsible, legal_promise, refund, placeholder, apology
+    "#);
 }
