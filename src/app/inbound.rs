@@ -7,6 +7,7 @@ use super::request::{Answer, Ask, Order, Request};
 use super::text;
 use crate::command::{Command, LabelChange, Parsed, parse_options, parse_text};
 use crate::domain::case::Wish;
+use crate::domain::message::UnknownPress;
 use crate::domain::{
     Audience, CaseNumber, ChannelId, Clock, Form, Message, Person, Post, Press, ReplyId, Role, Sighting,
     SourceName, ThreadId,
@@ -92,6 +93,9 @@ pub enum Input {
         verb: String,
         /// The words.
         text: String,
+        /// The reply it was about, as the form named it ([`Form::reply`]). Comes from outside: look
+        /// whether it belongs to the case.
+        reply: Option<i64>,
     },
 }
 
@@ -381,7 +385,12 @@ fn understand(input: &Input, implied: Option<CaseNumber>) -> Result<Understood, 
                 verb: verb.clone(),
             });
         }
-        Input::Form { case, verb, text } => {
+        Input::Form {
+            case,
+            verb,
+            text,
+            reply: _,
+        } => {
             let parsed = parse_text(&format!("{verb} {text}"), Some(*case));
             return match parsed {
                 Ok(parsed) => Ok(Understood::Command(Parsed {
@@ -409,6 +418,8 @@ fn understand(input: &Input, implied: Option<CaseNumber>) -> Result<Understood, 
                 case: Some(case),
                 ..parsed
             }),
+            // No button of this kind is drawn yet.
+            Ok(Press::Reply { .. }) => return Err(text::refused(UnknownPress)),
             Err(unknown) => return Err(text::refused(unknown)),
         },
     };

@@ -20,7 +20,7 @@ pub use id::{
     CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, MessageId, NativeId, ReplyId,
     SourceName, TeamName, ThreadId,
 };
-pub use message::{Button, Card, Form, Message, Part, Press, Span, Style};
+pub use message::{Button, Card, Form, Message, Part, Press, ReplyVerb, Span, Style};
 pub use person::{Agent, Person, Role};
 pub use post::{Author, Media, Metrics, Post, PostKind, Sighting, Visibility};
 pub use reply::{Audience, Reply, ReplyState};

@@ -448,6 +448,7 @@ async fn a_form_that_was_refused_may_be_sent_again_as_it_is() {
         case: CaseNumber(1),
         verb: "reply".to_owned(),
         text: "One more thing.".to_owned(),
+        reply: None,
     };
     let refused = scene.given("chat:form".to_owned(), form()).await;
     assert!(refused.contains("under way already"), "{refused}");

@@ -235,6 +235,8 @@ pub fn form(case: CaseNumber, verb: &str, network: &str) -> Option<Form> {
         submit: submit.to_owned(),
         max: 3_000,
         optional,
+        value: String::new(),
+        reply: None,
     })
 }
 

@@ -185,7 +185,7 @@ impl Slack {
             Input::Options { .. } | Input::Press(_) | Input::Ask { .. } => return Ok(input.clone()),
         };
         let verb = verb.to_lowercase();
-        if matches!(verb.as_str(), "reply" | "dm")
+        if matches!(verb.as_str(), "reply" | "dm" | "edit" | "approve")
             && let Some(name) = emoji::foreign(words)
         {
             return Err(format!(
@@ -314,6 +314,7 @@ fn memory(form: &Form, place: &Place, back: &Back) -> Memory {
     Memory {
         case: form.case.0,
         verb: form.verb.clone(),
+        reply: form.reply,
         channel: place.channel.as_ref().map(ToString::to_string),
         thread: place.thread.as_ref().map(ToString::to_string),
         seen: back.seen.clone(),
