@@ -94,6 +94,46 @@ pub enum Content {
     Message(Message),
 }
 
+/// A question for everything that stands of one delivery.
+#[derive(Debug, Clone)]
+pub struct FindTraces {
+    /// The key of its attempts.
+    pub key: IdempotencyKey,
+    /// Where.
+    pub channel: ChannelId,
+    /// The thread it went to; `None` when it opened one.
+    pub thread: Option<ThreadId>,
+    /// When the first attempt began.
+    pub since: Instant,
+    /// What was read before this moment is too old to tell.
+    pub fresh: Instant,
+    /// The one we know of.
+    pub known: Opened,
+}
+
+/// An order to take a double of ours away.
+#[derive(Debug, Clone)]
+pub struct Withdraw {
+    /// Where.
+    pub channel: ChannelId,
+    /// What goes.
+    pub double: Opened,
+    /// What stays.
+    pub kept: Opened,
+    /// What it is.
+    pub what: Withdrawn,
+}
+
+/// What is taken away.
+#[derive(Debug, Clone)]
+pub enum Withdrawn {
+    /// A thread. Where somebody else wrote in it, or it cannot be removed, its card becomes this one,
+    /// with the address of the thread that is kept.
+    Thread(Card),
+    /// A message in a thread.
+    Message,
+}
+
 /// A chat in which a team works. Losing a message is not tolerable, a double one is mended: calls
 /// take the same key on every attempt, and an `earlier` attempt is looked for first.
 #[async_trait]
@@ -109,6 +149,20 @@ pub trait ChatPlatform: Send + Sync {
 
     /// Replaces what a message of ours says.
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError>;
+
+    /// Everything that stands of one delivery, the earliest first; the message is the `card` of each.
+    /// Asked only after an attempt without a certain end. A chat that keeps no messages, or knows a
+    /// repetition by its key, has no doubles: this is its answer.
+    async fn traces(&self, order: &FindTraces) -> Result<Vec<Opened>, PortError> {
+        Ok(vec![order.known.clone()])
+    }
+
+    /// Takes a double of ours away, never what somebody else wrote. Idempotent: what is gone already
+    /// is done.
+    async fn withdraw(&self, order: &Withdraw) -> Result<(), PortError> {
+        let _ = order;
+        Ok(())
+    }
 }
 
 /// How an uncertain end of a publishing call can be cleared up.

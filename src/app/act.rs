@@ -292,6 +292,11 @@ pub(super) fn settle(work: &mut Work, rules: &Rules, settled: Settled) {
                 work.update_reply(&rules.directory, &reply);
             }
         }
+        Settled::Owes { case, effects } => {
+            for (lane, effect, due_at) in effects {
+                work.effect(lane, case, effect, due_at);
+            }
+        }
         Settled::Reply { effect, reply, end } => settle_reply(work, rules, effect, reply, end),
         Settled::Woken { effect, case } => {
             work.changes.effects_done.push(effect);

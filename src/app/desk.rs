@@ -434,7 +434,7 @@ impl Needs {
     fn settled(&mut self, settled: &[Settled]) {
         for one in settled {
             match one {
-                Settled::Done(_) | Settled::Dead(..) => {}
+                Settled::Done(_) | Settled::Dead(..) | Settled::Owes { .. } => {}
                 Settled::ReplyTold { reply, .. } | Settled::Reply { reply, .. } => {
                     self.replies.insert(*reply);
                 }

@@ -4,8 +4,8 @@ use super::directory::Known;
 use super::inbound::{Cursor, Intake, Response, Unavailable};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, CaseNumber, ChannelId, ChatName, EffectId, Instant, MessageId, NativeId, Reply, ReplyId,
-    Sighting, SourceName, ThreadId,
+    Audience, CaseNumber, ChannelId, ChatName, Effect, EffectId, Instant, Lane, MessageId, NativeId, Reply,
+    ReplyId, Sighting, SourceName, ThreadId,
 };
 use tokio::sync::oneshot;
 
@@ -104,6 +104,11 @@ pub(super) enum Settled {
         reply: ReplyId,
         end: ReplyEnd,
     },
+    /// More is owed about a case: each with its lane, and when it is due.
+    Owes {
+        case: CaseNumber,
+        effects: Vec<(Lane, Effect, Instant)>,
+    },
     /// A snoozed case is due.
     Woken { effect: EffectId, case: CaseNumber },
 }
@@ -144,7 +149,11 @@ impl Settled {
             | Self::ReplyTold { effect, .. } => {
                 Self::Dead(effect, format!("its end could not be stored: {reason}"))
             }
-            done @ (Self::Done(_) | Self::Dead(..) | Self::Opened { .. } | Self::Woken { .. }) => done,
+            done @ (Self::Done(_)
+            | Self::Dead(..)
+            | Self::Opened { .. }
+            | Self::Owes { .. }
+            | Self::Woken { .. }) => done,
         }
     }
 }

@@ -14,7 +14,7 @@ pub mod reply;
 
 pub use case::{Case, Kind, Priority, Refusal, Status};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use effect::{Effect, EffectRow, Lane};
+pub use effect::{Doubt, Doubted, Effect, EffectRow, Lane};
 pub use event::{By, Event, EventRecord};
 pub use id::{
     CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, MessageId, NativeId, ReplyId,

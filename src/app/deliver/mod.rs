@@ -2,6 +2,7 @@
 //! or broken waits alone. The worker is woken by the ledger and by due times; it never polls.
 
 mod lanes;
+mod mend;
 mod mirror;
 mod publish;
 

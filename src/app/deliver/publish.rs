@@ -51,7 +51,8 @@ impl Delivery {
                 Effect::OpenThread { .. }
                 | Effect::UpdateCard { .. }
                 | Effect::Tell { .. }
-                | Effect::UpdateReply { .. } => Ok(Attempt::ended(Settled::Done(row.id))),
+                | Effect::UpdateReply { .. }
+                | Effect::Mend { .. } => Ok(Attempt::ended(Settled::Done(row.id))),
             };
             match outcome {
                 Ok(Attempt { settled, pause: told }) => {
@@ -240,6 +241,7 @@ fn owed_at(settled: &Settled, row: &EffectRow) -> Option<crate::domain::Instant>
         | Settled::Dead(..)
         | Settled::Opened { .. }
         | Settled::ReplyTold { .. }
+        | Settled::Owes { .. }
         | Settled::Woken { .. } => None,
     }
 }

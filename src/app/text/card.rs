@@ -4,7 +4,8 @@ use super::{CARD_TEXT, grouped, text, when};
 use crate::domain::case::PendingReply;
 use crate::domain::message::{cut, one_line};
 use crate::domain::{
-    Author, Button, Card, Case, Message, Part, Post, Press, ReplyState, Span, Status, Style, Visibility,
+    Author, Button, Card, Case, CaseNumber, Message, Part, Post, Press, ReplyState, Span, Status, Style,
+    Visibility,
 };
 
 /// Everything a card is made of.
@@ -18,6 +19,22 @@ pub struct CardFacts<'a> {
     pub network: &'a str,
     /// Whether a private answer is possible.
     pub private: bool,
+}
+
+/// What stands where a thread was opened twice, and people wrote in both. The chat adds the address of
+/// the one to go on in.
+#[must_use]
+pub fn pointer(case: CaseNumber) -> Card {
+    Card {
+        title: format!("{case} · opened twice"),
+        status: "double".to_owned(),
+        message: Message::default()
+            .with(Part::Heading(vec![text(format!("{case} · this thread was opened twice"))]))
+            .with(Part::Line(vec![text(
+                "Please go on in the other one. What Hearback told here stands there too; what people wrote here \
+                 stays here.",
+            )])),
+    }
 }
 
 /// The card: the first message of a thread, true at the moment it is made.

@@ -5,7 +5,7 @@ mod card;
 mod thread;
 
 pub use answer::*;
-pub use card::{CardFacts, card};
+pub use card::{CardFacts, card, pointer};
 pub use thread::{Telling, told};
 
 use crate::domain::message::cut;
