@@ -150,8 +150,8 @@ pub trait ChatPlatform: Send + Sync {
     /// Replaces what a message of ours says.
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError>;
 
-    /// Everything that stands of one delivery, the earliest first; the message is the `card` of each.
-    /// Asked only after an attempt without a certain end. A chat that keeps no messages, or knows a
+    /// Everything that stands of one delivery; the message is the `card` of each. The first is the one to
+    /// keep: the earliest that people can go on in. Asked only after an attempt without a certain end. A chat that keeps no messages, or knows a
     /// repetition by its key, has no doubles: this is its answer.
     async fn traces(&self, order: &FindTraces) -> Result<Vec<Opened>, PortError> {
         Ok(vec![order.known.clone()])
