@@ -220,6 +220,8 @@ struct State {
     dropped: Vec<(String, Value)>,
     /// The most messages of a page, whatever is asked for.
     page: Option<usize>,
+    /// The pause between two readings in seconds, and when the last was.
+    looks: Option<(i64, i64)>,
     /// Methods whose answers wait.
     held: HashMap<String, watch::Receiver<bool>>,
     last: i64,
@@ -360,9 +362,11 @@ impl SlackFake {
         self.inner.touch();
     }
 
-    /// Readings give at most so many messages.
-    pub fn shorten_pages(&self, most: usize) {
-        self.inner.state().page = Some(most);
+    /// Readings give at most so many messages, once in so many seconds.
+    pub fn limit_readings(&self, most: usize, every: i64) {
+        let mut state = self.inner.state();
+        state.page = Some(most);
+        state.looks = Some((every, i64::MIN / 2));
     }
 
     /// Another app posts with metadata of whatever shape.
@@ -1000,7 +1004,8 @@ async fn call(
         inner.touch();
         answer
     };
-    match inner.faults.take(&method) {
+    let early = too_early(&inner, &method).map(Fault::RateLimited);
+    match early.or_else(|| inner.faults.take(&method)) {
         None => {
             let answered = work();
             let held = inner.state().held.get(&method).cloned();
@@ -1032,6 +1037,21 @@ async fn call(
             "<html>not JSON".into_response()
         }
     }
+}
+
+/// How long a reading must wait, in seconds.
+fn too_early(inner: &Inner, method: &str) -> Option<String> {
+    if !matches!(method, "conversations.history" | "conversations.replies") {
+        return None;
+    }
+    let now = inner.clock.now().timestamp();
+    let mut state = inner.state();
+    let (every, last) = state.looks.as_mut()?;
+    if now - *last < *every {
+        return Some((*every - (now - *last)).to_string());
+    }
+    *last = now;
+    None
 }
 
 fn answer(body: &Value) -> Response {

@@ -47,7 +47,8 @@ impl Net {
     }
 }
 
-struct Shop(SourceName, Arc<Net>);
+/// The network, as a platform.
+pub struct Shop(pub SourceName, pub Arc<Net>);
 
 #[async_trait]
 impl SocialPlatform for Shop {
@@ -221,31 +222,7 @@ impl World {
 
     /// A customer writes in a conversation.
     pub async fn post(&self, id: &str, conversation: &str, name: &str, text: &str) {
-        let post = Post {
-            source: "shop".into(),
-            id: id.into(),
-            conversation: conversation.into(),
-            in_reply_to: None,
-            kind: PostKind::Post,
-            visibility: Visibility::Public,
-            url: Some(format!("https://shop.example/{id}")),
-            author: Author {
-                id: "ann".into(),
-                handle: "ann".to_owned(),
-                name: name.to_owned(),
-                followers: None,
-                url: None,
-            },
-            text: text.to_owned(),
-            created_at: SystemClock.now(),
-            edited_at: None,
-            deleted: false,
-            lang: None,
-            media: Vec::new(),
-            metrics: Metrics::default(),
-            rating: None,
-        };
-        let seen = vec![Sighting::Post(Box::new(post))];
+        let seen = vec![sighting(id, conversation, name, text)];
         let intake = self.inbound.posts_seen(&"shop".into(), seen, None).await.unwrap();
         assert_eq!(intake.accepted, 1);
     }
@@ -278,6 +255,35 @@ impl World {
     }
 }
 
+/// A customer's post.
+pub fn sighting(id: &str, conversation: &str, name: &str, text: &str) -> Sighting {
+    let post = Post {
+        source: "shop".into(),
+        id: id.into(),
+        conversation: conversation.into(),
+        in_reply_to: None,
+        kind: PostKind::Post,
+        visibility: Visibility::Public,
+        url: Some(format!("https://shop.example/{id}")),
+        author: Author {
+            id: "ann".into(),
+            handle: "ann".to_owned(),
+            name: name.to_owned(),
+            followers: None,
+            url: None,
+        },
+        text: text.to_owned(),
+        created_at: SystemClock.now(),
+        edited_at: None,
+        deleted: false,
+        lang: None,
+        media: Vec::new(),
+        metrics: Metrics::default(),
+        rating: None,
+    };
+    Sighting::Post(Box::new(post))
+}
+
 /// A transaction that is open.
 pub struct Held(sqlx::SqliteConnection);
 
@@ -304,7 +310,8 @@ pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
         .unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }
 
-fn directory() -> Directory {
+/// Who works here.
+pub fn directory() -> Directory {
     let chat = ChatName::new("slack");
     let member = |name: &str, user: &str| Member {
         agent: Agent {
