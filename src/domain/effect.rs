@@ -166,3 +166,30 @@ pub struct EffectRow {
     /// When it was first begun.
     pub begun_at: Option<Instant>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubt_survives_being_stored() {
+        let from = Instant::MIN_UTC;
+        let reply = Some(ReplyId(7));
+        for what in [Doubted::Root { from }, Doubted::Message { reply }] {
+            let effect = Effect::Mend {
+                chat: "chat".into(),
+                channel: "C".into(),
+                doubt: Doubt {
+                    key: "k-e1o".into(),
+                    since: Instant::UNIX_EPOCH,
+                    thread: "1.0".into(),
+                    message: "1.0".into(),
+                    what,
+                },
+                last: true,
+            };
+            let stored = serde_json::to_string(&effect).unwrap();
+            assert_eq!(serde_json::from_str::<Effect>(&stored).unwrap(), effect);
+        }
+    }
+}

@@ -22,17 +22,45 @@ struct Stage {
     inbound: Inbound,
     clock: ManualClock,
     worker: Worker,
+    store: Store,
     stop: CancellationToken,
-    _folder: tempfile::TempDir,
+    tasks: TaskTracker,
+    folder: tempfile::TempDir,
 }
 
 impl Stage {
     async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("t.db").display());
-        let store = Store::open(&url).await.unwrap();
         let clock = ManualClock::default();
         let slack = SlackFake::start(Arc::new(clock.clone())).await;
+        Self::begin(slack, clock, tempfile::tempdir().unwrap()).await
+    }
+
+    /// The process ends, and another one goes on.
+    async fn restart(self) -> Self {
+        let Self {
+            slack,
+            inbound,
+            clock,
+            worker,
+            store,
+            stop,
+            tasks,
+            folder,
+        } = self;
+        stop.cancel();
+        drop((inbound, worker));
+        tasks.close();
+        within("everything ends", tasks.wait()).await;
+        store.close().await;
+        let mut next = Self::begin(slack, clock, folder).await;
+        next.worker.recover().await.unwrap();
+        next.settle().await;
+        next
+    }
+
+    async fn begin(slack: SlackFake, clock: ManualClock, folder: tempfile::TempDir) -> Self {
+        let url = format!("sqlite:{}", folder.path().join("t.db").display());
+        let store = Store::open(&url).await.unwrap();
         let installation = store.installation().await.unwrap();
         let ours = Slack::new(&slack.config(), Arc::new(clock.clone()), &installation)
             .unwrap()
@@ -40,7 +68,7 @@ impl Stage {
         let ours = Arc::new(ours);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let parts = Parts {
-            store,
+            store: store.clone(),
             directory: directory(),
             chats: vec![ours.clone()],
             networks: vec![Arc::new(Shop("shop".into(), Arc::new(Net::default())))],
@@ -64,8 +92,10 @@ impl Stage {
             inbound,
             clock,
             worker,
+            store,
             stop,
-            _folder: folder,
+            tasks,
+            folder,
         }
     }
 
@@ -202,6 +232,37 @@ async fn a_call_that_was_carried_out_late_makes_no_second_thread() {
     s.well();
 }
 
+#[rstest]
+#[case(Fault::Drop)]
+#[case(Fault::AcceptThenDrop)]
+#[case(Fault::Status(500))]
+#[case(Fault::RateLimited("30".to_owned()))]
+#[tokio::test]
+async fn a_mend_that_is_broken_off_begins_again_even_in_another_process(#[case] fault: Fault) {
+    let mut s = Stage::open().await;
+    let (first, second) = s.two_roots().await;
+    s.says("note 1 A good customer.").await;
+    s.says("claim 1").await;
+    s.slack.show_all();
+    s.slack.faults.next("chat.delete", fault);
+    s.pass(60).await;
+    let mut s = s.restart().await;
+    s.pass(60).await;
+    s.pass(60).await;
+    let roots = s.roots(CHANNEL);
+    assert_eq!((roots.len(), &roots[0].ts), (1, &first.ts));
+    assert!(s.slack.replies(&second.ts).is_empty());
+    assert_eq!(
+        s.told(&first).len(),
+        2,
+        "each is told once: {:#?}",
+        s.told(&first)
+    );
+    assert!(roots[0].shown().contains("claimed by Ada"));
+    s.pass(600).await;
+    s.well();
+}
+
 #[tokio::test]
 async fn what_people_wrote_is_never_removed() {
     let mut s = Stage::open().await;
@@ -283,26 +344,26 @@ async fn a_second_thread_at_a_team_is_mended_too() {
     s.complaint("p1", "It broke.").await;
     s.says("note 1 Before.").await;
     s.pass(60).await;
+    // One for each of the two channels, whose lanes go side by side.
     s.slack.faults.next(POST, Fault::AcceptThenDrop);
-    // The two lanes go side by side: the first to post meets the fault.
+    s.slack.faults.next(POST, Fault::AcceptThenDrop);
     s.says("escalate 1 managers She is angry.").await;
-    let posted: Vec<_> = s.slack.messages(ESCALATIONS);
-    let [first] = &posted[..] else {
-        // It was the home channel's; then there is one thread there.
-        s.pass(600).await;
-        assert_eq!(s.roots(ESCALATIONS).len(), 1);
-        return s.well();
-    };
+    let first = s.roots(ESCALATIONS).remove(0);
     s.slack.hide(&first.ts);
     s.pass(1).await;
+    assert_eq!(s.roots(ESCALATIONS).len(), 2, "nobody could know");
+    s.says("note 1 After.").await;
     s.slack.show_all();
     s.pass(600).await;
-    assert_eq!(s.roots(ESCALATIONS).len(), 1);
-    let told = s.told(first).join("\n");
+    let roots = s.roots(ESCALATIONS);
+    assert_eq!((roots.len(), &roots[0].ts), (1, &first.ts));
+    let told = s.told(&first);
+    assert_eq!(told.len(), 2, "{told:#?}");
     assert!(
-        told.contains("She is angry.") && !told.contains("Before."),
-        "{told}"
+        told[0].contains("She is angry.") && told[1].contains("After."),
+        "{told:#?}"
     );
+    assert_eq!(s.roots(CHANNEL).len(), 1);
     s.well();
 }
 

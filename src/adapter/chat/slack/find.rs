@@ -93,7 +93,7 @@ impl Sweep {
     /// The earliest first.
     fn found(&self, key: &IdempotencyKey) -> Vec<String> {
         let mut found = self.seen.get(key.as_str()).cloned().unwrap_or_default();
-        found.sort_by(|a, b| order(a).cmp(&order(b)));
+        found.sort_by_key(|ts| order(ts));
         found.dedup();
         found
     }
