@@ -7,7 +7,8 @@
 //! is to be told there, then the others go. Broken off anywhere, it begins again and ends the same.
 
 use super::Delivery;
-use super::mirror::{Facts, Place, timed};
+use super::facts::{Facts, Place};
+use super::mirror::timed;
 use crate::app::directory::Home;
 use crate::app::request::Settled;
 use crate::app::text;

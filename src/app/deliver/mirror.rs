@@ -2,16 +2,16 @@
 //! an attempt that may have had its effect is looked for before it is made again; and because a chat may
 //! show it late, it is looked for once more when that is over (see `mend`).
 
+use super::facts::{Facts, Place};
 use super::{Delivery, Pause, Turn};
 use crate::app::inbound::Unavailable;
-use crate::app::read::{self, Told};
+use crate::app::read;
 use crate::app::request::{Request, Settled};
 use crate::domain::{
-    Case, CaseNumber, ChannelId, ChatName, Doubted, Effect, EffectId, EffectRow, Event, EventId, EventRecord,
-    IdempotencyKey, Instant, Lane, Message, MessageId, Post, ReplyId, ThreadId,
+    Case, ChannelId, Doubted, Effect, EffectId, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
+    Instant, Lane, Message, MessageId, ReplyId, ThreadId,
 };
 use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
-use crate::store::{self, ReplyMessage, Thread};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -21,19 +21,6 @@ const CALL: Duration = Duration::from_secs(60);
 const QUICK: Duration = Duration::from_millis(5);
 /// The most quick calls that are written down together.
 const TOGETHER: usize = 32;
-
-/// Where a case has its thread.
-pub(super) type Place = (CaseNumber, ChatName, ChannelId);
-
-/// Everything that the effects of a turn are about.
-pub(super) struct Facts {
-    cases: HashMap<CaseNumber, Case>,
-    firsts: HashMap<CaseNumber, Post>,
-    pub threads: HashMap<Place, (ThreadId, MessageId)>,
-    events: HashMap<EventId, EventRecord>,
-    told: Told,
-    reply_messages: HashMap<ReplyId, Vec<ReplyMessage>>,
-}
 
 /// What a delivered effect leaves to write down.
 enum Delivered {
@@ -130,62 +117,6 @@ impl Delivery {
         }
         let ((), done) = tokio::join!(self.settle(settled), call);
         (Vec::new(), done)
-    }
-
-    async fn facts(&self, effects: &[EffectRow]) -> Result<Facts, Unavailable> {
-        let numbers: Vec<_> = effects
-            .iter()
-            .map(|row| row.case)
-            .collect::<HashSet<_>>()
-            .into_iter()
-            .collect();
-        let store::Facts {
-            cases,
-            firsts,
-            threads,
-        } = self.store.facts(&numbers).await?;
-        let cases: HashMap<_, _> = cases.into_iter().map(|case| (case.number, case)).collect();
-        let mut ids = Vec::new();
-        let mut reply_messages = HashMap::new();
-        for row in effects {
-            match &row.effect {
-                Effect::Tell { event, .. } => ids.push(*event),
-                Effect::UpdateReply { reply, .. } => {
-                    reply_messages.insert(*reply, self.store.reply_messages(*reply).await?);
-                    let replies = self.store.replies(&[*reply]).await?;
-                    ids.extend(replies.iter().filter_map(|reply| reply.held_by));
-                }
-                Effect::OpenThread { .. }
-                | Effect::UpdateCard { .. }
-                | Effect::Mend { .. }
-                | Effect::SendReply { .. }
-                | Effect::Reconcile { .. }
-                | Effect::Wake => {}
-            }
-        }
-        let events = if ids.is_empty() {
-            Vec::new()
-        } else {
-            self.store.events(&ids).await?
-        };
-        let about = events
-            .iter()
-            .filter_map(|record| Some((record, &cases.get(&record.case)?.source)));
-        let told = Told::load(&self.store, about).await?;
-        Ok(Facts {
-            firsts: firsts
-                .into_iter()
-                .map(|stored| (stored.case, stored.post))
-                .collect(),
-            threads: threads
-                .into_iter()
-                .map(|row: Thread| ((row.case, row.chat, row.channel), (row.thread, row.card)))
-                .collect(),
-            events: events.into_iter().map(|record| (record.id, record)).collect(),
-            told,
-            reply_messages,
-            cases,
-        })
     }
 
     async fn deliver(&self, row: &EffectRow, facts: &mut Facts) -> Delivered {

@@ -1,6 +1,7 @@
 //! The outbox at work: effects go out lane by lane. Order holds inside a lane; a lane that is limited
 //! or broken waits alone. The worker is woken by the ledger and by due times; it never polls.
 
+mod facts;
 mod lanes;
 mod mend;
 mod mirror;
