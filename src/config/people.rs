@@ -1,7 +1,7 @@
 //! `[[agent]]`, `[[access]]`, `[[team]]`.
 
 use super::chat::{channel_id, snowflake};
-use super::section::{Read, Section, Wrong, choice};
+use super::section::{Read, Section, Wrong, choice, items};
 use super::tree::Node;
 use crate::domain::Role;
 use secrecy::SecretString;
@@ -29,9 +29,12 @@ fn roles(section: &mut Section<'_>) -> Option<Vec<Role>> {
         section.missing("roles", example);
     }
     let roles = section.list("roles")?;
-    if roles.is_empty() {
+    let none = section
+        .node("roles")
+        .is_some_and(|node| items(node).is_some_and(|items| items.is_empty()));
+    if none {
         let mend = "name at least one of viewer, agent, approver, lead, admin";
-        section.wrong("roles", Wrong::new("gives no sound role", mend));
+        section.wrong("roles", Wrong::new("gives no role", mend));
     }
     Some(roles)
 }

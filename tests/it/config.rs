@@ -248,7 +248,6 @@ api_url = "discord.com"
     c.toml:8: reply.timeout: must be a duration as text, not a number; write it like "10s", "2m" or "1h 30m"
     c.toml:9: reply.settle: "0 parsecs" is not a duration; write it like "10s", "2m" or "1h 30m"
     c.toml:10: slak: is not a known key; did you mean "slack"?
-    c.toml:12: discord.token: is missing from [discord]; add `token = "…"` or `token_file = "/run/secrets/token"`
     c.toml:13: discord.tocken: is not a known key; did you mean "token"?
     c.toml:14: discord.guild: is not a Discord id; an id is digits only: turn on Developer Mode in Discord, then right-click and "Copy ID"
     c.toml:15: discord.channel: must be text, not a number; put it in quotes
@@ -338,7 +337,6 @@ poll = "0s"
     c.toml:19: source[3].platform: "myspace" is not a known platform; known are mastodon, webhook; any other system can come in by "webhook"
     c.toml:20: source[4].platform: is missing from [[source]]; add `platform = "mastodon"`
     c.toml:24: source[5].platform: "playground" is only for `hearback demo`; known are mastodon, webhook
-    c.toml:25: source[6].access_token: is missing from [[source]]; add `access_token = "…"` or `access_token_file = "/run/secrets/access_token"`
     c.toml:28: source[6].access_tokn: is not a known key; did you mean "access_token"?
     c.toml:29: source[6].url: is not an address; write it like "https://care.example.com"
     c.toml:30: source[6].hashtags: must be text, not a number; put it in quotes
@@ -380,7 +378,7 @@ name = "managers"
 "#), @r#"
     c.toml:4: agent[0].roles: "agnet" is not known here; did you mean "agent"?
     c.toml:6: agent[1].name: "ada" is given in line 2; give every [[agent]] its own
-    c.toml:9: agent[1].roles: gives no sound role; name at least one of viewer, agent, approver, lead, admin
+    c.toml:9: agent[1].roles: gives no role; name at least one of viewer, agent, approver, lead, admin
     c.toml:10: agent[2].roles: is missing from [[agent]]; add `roles = ["agent"]`
     c.toml:12: agent[2].discord: is not a Discord id; an id is digits only: turn on Developer Mode in Discord, then right-click and "Copy ID"
     c.toml:15: agent[3].slack: "U1" is given in line 3; give every [[agent]] its own
@@ -562,9 +560,8 @@ fn check_tells_people_and_programs_what_is_wrong() {
     let (exit, said) = run_check(&text, false);
     assert_eq!(exit, Exit::Usage);
     assert_snapshot!(said, @r#"
-    c.toml:2: slack.channel: is missing from [slack]; add `channel = "C0123456789"`
     c.toml:5: slack.chanel: is not a known key; did you mean "channel"?
-    2 problems.
+    1 problem.
     "#);
     let (exit, json) = run_check(&text, true);
     assert_eq!(exit, Exit::Usage);
@@ -572,13 +569,6 @@ fn check_tells_people_and_programs_what_is_wrong() {
     {
       "ok": false,
       "problems": [
-        {
-          "file": "c.toml",
-          "line": 2,
-          "key": "slack.channel",
-          "message": "is missing from [slack]",
-          "suggestion": "add `channel = \"C0123456789\"`"
-        },
         {
           "file": "c.toml",
           "line": 5,
@@ -644,4 +634,12 @@ proptest! {
         let name = format!("HEARBACK__{path}");
         let _ = Config::load(None, std::iter::once((name, value)));
     }
+}
+
+#[test]
+fn a_mistyped_key_is_told_once_and_not_as_missing_too() {
+    assert_snapshot!(problems(&SOUND.replace("bot_token", "bot_toke")), @r#"c.toml:2: slack.bot_toke: is not a known key; did you mean "bot_token"?"#);
+    assert_snapshot!(problems(&SOUND.replace("platform =", "platfrom =")), @r#"c.toml:7: source[0].platfrom: is not a known key; did you mean "platform"?"#);
+    assert_snapshot!(problems(&SOUND.replace("roles =", "role =")), @r#"c.toml:12: access[0].role: is not a known key; did you mean "roles"?"#);
+    assert_snapshot!(problems(&SOUND.replace("[\"agent\"]", "[\"agnet\"]")), @r#"c.toml:12: access[0].roles: "agnet" is not known here; did you mean "agent"?"#);
 }
