@@ -7,6 +7,8 @@ pub mod manifest;
 
 use crate::telemetry::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -117,5 +119,38 @@ impl From<Exit> for ExitCode {
             Exit::Failed => Self::from(1),
             Exit::Usage => Self::from(2),
         }
+    }
+}
+
+/// The standard output. Who closed the other end, as `hearback check | head -1` does, has read enough:
+/// that is no failure, and the exit code says what it would have said.
+#[must_use]
+pub fn output() -> impl Write {
+    Patient(io::stdout())
+}
+
+/// Tells a person something on the standard error output, if somebody still reads it.
+pub fn complain(words: impl fmt::Display) {
+    // There is nobody left who could be told that this failed.
+    writeln!(io::stderr(), "{words}").ok();
+}
+
+/// A writer that takes a reader who has gone for one who reads.
+struct Patient<W>(W);
+
+impl<W: Write> Write for Patient<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unless_gone(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unless_gone(self.0.flush(), ())
+    }
+}
+
+fn unless_gone<T>(done: io::Result<T>, taken: T) -> io::Result<T> {
+    match done {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(taken),
+        done => done,
     }
 }

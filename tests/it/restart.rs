@@ -380,3 +380,38 @@ async fn a_process_whose_database_another_one_took_ends_as_failed() {
     assert!(said.contains("another Hearback took over the database"), "{said}");
     other.close().await;
 }
+
+/// What a command of the binary ends with when nobody reads what it prints.
+async fn unread(args: &[&str], config: &Path) -> Option<i32> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hearback"));
+    for pipe in [Command::stdout, Command::stderr] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        pipe(&mut command, Stdio::from(writer));
+    }
+    command.args(args).arg("--config").arg(config);
+    let ended = tokio::task::spawn_blocking(move || command.status());
+    let ended = tokio::time::timeout(GUARD, ended).await.unwrap().unwrap();
+    ended.unwrap().code()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_reading_changes_no_exit_code() {
+    let town = Town::found(None).await;
+    let nothing = town.config.with_file_name("nothing.toml");
+    assert_eq!(unread(&["manifest", "slack"], &town.config).await, Some(0));
+    assert_eq!(unread(&["check"], &town.config).await, Some(0));
+    assert_eq!(unread(&["check"], &nothing).await, Some(2));
+    assert_eq!(unread(&["doctor"], &nothing).await, Some(2));
+    assert_eq!(unread(&["serve"], &nothing).await, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_get_json_from_the_doctor_whatever_is_wrong() {
+    let town = Town::found(None).await;
+    let nothing = town.config.with_file_name("nothing.toml");
+    let (code, said) = command(&["doctor", "--json"], &nothing).await;
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &report["ok"]), (Some(2), &serde_json::json!(false)));
+    assert!(!report["problems"][0]["suggestion"].is_null(), "{said}");
+}
