@@ -15,7 +15,13 @@ use crate::store::Store;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+
+/// How often, and after which pause each, a thread that is not known is looked for again. Together
+/// they are well below the three seconds that chats give for an answer.
+const LOOKS: u32 = 8;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Nothing was stored; the caller must not acknowledge.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -161,7 +167,12 @@ impl Inbound {
         let Some(known) = self.rules.directory.recognise(&given.by) else {
             return Ok(text::stranger(&given.by.user));
         };
-        let implied = self.implied(&given).await?;
+        let implied = match self.implied(&given).await? {
+            None if given.place.thread.is_some() && lacks_case(&given.input) => {
+                self.just_opened(&given).await?
+            }
+            known => known,
+        };
         let understood = match understand(&given.input, implied) {
             Ok(understood) => understood,
             Err(response) => return Ok(response),
@@ -324,6 +335,18 @@ impl Inbound {
         Ok(self.store.case_of_thread(&given.by.chat, channel, thread).await?)
     }
 
+    /// The case of a thread that may just be opening: people see it, and can act in it, a moment before
+    /// the chat's answer has come to us and is stored.
+    async fn just_opened(&self, given: &Given) -> Result<Option<CaseNumber>, Unavailable> {
+        for _ in 0..LOOKS {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if let Some(case) = self.implied(given).await? {
+                return Ok(Some(case));
+            }
+        }
+        Ok(None)
+    }
+
     /// Case numbers that begin with what was typed, with a line about each; at most 25.
     /// Empty for people without a role.
     pub async fn suggest(&self, by: &Person, typed: &str) -> Vec<(CaseNumber, String)> {
@@ -368,6 +391,15 @@ enum Understood {
         reply: ReplyId,
         there: bool,
     },
+}
+
+/// Whether it is about a case, and only the place can tell which.
+fn lacks_case(input: &Input) -> bool {
+    match understand(input, None) {
+        Ok(Understood::Command(parsed)) => parsed.case.is_none() && parsed.command.needs_case(),
+        Ok(Understood::Ask { case, verb: _ }) => case.is_none(),
+        Ok(Understood::Settle { .. }) | Err(_) => false,
+    }
 }
 
 #[expect(clippy::result_large_err, reason = "a refusal is an answer; it is moved once")]

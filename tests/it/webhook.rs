@@ -7,6 +7,7 @@ use crate::fake::webhook::{SECRET, Shop, deliver, signed};
 use axum::http::StatusCode;
 use hearback::adapter::link::LinkState;
 use hearback::adapter::social::webhook::Webhook;
+use hearback::app::Response;
 use hearback::config::{self, Idempotency};
 use hearback::domain::{
     Agent, Audience, CaseNumber, Clock as _, IdempotencyKey, ManualClock, NativeId, Reply, ReplyId,
@@ -438,6 +439,20 @@ async fn a_signed_post_becomes_a_case_and_the_same_post_again_changes_nothing() 
     assert!(market.core.thread(1).contains("Hello?"));
 }
 
+/// People see a thread before the chat's answer about it has come to us.
+#[tokio::test]
+async fn what_is_said_in_a_thread_the_moment_it_opens_is_about_its_case() {
+    let mut market = Market::open(Idempotency::Key).await;
+    market.send(post("p1", "ann", "It broke.")).await;
+
+    let claim = market.core.says_in(Some(0), "claim");
+    let (answer, ()) = tokio::join!(claim, market.core.deliver());
+    assert!(matches!(answer, Response::Done(_)), "{answer:?}");
+
+    let answer = market.core.says_in(Some(7), "claim").await;
+    assert!(matches!(answer, Response::Refused(_)), "{answer:?}");
+}
+
 #[tokio::test]
 async fn edits_and_deletions_are_shown() {
     let mut market = Market::open(Idempotency::Key).await;
@@ -536,6 +551,34 @@ async fn a_body_over_a_mebibyte_is_refused(#[case] in_pieces: bool) {
     };
     let (status, told) = deliver(&market.address(), &headers, body).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{told}");
+}
+
+/// Most clients write the whole body before they read.
+#[tokio::test]
+async fn who_sends_too_much_reads_the_refusal() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let market = Market::open(Idempotency::Key).await;
+    let body = "x".repeat(3 * 1024 * 1024);
+    let mut request = format!(
+        "POST /webhooks/shop HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in signed("msg_1", 1_800_000_000, body.as_bytes()) {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let address = market.address();
+    let at = (address.host_str().unwrap(), address.port().unwrap());
+    let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
+
+    stream
+        .write_all(format!("{request}\r\n{body}").as_bytes())
+        .await
+        .unwrap();
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).await.unwrap();
+
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
 
 #[tokio::test]

@@ -216,6 +216,12 @@ impl Core {
     /// Ada says something in the chat.
     #[track_caller]
     pub fn says(&mut self, line: &str) -> impl Future<Output = Response> + use<> {
+        self.says_in(None, line)
+    }
+
+    /// Ada says something in a thread of the chat.
+    #[track_caller]
+    pub fn says_in(&mut self, thread: Option<usize>, line: &str) -> impl Future<Output = Response> + use<> {
         self.given += 1;
         let given = Given {
             key: format!("memory:{}", self.given),
@@ -228,7 +234,7 @@ impl Core {
             },
             place: Place {
                 channel: None,
-                thread: None,
+                thread: thread.map(|thread| ThreadId::new(thread.to_string())),
             },
             input: Input::Text(line.to_owned()),
         };
