@@ -54,6 +54,8 @@ pub(super) struct Desk {
     pub flights: Vec<Flight>,
     /// Whether a commit ended without a certain answer, so that the counters must be read again.
     pub doubtful: bool,
+    /// Whether the last commit failed because the database takes nothing, and that was said.
+    pub stuck: bool,
 }
 
 impl Desk {
@@ -95,9 +97,17 @@ impl Desk {
         let done = self.attempt(&mut parts).await;
         metrics::histogram!("hearback_commit_seconds").record(began.elapsed().as_secs_f64());
         match done {
-            Ok(()) => parts.into_iter().for_each(Part::answer),
+            Ok(()) => {
+                if std::mem::take(&mut self.stuck) {
+                    tracing::info!("Writing again.");
+                }
+                parts.into_iter().for_each(Part::answer);
+            }
             Err(Error::Unavailable(reason)) => {
-                tracing::error!(reason, "Cannot write; nothing was acknowledged.");
+                // Whoever is refused comes again, a thousand times: it is said once.
+                if !std::mem::replace(&mut self.stuck, true) {
+                    tracing::error!(reason, "Cannot write; nothing is acknowledged until it can.");
+                }
                 parts.into_iter().for_each(|part| part.fail(&reason));
             }
             Err(error) => {

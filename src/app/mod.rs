@@ -114,6 +114,7 @@ impl App {
                 .filter_map(work::Flight::of)
                 .collect(),
             doubtful: false,
+            stuck: false,
         };
         let ledger = tracker.spawn(ledger.run());
         let inbound = Inbound {

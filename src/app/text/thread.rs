@@ -102,11 +102,11 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
             ..
         } => Some(sent(*audience, words, url.as_deref())),
         Event::ReplyFailed { reason, .. } => Some(Message::default().with(Part::Line(vec![
-            Span::Strong("The reply was not published.".to_owned()),
-            text(format!(" {}", cut(reason, 500))),
+            Span::Strong("The reply was not published:".to_owned()),
+            text(format!(" {}", sentence(reason))),
         ]))),
         Event::ReplyUncertain { reason, look_at, .. } => Some(Message::default().with(Part::Line(vec![
-            Span::Strong("It is not certain whether the reply was published.".to_owned()),
+            Span::Strong("It is not certain whether the reply was published:".to_owned()),
             text(format!(
                 " {} Hearback looks at {} and tells here.",
                 sentence(reason),
@@ -120,7 +120,7 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
             "The reply is being sent again, under the same key: it is published once.",
         )]),
         Event::ReplyDelayed { reason, .. } => Some(Message::default().with(Part::Line(vec![
-            Span::Strong("The reply could not go out yet.".to_owned()),
+            Span::Strong("The reply could not go out yet:".to_owned()),
             text(format!(
                 " {} Hearback goes on trying; while the reply waits, `cancel` can take it back.",
                 sentence(reason)
@@ -279,7 +279,7 @@ fn needs_human(case: CaseNumber, reply: i64, reason: &str) -> Message {
         .with(Part::Line(vec![
             Span::Strong("Please look: was the reply published?".to_owned()),
             text(format!(
-                " {} Hearback sends nothing more for this case until somebody says.",
+                " What is known: {} Hearback sends nothing more for this case until somebody says.",
                 sentence(reason)
             )),
         ]))
