@@ -320,13 +320,23 @@ fn is_treacherous(c: char) -> bool {
 #[must_use]
 pub fn one_line(text: &str, most: usize) -> String {
     let mut flat = String::new();
+    let (mut plain, mut other) = (0, 0);
     for word in text.split_whitespace() {
         if !flat.is_empty() {
             flat.push(' ');
         }
         flat.push_str(word);
-        // What comes behind so much cannot be in the line; a book is not read for its title.
-        if flat.len() > most.saturating_mul(MOST_BYTES) {
+        let ascii = word.bytes().filter(u8::is_ascii).count();
+        plain += ascii;
+        other += if ascii == word.len() {
+            0
+        } else {
+            word.chars().count() - ascii
+        };
+        // An ASCII character begins a grapheme, unless one that is not ASCII takes it in. What comes
+        // behind so many cannot be in the line; a book is not read for its title.
+        let full = plain > most.saturating_add(other);
+        if full || flat.len() > most.saturating_mul(MOST_BYTES) {
             flat.push('…');
             break;
         }
@@ -359,6 +369,17 @@ pub fn cut(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_line_is_the_same_as_if_all_had_been_read(
+            text in "([a-z ]{0,40}|[\u{600}\u{300}\u{200D}\u{1F468}\u{202E}\u{1F1E9}é\r\n·]{0,6}){0,8}",
+            most in 0_usize..60,
+        ) {
+            let whole = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            proptest::prop_assert_eq!(one_line(&text, most), cut(&inert(&whole), most));
+        }
+    }
 
     #[test]
     fn line_breaks_of_every_kind_are_line_breaks() {
