@@ -278,6 +278,8 @@ impl Work {
 
     /// Keeps a reply.
     pub fn put_reply(&mut self, reply: Reply) {
+        let before = self.replies.get(&reply.id).map_or(0, |reply| reply.fence);
+        self.counters.claims += (reply.fence - before).max(0);
         self.flights.retain(|flight| flight.reply != reply.id);
         self.flights.extend(Flight::of(&reply));
         self.touched_replies.insert(reply.id, ());

@@ -5,6 +5,7 @@ mod decide;
 
 pub use decide::{Refusal, Wish, decide};
 
+use super::private::blank;
 use super::reply::ReplyState;
 use super::{Agent, Audience, CaseNumber, Event, Instant, NativeId, ReplyId, SourceName, TeamName};
 use serde::{Deserialize, Serialize};
@@ -280,6 +281,7 @@ impl Case {
             Event::ReplyRetried { .. } => self.pending_is(ReplyState::Held),
             Event::ReplyDelayed { .. } => {}
             Event::ReplyNeedsHuman { .. } => self.pending_is(ReplyState::NeedsHuman),
+            Event::Erased => blank(&mut self.outcome),
         }
     }
 
@@ -372,7 +374,8 @@ pub fn shows_on_card(event: &Event) -> bool {
         | Event::ReplySent { .. }
         | Event::ReplyFailed { .. }
         | Event::ReplyUncertain { .. }
-        | Event::ReplyNeedsHuman { .. } => true,
+        | Event::ReplyNeedsHuman { .. }
+        | Event::Erased => true,
     }
 }
 

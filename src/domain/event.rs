@@ -183,6 +183,8 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// The customer's words and names were erased here. What was published stays where it is.
+    Erased,
 }
 
 fn yes() -> bool {

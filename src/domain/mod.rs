@@ -2,6 +2,7 @@
 //!
 //! Everything here is a pure function of its arguments; time and identifiers are passed in.
 
+pub mod audit;
 pub mod case;
 pub mod clock;
 pub mod effect;
@@ -10,7 +11,9 @@ pub mod id;
 pub mod message;
 pub mod person;
 pub mod post;
+pub mod private;
 pub mod reply;
+pub mod standing;
 
 pub use case::{Case, Kind, Priority, Refusal, Status};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -24,6 +27,7 @@ pub use message::{Button, Card, Form, Message, Part, Press, Span, Style};
 pub use person::{Agent, Person, Role};
 pub use post::{Author, Media, Metrics, Post, PostKind, Sighting, Visibility};
 pub use reply::{Audience, Reply, ReplyState};
+pub use standing::{Marks, Standing};
 
 /// An instant in UTC, truncated to microseconds: what both databases keep.
 pub type Instant = chrono::DateTime<chrono::Utc>;

@@ -32,6 +32,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0002_due_order.sql"),
         include_str!("../../migrations/postgres/0002_due_order.sql"),
     ),
+    (
+        3,
+        "audit",
+        include_str!("../../migrations/sqlite/0003_audit.sql"),
+        include_str!("../../migrations/postgres/0003_audit.sql"),
+    ),
 ];
 
 /// Where a database is.

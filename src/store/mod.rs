@@ -10,6 +10,7 @@ mod error;
 mod lock;
 mod look;
 mod model;
+mod privacy;
 mod read;
 mod row;
 pub mod sql;
@@ -18,11 +19,13 @@ mod write;
 pub use error::{Error, Result};
 pub use look::Tables;
 pub use model::{
-    Aside, CaseFilter, Changes, Counters, CursorRow, Facts, InboxRow, Known, ReplyMessage, StoredPost, Thread,
+    Aside, CaseFilter, Changes, Counters, CursorRow, Erasure, Facts, InboxRow, Known, ReplyMessage, StoredPost, Thread,
 };
 
+use crate::domain::audit::Hash;
 use engine::{Address, Engine};
 use lock::Held;
+use privacy::Keyring;
 use rand::Rng as _;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -42,6 +45,10 @@ struct Inner {
     writes: TaskTracker,
     /// Held while this process works on the database.
     lock: Mutex<Option<Held>>,
+    /// The end of the log, when it is known. Held through every commit that appends to it.
+    head: Mutex<Option<Hash>>,
+    /// The keys that were needed lately.
+    keys: Keyring,
 }
 
 impl Store {
@@ -71,6 +78,8 @@ impl Store {
                 address,
                 writes: TaskTracker::new(),
                 lock: Mutex::new(held),
+                head: Mutex::new(None),
+                keys: Keyring::default(),
             }),
         };
         store.install(&random_name()).await?;

@@ -89,6 +89,8 @@ pub struct Counters {
     pub effect: i64,
     /// The last reply.
     pub reply: i64,
+    /// How often a reply was claimed, to be sent.
+    pub claims: i64,
     /// How many cases stand where, in the order of [`Status::ALL`].
     pub by_status: [i64; Status::ALL.len()],
 }
@@ -130,6 +132,23 @@ pub struct Changes {
     pub asides: Vec<Aside>,
     /// Replaced whole, in every commit that changes it.
     pub counters: Option<Counters>,
+    /// What goes with a person who is erased.
+    pub erasure: Erasure,
+}
+
+/// What is destroyed or blanked for a person; what is kept of them is in the other lists.
+#[derive(Debug, Clone, Default)]
+pub struct Erasure {
+    /// Keys: what they lock cannot be read any more.
+    pub keys: Vec<String>,
+    /// Events of earlier versions, which are not in the chain: replaced by these.
+    pub events: Vec<EventRecord>,
+    /// Effects that were given up, whose reason is replaced by this.
+    pub effects: Vec<(EffectId, String)>,
+    /// Answers that were given, replaced by this.
+    pub answers: Vec<(String, String)>,
+    /// Things set aside, which go.
+    pub asides: Vec<i64>,
 }
 
 /// What is known of what comes in.

@@ -59,6 +59,8 @@ macro_rules! rows_of {
     };
 }
 
+mod log;
+
 impl Store {
     /// A random name of this installation, made with the database. Eight characters of `[a-z0-9]`.
     pub async fn installation(&self) -> Result<String> {
@@ -84,6 +86,7 @@ impl Store {
             event: of("event"),
             effect: of("effect"),
             reply: of("reply"),
+            claims: of("claims"),
             by_status: Status::ALL.map(|status| of(status.word())),
         })
     }
@@ -270,19 +273,19 @@ impl Store {
         }
         let keys = Batch::of(ids.iter().map(|id| [id.0.into()]));
         let found: Vec<row::EventIn> = rows_of!(self, sql::EVENTS, keys)?;
-        found.iter().map(row::event).collect()
+        self.events_opened(found.iter()).await
     }
 
     /// A case's last events, in order.
     pub async fn last_events(&self, case: CaseNumber, limit: i64) -> Result<Vec<EventRecord>> {
         let found: Vec<row::EventIn> = rows!(self, sql::LAST_EVENTS, case.0, limit)?;
-        found.iter().rev().map(row::event).collect()
+        self.events_opened(found.iter().rev()).await
     }
 
     /// A case's events in order, from the one after `after`.
     pub async fn events_of(&self, case: CaseNumber, after: EventId, limit: i64) -> Result<Vec<EventRecord>> {
         let found: Vec<row::EventIn> = rows!(self, sql::EVENTS_OF, case.0, after.0, limit)?;
-        found.iter().map(row::event).collect()
+        self.events_opened(found.iter()).await
     }
 
     /// Replies by id.

@@ -178,8 +178,19 @@ statements! {
         "WHERE true ON CONFLICT (number) DO UPDATE SET source = excluded.source, \
             conversation = excluded.conversation, author = excluded.author, status = excluded.status, \
             owner = excluded.owner, updated_at = excluded.updated_at, body = excluded.body";
-    ADD_EVENTS = "INSERT INTO events (id, case_number, at, body) SELECT r.id, r.case_number, r.at, r.body FROM"
-        [id BIGINT, case_number BIGINT, at BIGINT, body TEXT] "";
+    ADD_EVENTS = "INSERT INTO events (id, case_number, at, body, hash) \
+            SELECT r.id, r.case_number, r.at, r.body, r.hash FROM"
+        [id BIGINT, case_number BIGINT, at BIGINT, body TEXT, hash TEXT] "";
+    ADD_KEYS = "INSERT INTO person_keys (id, source, author, secret) SELECT r.id, r.source, r.author, r.secret FROM"
+        [id TEXT, source TEXT, author TEXT, secret TEXT] "";
+    DROP_KEYS = "DELETE FROM person_keys WHERE id IN (SELECT r.id FROM" [id TEXT] ")";
+    BLANK_EVENTS = "UPDATE events SET body = r.body FROM"
+        [id BIGINT, body TEXT] "WHERE events.id = r.id AND events.hash IS NULL";
+    BLANK_EFFECTS = "UPDATE effects SET reason = r.reason FROM"
+        [id BIGINT, reason TEXT] "WHERE effects.id = r.id";
+    BLANK_INBOX = "UPDATE inbox SET answer = r.answer FROM"
+        [key TEXT, answer TEXT] "WHERE inbox.key = r.key";
+    DROP_ASIDES = "DELETE FROM asides WHERE id IN (SELECT r.id FROM" [id BIGINT] ")";
     ADD_EFFECTS = "INSERT INTO effects (id, lane, case_number, due_at, attempts, begun_at, state, body) \
             SELECT r.id, r.lane, r.case_number, r.due_at, r.attempts, r.begun_at, 'pending', r.body FROM"
         [id BIGINT, lane TEXT, case_number BIGINT, due_at BIGINT, attempts BIGINT, begun_at BIGINT, body TEXT] "";
@@ -216,6 +227,8 @@ statements! {
     FORGET_INBOX = "DELETE FROM inbox WHERE at < $1";
     TOUCH = "UPDATE settings SET value = value WHERE key = 'installation'";
     INSTALL = "INSERT INTO settings (key, value) VALUES ('installation', $1) ON CONFLICT (key) DO NOTHING";
+    MARK_SEALED = "INSERT INTO settings (key, value) VALUES ('sealed', $1) ON CONFLICT (key) DO NOTHING";
+    SEALED = "SELECT value FROM settings WHERE key = 'sealed'";
     INSTALLATION = "SELECT value FROM settings WHERE key = 'installation'";
     COUNTERS = "SELECT key, value FROM counters";
 
@@ -244,6 +257,22 @@ statements! {
         "CROSS JOIN events AS e WHERE e.id = r.id";
     LAST_EVENTS = "SELECT id, case_number, at, body FROM events WHERE case_number = $1 ORDER BY id DESC LIMIT $2";
     EVENTS_OF = "SELECT id, case_number, at, body FROM events WHERE case_number = $1 AND id > $2 ORDER BY id LIMIT $3";
+
+    LAST_LINE = "SELECT id, case_number, at, body, hash FROM events ORDER BY id DESC LIMIT 1";
+    LINES = "SELECT id, case_number, at, body, hash FROM events WHERE id > $1 ORDER BY id LIMIT $2";
+    CHAIN_BEGINS = "SELECT id FROM events WHERE hash IS NOT NULL ORDER BY id LIMIT 1";
+    LINE_AT = "SELECT id, case_number, at, body, hash FROM events WHERE id = $1";
+    KEYS_OF_PERSONS = "SELECT k.source, k.author, k.id, k.secret FROM" [source TEXT, author TEXT]
+        "CROSS JOIN person_keys AS k WHERE k.source = r.source AND k.author = r.author";
+    KEYS_BY_ID = "SELECT k.source, k.author, k.id, k.secret FROM" [id TEXT]
+        "CROSS JOIN person_keys AS k WHERE k.id = r.id";
+    CASES_OF_PERSON = "SELECT number, body FROM cases WHERE source = $1 AND author = $2 ORDER BY number";
+    UNPROVEN_EVENTS = "SELECT e.id, e.case_number, e.at, e.body FROM" [id BIGINT]
+        "CROSS JOIN events AS e WHERE e.case_number = r.id AND e.hash IS NULL";
+    REASONS = "SELECT e.id FROM" [id BIGINT]
+        "CROSS JOIN effects AS e WHERE e.state = 'dead' AND e.reason IS NOT NULL AND e.case_number = r.id";
+    ANSWERS = "SELECT key, answer FROM inbox WHERE key > $1 ORDER BY key LIMIT $2";
+    ASIDES = "SELECT id, origin, reason, raw FROM asides WHERE id > $1 ORDER BY id LIMIT $2";
 
     REPLIES = "SELECT p.id, p.body FROM" [id BIGINT] "CROSS JOIN replies AS p WHERE p.id = r.id";
     REPLIES_OF = "SELECT id, body FROM replies WHERE case_number = $1 ORDER BY id";

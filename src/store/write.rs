@@ -8,12 +8,13 @@ use super::batch::{Batch, Cell};
 use super::engine::Engine;
 use super::row::{self, last_of, micros};
 use super::sql::{self, Sql};
-use super::{Changes, Counters, Error, Result, Store, StoredPost};
+use super::privacy::Locked;
+use super::{Changes, Counters, Erasure, Error, Result, Store, StoredPost};
+use crate::domain::audit::Hash;
 use crate::domain::{Case, EffectId, Instant, Status};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteArguments, SqlitePool};
 use sqlx::{Arguments as _, AssertSqlSafe};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a server may take for a commit. Over a connection that died silently no answer comes.
@@ -35,7 +36,38 @@ impl Store {
     /// Writes everything or nothing, durably. Runs in a task of its own: a caller that goes away
     /// cancels nothing.
     pub async fn commit(&self, changes: Changes) -> Result<()> {
-        self.write(steps(&changes)?).await
+        let store = self.clone();
+        self.spawned(async move { store.append(changes).await }).await
+    }
+
+    /// Commits; what it appends to the log follows what is there.
+    async fn append(&self, mut changes: Changes) -> Result<()> {
+        if changes.events.is_empty() {
+            return self.transact(steps(&changes, None)?).await;
+        }
+        let mut head = self.inner.head.lock().await;
+        // Whatever comes of this, until it has come well the end of the log is not known.
+        let mut last = match head.take() {
+            Some(last) => last,
+            None => self.last_hash().await?,
+        };
+        let locked = self.lock_texts(&mut changes).await?;
+        let mut log = Log {
+            last: &mut last,
+            locked: &locked,
+        };
+        self.transact(steps(&changes, Some(&mut log))?).await?;
+        *head = Some(last);
+        for (person, key) in locked.new {
+            self.inner.keys.remember(person, key);
+        }
+        Ok(())
+    }
+
+    /// Notes that the database was sealed, at this time; the first note stays.
+    pub(super) async fn mark_sealed(&self, at: Instant) -> Result<()> {
+        self.write(vec![(sql::MARK_SEALED, Parameter::Text(at.to_rfc3339()))])
+            .await
     }
 
     /// Whether the database answers and can be written to.
@@ -57,16 +89,24 @@ impl Store {
     }
 
     async fn write(&self, steps: Vec<Step>) -> Result<()> {
+        let store = self.clone();
+        self.spawned(async move { store.transact(steps).await }).await
+    }
+
+    /// Runs a write in a task of its own, which the store waits for when it is closed.
+    async fn spawned(&self, write: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+        self.inner
+            .writes
+            .spawn(write)
+            .await
+            .map_err(|error| Error::Unavailable(format!("the write ended early: {error}")))?
+    }
+
+    async fn transact(&self, steps: Vec<Step>) -> Result<()> {
         if steps.is_empty() {
             return Ok(());
         }
-        let inner = Arc::clone(&self.inner);
-        let task = self
-            .inner
-            .writes
-            .spawn(async move { transact(&inner.engine, steps).await });
-        task.await
-            .map_err(|error| Error::Unavailable(format!("the write ended early: {error}")))?
+        transact(&self.inner.engine, steps).await
     }
 }
 
@@ -156,10 +196,22 @@ async fn transact_in_steps(pool: &PgPool, steps: Vec<Step>) -> Result<()> {
     }
 }
 
+/// What is needed to append to the log.
+struct Log<'a> {
+    /// The hash of its last event; moves on.
+    last: &'a mut Hash,
+    /// Which events have their free texts under which key.
+    locked: &'a Locked,
+}
+
 /// The statements of the lists that are not empty.
-fn steps(changes: &Changes) -> Result<Vec<Step>> {
+fn steps(changes: &Changes, log: Option<&mut Log<'_>>) -> Result<Vec<Step>> {
     let mut steps = Vec::with_capacity(8);
     conversations(changes, &mut steps)?;
+    if let Some(log) = log {
+        events(changes, log, &mut steps)?;
+    }
+    erasure(&changes.erasure, &mut steps)?;
     outbox(changes, &mut steps)?;
     mirrors(changes, &mut steps)?;
     bookkeeping(changes, &mut steps);
@@ -183,20 +235,60 @@ fn conversations(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
     step(steps, sql::ADD_POSTS, posts(&changes.new_posts)?);
     let changed = last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id));
     step(steps, sql::PUT_POSTS, posts(changed)?);
+    Ok(())
+}
+
+/// Events with their hashes, each over the one before it, and the keys that are new.
+fn events(changes: &Changes, log: &mut Log<'_>, steps: &mut Vec<Step>) -> Result<()> {
+    let keys = log.locked.new.iter().map(|((source, author), key)| {
+        [
+            Cell::Text(Some(key.id.as_str().into())),
+            source.as_str().into(),
+            author.as_str().into(),
+            Cell::Text(Some(key.secret().into())),
+        ]
+    });
+    step(steps, sql::ADD_KEYS, Batch::of(keys));
     let mut events = Batch::default();
     for record in &changes.events {
+        let (id, case, at) = (record.id.0, record.case.0, micros(record.at));
         let body = row::EventBody {
             by: &record.by,
             event: &record.event,
+            key: log.locked.keys.get(&id).map(|key| key.id.as_str()),
         };
-        events.push([
-            record.id.into(),
-            record.case.into(),
-            micros(record.at).into(),
-            Cell::json(&body)?,
-        ]);
+        let body = Cell::json(&body)?;
+        if let Cell::Text(Some(text)) = &body {
+            *log.last = log.last.next(id, case, at, text);
+        }
+        let hash = Cell::Text(Some(log.last.to_string().into()));
+        events.push([id.into(), case.into(), at.into(), body, hash]);
     }
     step(steps, sql::ADD_EVENTS, events);
+    Ok(())
+}
+
+fn erasure(erasure: &Erasure, steps: &mut Vec<Step>) -> Result<()> {
+    let keys = erasure.keys.iter().map(|id| [id.as_str().into()]);
+    step(steps, sql::DROP_KEYS, Batch::of(keys));
+    let mut events = Batch::default();
+    for record in &erasure.events {
+        let body = row::EventBody {
+            by: &record.by,
+            event: &record.event,
+            key: None,
+        };
+        events.push([record.id.into(), Cell::json(&body)?]);
+    }
+    step(steps, sql::BLANK_EVENTS, events);
+    let effects = erasure.effects.iter();
+    let effects = effects.map(|(id, reason)| [(*id).into(), reason.as_str().into()]);
+    step(steps, sql::BLANK_EFFECTS, Batch::of(effects));
+    let answers = erasure.answers.iter();
+    let answers = answers.map(|(key, answer)| [key.as_str().into(), answer.as_str().into()]);
+    step(steps, sql::BLANK_INBOX, Batch::of(answers));
+    let asides = erasure.asides.iter().map(|id| [(*id).into()]);
+    step(steps, sql::DROP_ASIDES, Batch::of(asides));
     Ok(())
 }
 
@@ -336,13 +428,14 @@ fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) {
     step(steps, sql::PUT_COUNTERS, Batch::of(counters));
 }
 
-/// A counter's rows: four, and one for each status by its word.
+/// A counter's rows: five, and one for each status by its word.
 fn counter_rows(counters: &Counters) -> impl Iterator<Item = [Cell<'static>; 2]> {
     let plain = [
         ("case", counters.case),
         ("event", counters.event),
         ("effect", counters.effect),
         ("reply", counters.reply),
+        ("claims", counters.claims),
     ];
     let stages = Status::ALL.map(Status::word).into_iter().zip(counters.by_status);
     plain

@@ -58,7 +58,8 @@ pub fn granted(case: &Case, events: &[Event]) -> Response {
         | Event::ReplyFailed { .. }
         | Event::ReplyUncertain { .. }
         | Event::ReplyDelayed { .. }
-        | Event::ReplyNeedsHuman { .. } => format!("Done: {number}."),
+        | Event::ReplyNeedsHuman { .. }
+        | Event::Erased => format!("Done: {number}."),
     };
     Response::Done(Message::line(line))
 }
@@ -318,6 +319,7 @@ fn brief(event: &Event) -> String {
             format!("could not publish the reply yet: {}", one_line(reason, 200))
         }
         Event::ReplyNeedsHuman { .. } => "asked a person about the reply".to_owned(),
+        Event::Erased => "erased what the customer wrote and is called".to_owned(),
     }
 }
 

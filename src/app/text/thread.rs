@@ -127,6 +127,10 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
             )),
         ]))),
         Event::ReplyNeedsHuman { reply, reason } => Some(needs_human(record.case, reply.0, reason)),
+        Event::Erased => small(vec![text(
+            "What the customer wrote and is called was erased from the records. This thread still shows it: \
+             delete what must go.",
+        )]),
     }
 }
 
