@@ -4,7 +4,7 @@ use super::report::{Goal, Report, median, rate};
 use super::{load, postgres, reference};
 use async_trait::async_trait;
 use hearback::app::{App, Directory, Home, Parts};
-use hearback::domain::{ChatName, MessageId, SourceName, SystemClock};
+use hearback::domain::{ChatName, MessageId, SourceName, Standing, SystemClock};
 use hearback::port::{ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use hearback::store::Store;
 use std::sync::Arc;
@@ -67,6 +67,8 @@ impl Core {
             hold: Duration::from_secs(10),
             timeout: Duration::from_secs(20),
             settle: Duration::from_secs(120),
+            standing: Standing::Sound,
+            seal: None,
             stop: stop.clone(),
         };
         let tasks = TaskTracker::new();

@@ -6,7 +6,7 @@ use hearback::adapter::chat::slack::{Limits, Slack};
 use hearback::adapter::social::webhook::Webhook;
 use hearback::app::{App, Directory, Home, Identity, Member, Parts};
 use hearback::config::{Config, Purpose, Source};
-use hearback::domain::{Agent, ChatName, Clock, Role, SystemClock};
+use hearback::domain::{Agent, ChatName, Clock, Role, Standing, SystemClock};
 use hearback::store::Store;
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
@@ -55,6 +55,8 @@ pub async fn serve(config: &str) -> anyhow::Result<()> {
         hold: config.reply.hold,
         timeout: config.reply.timeout,
         settle: config.reply.settle,
+        standing: Standing::Sound,
+        seal: None,
         stop: stop.clone(),
     };
     let tasks = TaskTracker::new();

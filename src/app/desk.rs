@@ -9,9 +9,9 @@ use super::inbound::{Intake, Unavailable};
 use super::intake;
 use super::request::{Ask, Request, Settled};
 use super::work::{Flight, PostKey, TalkKey, Work};
-use crate::domain::{CaseNumber, Clock, EffectRow, ReplyId, Sighting, SourceName};
+use crate::domain::{CaseNumber, Clock, EffectRow, ReplyId, Sighting, SourceName, Standing};
 use crate::port::SocialPlatform;
-use crate::store::{Aside, Changes, Counters, Error, Store};
+use crate::store::{Aside, Changes, Counters, Error, Seal, Store};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,10 @@ pub struct Rules {
     pub settle: Duration,
     /// This installation's name, part of every idempotency key.
     pub installation: String,
+    /// How the database stood to its seal at the start.
+    pub standing: Standing,
+    /// What is written down outside of the database; none where nothing is published.
+    pub seal: Option<Seal>,
 }
 
 /// The ledger's own state.

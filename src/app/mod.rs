@@ -4,6 +4,7 @@ mod act;
 mod deliver;
 mod desk;
 mod directory;
+mod erase;
 mod inbound;
 mod intake;
 mod read;
@@ -14,12 +15,13 @@ mod work;
 pub use deliver::Worker;
 pub use desk::Rules;
 pub use directory::{Directory, Group, Home, Identity, Known, Member, TeamEntry};
+pub use erase::{CannotErase, Erased, erase};
 pub use inbound::{Cursor, Given, Inbound, Input, Intake, Place, Response, Unavailable};
 pub use read::{BoardEntry, Entry, Reader, ThreadView};
 
-use crate::domain::{ChatName, Clock, SourceName};
+use crate::domain::{ChatName, Clock, SourceName, Standing};
 use crate::port::{ChatPlatform, SocialPlatform};
-use crate::store::Store;
+use crate::store::{Seal, Store};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +48,10 @@ pub struct Parts {
     pub timeout: Duration,
     /// How long a platform may still act after an uncertain end.
     pub settle: Duration,
+    /// How the database stood to its seal at the start.
+    pub standing: Standing,
+    /// The seal: raised before the first byte of each public reply. None where nothing is published.
+    pub seal: Option<Seal>,
     /// Cancelled when no new delivery may begin.
     pub stop: CancellationToken,
 }
@@ -77,6 +83,8 @@ impl App {
             hold,
             timeout,
             settle,
+            standing,
+            seal,
             stop,
         } = parts;
         let installation = store.installation().await?;
@@ -95,6 +103,8 @@ impl App {
             hold,
             settle,
             installation,
+            standing,
+            seal,
         });
         let (requests, waiting) = mpsc::channel(desk::QUEUE);
         let (outbox, effects) = mpsc::unbounded_channel();

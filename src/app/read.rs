@@ -372,6 +372,21 @@ impl Reader {
         }))
     }
 
+    /// Whether replies may be published as far as the database and its seal are concerned.
+    ///
+    /// # Errors
+    /// They may not: why, and what to do.
+    pub fn sender(&self) -> Result<(), String> {
+        let Some(seal) = &self.rules.seal else {
+            return Ok(());
+        };
+        let standing = seal.standing();
+        match standing.trouble() {
+            Some(trouble) => Err(format!("{trouble}; {}", standing.mend())),
+            None => seal.trouble().map_or(Ok(()), Err),
+        }
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors

@@ -1,8 +1,11 @@
 //! The command line: what can be asked, and the commands that need nothing running. Exit codes:
 //! 0 done, 1 failed, 2 usage or configuration.
 
+pub mod adopt;
+pub mod audit;
 pub mod check;
 pub mod doctor;
+pub mod erase;
 pub mod manifest;
 
 use crate::telemetry::Format;
@@ -34,6 +37,13 @@ pub enum Command {
     Check(Reported),
     /// Asks every platform: token, scopes, channels, clock.
     Doctor(Reported),
+    /// Looks whether the log is as it was written.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Takes this database as the one that sends: after it was moved, copied or restored.
+    Adopt(Adopt),
+    /// Erases what a person wrote and is called.
+    Erase(Erase),
     /// Prints what a chat needs to know about the app.
     Manifest(Manifest),
 }
@@ -66,6 +76,44 @@ pub struct Reported {
     /// The configuration.
     #[command(flatten)]
     pub configured: Configured,
+    /// Writes the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hearback audit`
+#[derive(Debug, Clone, Subcommand)]
+pub enum Audit {
+    /// Finds what was changed, taken out, cut off, moved or put in. Reads only, also while it runs.
+    Verify(Reported),
+}
+
+/// `hearback adopt`
+#[derive(Debug, Clone, Args)]
+pub struct Adopt {
+    /// The configuration.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// Also when more than a move was found.
+    #[arg(long)]
+    pub yes: bool,
+    /// Writes the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hearback erase`
+#[derive(Debug, Clone, Args)]
+pub struct Erase {
+    /// The configuration.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// The name of the source where the person writes.
+    #[arg(long, value_name = "NAME")]
+    pub source: String,
+    /// The platform's id of the person, as `author.id` has it.
+    #[arg(long, value_name = "ID")]
+    pub author: String,
     /// Writes the report as JSON.
     #[arg(long)]
     pub json: bool,

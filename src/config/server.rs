@@ -4,6 +4,7 @@ use super::section::{Read, Section, Wrong, choice};
 use super::tree::Node;
 use secrecy::SecretString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
@@ -39,12 +40,25 @@ impl Server {
 pub struct Database {
     /// `sqlite:PATH` or `postgres://…`. Secret, because it may carry a password.
     pub url: SecretString,
+    /// Where its seal is; beside an SQLite file when it is not said.
+    pub seal: Option<PathBuf>,
 }
 
 impl Database {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
         let url = section.need_secret("url", "\"sqlite:hearback.db\"", database_url);
-        Some(Self { url: url? })
+        let seal: Option<String> = section.get("seal");
+        if seal.as_deref() == Some("") {
+            let wrong = Wrong::new(
+                "names no file",
+                "write it like \"/var/lib/hearback/hearback.seal\"",
+            );
+            section.wrong("seal", wrong);
+        }
+        Some(Self {
+            url: url?,
+            seal: seal.map(PathBuf::from),
+        })
     }
 }
 

@@ -273,7 +273,11 @@ impl Verifier {
             }
             Some(_) => {
                 // It is sound; the one before it is not what it followed.
-                let told = self.report.faults.last().is_some_and(|fault| fault.event >= id - 1);
+                let told = self
+                    .report
+                    .faults
+                    .last()
+                    .is_some_and(|fault| fault.event >= id - 1);
                 if !told {
                     let what = format!("was changed: event {id} followed another one");
                     self.fault(Kind::Changed, id - 1, what);

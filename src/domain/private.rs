@@ -60,10 +60,7 @@ pub fn texts_mut(event: &mut Event) -> Vec<&mut String> {
         | Event::Woke
         | Event::PrioritySet { priority: _ }
         | Event::KindSet { kind: _ }
-        | Event::Labelled {
-            added: _,
-            removed: _,
-        }
+        | Event::Labelled { added: _, removed: _ }
         | Event::ReplyCancelled { reply: _ }
         | Event::ReplyRetried { reply: _, looked: _ }
         | Event::Erased => Vec::new(),

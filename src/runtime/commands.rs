@@ -1,11 +1,11 @@
 //! What each command of the command line does.
 
 use super::adapters::Adapters;
-use super::{Options, Running, link};
+use super::{Options, Running, link, records};
 use crate::adapter::chat::{discord, slack};
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
-use crate::cli::{self, Chat, Cli, Command, Configured, Demo, Exit, Manifest, Reported};
+use crate::cli::{self, Audit, Chat, Cli, Command, Configured, Demo, Exit, Manifest, Reported};
 use crate::config::{self, Config};
 use crate::domain::{Clock, SystemClock};
 use crate::port::SocialPlatform as _;
@@ -45,6 +45,27 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             telemetry::init(log, directives.as_deref())?;
             match load(&configured) {
                 Ok(config) => doctor(&config, json).await,
+                Err(exit) => Ok(exit),
+            }
+        }
+        Command::Audit(Audit::Verify(Reported { configured, json })) => {
+            telemetry::init(log, directives.as_deref())?;
+            match load(&configured) {
+                Ok(config) => records::verify(&config, json).await,
+                Err(exit) => Ok(exit),
+            }
+        }
+        Command::Adopt(adopt) => {
+            telemetry::init(log, directives.as_deref())?;
+            match load(&adopt.configured) {
+                Ok(config) => records::adopt(&config, &adopt).await,
+                Err(exit) => Ok(exit),
+            }
+        }
+        Command::Erase(erase) => {
+            telemetry::init(log, directives.as_deref())?;
+            match load(&erase.configured) {
+                Ok(config) => records::erase(&config, &erase).await,
                 Err(exit) => Ok(exit),
             }
         }
@@ -175,7 +196,9 @@ fn discord_channels(config: &Config) -> Vec<String> {
 
 /// Whether the database can be reached, and what is in it. Nothing is made or changed.
 async fn database(config: &Config) -> Vec<Finding> {
-    vec![match Store::look(config.database.url.expose_secret()).await {
+    let looked = Store::look(config.database.url.expose_secret()).await;
+    let current = matches!(looked, Ok(Tables::Current));
+    let mut findings = vec![match looked {
         Ok(Tables::None) => Finding::well("the database can be made; `hearback serve` makes it"),
         Ok(Tables::Older) => {
             Finding::well("the database answers; `hearback serve` brings its tables up to date")
@@ -186,7 +209,20 @@ async fn database(config: &Config) -> Vec<Finding> {
             "run that version, or name another database in [database] url",
         ),
         Err(error) => Finding::wrong(error.to_string(), "see [database] url"),
-    }]
+    }];
+    if current {
+        findings.push(match records::standing(config).await {
+            Ok(standing) => match standing.trouble() {
+                None => Finding::well("the database is the one that was sealed"),
+                Some(trouble) => Finding::wrong(trouble, standing.mend()),
+            },
+            Err(error) => Finding::wrong(
+                format!("the seal cannot be compared: {error:#}"),
+                "see [database] url",
+            ),
+        });
+    }
+    findings
 }
 
 fn manifest(manifest: &Manifest) -> std::io::Result<Exit> {

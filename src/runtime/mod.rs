@@ -5,6 +5,8 @@ mod adapters;
 mod commands;
 mod lifecycle;
 mod people;
+mod records;
+mod seal;
 mod signal;
 
 pub use commands::run;
@@ -15,7 +17,7 @@ use crate::adapter::link::Link;
 use crate::app::{App, Inbound, Parts, Reader, Worker};
 use crate::config::Config;
 use crate::domain::Clock;
-use crate::store::{self, Store};
+use crate::store::{self, Seal, Store};
 use crate::web::{self, Hosts};
 use adapters::{Adapters, Front};
 use anyhow::Context as _;
@@ -68,6 +70,7 @@ pub struct Running {
     pub links: Vec<Link>,
     lifecycle: Lifecycle,
     store: Store,
+    seal: Seal,
 }
 
 impl Running {
@@ -92,6 +95,7 @@ impl Running {
             .await
             .context("Cannot use the database")?;
         let installation = store.installation().await.context("Cannot read the database")?;
+        let seal = seal::compare(config, &store, &clock, demo.is_some()).await?;
         let adapters = Adapters::build(config, &installation, &clock, demo.as_ref(), &link(addr))?;
         let core = Parts {
             store: store.clone(),
@@ -102,6 +106,8 @@ impl Running {
             hold: config.reply.hold,
             timeout: config.reply.timeout,
             settle: config.reply.settle,
+            standing: seal.standing(),
+            seal: Some(seal.clone()),
             stop: lifecycle.soft.clone(),
         };
         let App {
@@ -126,7 +132,7 @@ impl Running {
             web::serve(listener, router, web::PATIENCE, lifecycle.soft.clone()),
         );
         adapters.connect(&lifecycle, &inbound, samples && demo.is_some());
-        keep_house(&lifecycle, &store, clock, metrics);
+        keep_house(&lifecycle, &store, &seal, clock, metrics);
         let worker = if stepped {
             Some(worker)
         } else {
@@ -142,6 +148,7 @@ impl Running {
             links,
             lifecycle,
             store,
+            seal,
         })
     }
 
@@ -175,6 +182,7 @@ impl Running {
             worker,
             lifecycle,
             store,
+            seal,
             addr: _,
             links: _,
         } = self;
@@ -182,6 +190,9 @@ impl Running {
         // The ledger ends when nobody holds a way in.
         drop((inbound, reader, worker));
         let soft = lifecycle.stop(signals).await;
+        if soft {
+            seal::close(&seal).await;
+        }
         let limit = if soft { CLOSE } else { lifecycle::HARD_LIMIT };
         let closed = tokio::select! {
             closed = timeout(limit, store.close()) => closed.is_ok(),
@@ -234,7 +245,14 @@ fn hosts(config: &Config) -> Hosts {
 }
 
 /// Starts what has to be done again and again.
-fn keep_house(lifecycle: &Lifecycle, store: &Store, clock: Arc<dyn Clock>, metrics: PrometheusHandle) {
+fn keep_house(
+    lifecycle: &Lifecycle,
+    store: &Store,
+    seal: &Seal,
+    clock: Arc<dyn Clock>,
+    metrics: PrometheusHandle,
+) {
+    lifecycle.spawn_soft("watch on the seal", seal::keep(seal.clone(), lifecycle.clone()));
     lifecycle.spawn_soft("sweep", forget(store.clone(), clock));
     lifecycle.spawn_soft("watch on the lock", keep_lock(store.clone(), lifecycle.clone()));
     lifecycle.spawn_soft("upkeep of metrics", upkeep(metrics));

@@ -74,11 +74,7 @@ impl Key {
         let mut bytes = clean(text).as_bytes().to_vec();
         self.cipher()
             .ok_or_else(failed)?
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(place),
-                &mut bytes,
-            )
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut bytes)
             .map_err(|_| failed())?;
         Ok(BASE64.encode([nonce.as_slice(), &bytes].concat()))
     }
@@ -264,10 +260,8 @@ impl Store {
                 }
             }
         }
-        let keys: HashMap<String, Option<Arc<Key>>> = keys
-            .into_iter()
-            .map(|(id, key)| (id.to_owned(), key))
-            .collect();
+        let keys: HashMap<String, Option<Arc<Key>>> =
+            keys.into_iter().map(|(id, key)| (id.to_owned(), key)).collect();
         let open = |(mut record, id): (EventRecord, Option<String>)| {
             if let Some(key) = id.and_then(|id| keys.get(&id)) {
                 open(&mut record, key.as_deref());
@@ -288,7 +282,10 @@ fn open(record: &mut EventRecord, key: Option<&Key>) {
         *text = match key {
             None => ERASED.to_owned(),
             Some(key) => key.open(place(id, index), text).unwrap_or_else(|| {
-                tracing::error!(event = id, "A text does not fit its key: `hearback audit verify` tells more.");
+                tracing::error!(
+                    event = id,
+                    "A text does not fit its key: `hearback audit verify` tells more."
+                );
                 UNREADABLE.to_owned()
             }),
         };

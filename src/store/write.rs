@@ -6,9 +6,9 @@
 
 use super::batch::{Batch, Cell};
 use super::engine::Engine;
+use super::privacy::Locked;
 use super::row::{self, last_of, micros};
 use super::sql::{self, Sql};
-use super::privacy::Locked;
 use super::{Changes, Counters, Erasure, Error, Result, Store, StoredPost};
 use crate::domain::audit::Hash;
 use crate::domain::{Case, EffectId, Instant, Status};
@@ -58,6 +58,9 @@ impl Store {
         };
         self.transact(steps(&changes, Some(&mut log))?).await?;
         *head = Some(last);
+        if !changes.erasure.keys.is_empty() {
+            self.inner.keys.forget();
+        }
         for (person, key) in locked.new {
             self.inner.keys.remember(person, key);
         }

@@ -71,6 +71,7 @@ impl Ctx {
 listen = "127.0.0.1:0"
 [database]
 url = "{database}"
+seal = "{seal}"
 [reply]
 hold = "1s"
 settle = "1s"
@@ -106,6 +107,7 @@ slack_channel = "{ESCALATIONS}"
 discord_channel = "{MANAGERS}"
 members = ["Grace"]
 "#,
+            seal = folder.path().join("hearback.seal").display(),
             slack_api = slack.config().api_url,
             discord_token = crate::fake::discord::TOKEN,
             discord_api = discord.api_url(),

@@ -91,6 +91,7 @@ async fn no_statement_on_the_way_in_reads_a_whole_table() {
     let allowed = [
         "LIST_ALL",
         "COUNTERS",
+        "CHAIN_BEGINS",
         "DEAD_EFFECTS",
         "REPLIES_OPEN",
         "LATEST_CASES",

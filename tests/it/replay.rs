@@ -121,6 +121,8 @@ impl Core {
             hold: Duration::ZERO,
             timeout: Duration::from_secs(1),
             settle: Duration::from_secs(1),
+            standing: Standing::Sound,
+            seal: None,
             stop: CancellationToken::new(),
         };
         let app = App::start(parts, &TaskTracker::new()).await.unwrap();

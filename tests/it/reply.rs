@@ -186,6 +186,8 @@ impl Scene {
             hold: HOLD,
             timeout: Duration::from_secs(1),
             settle: SETTLE,
+            standing: Standing::Sound,
+            seal: None,
             stop: CancellationToken::new(),
         };
         let app = App::start(parts, &TaskTracker::new()).await.unwrap();

@@ -135,6 +135,7 @@ impl Town {
 listen = "127.0.0.1:0"
 [database]
 url = "{database}"
+seal = "{seal}"
 [reply]
 hold = "0s"
 timeout = "5s"
@@ -160,6 +161,7 @@ name = "managers"
 slack_channel = "{ESCALATIONS}"
 members = ["Ada"]
 "#,
+            seal = folder.path().join("hearback.seal").display(),
             bot = secret(&section.bot_token),
             app = secret(section.app_token.as_ref().unwrap()),
             api = section.api_url,

@@ -266,6 +266,7 @@ async fn everything_comes_back_as_it_went(place: Place) {
         event: 1,
         effect: 1,
         reply: 2,
+        claims: 1,
         by_status: [1, 1, 0, 0, 0, 7],
     };
     store

@@ -6,7 +6,7 @@ use hearback::adapter::chat::discord::Discord;
 use hearback::app::{App, Directory, Group, Home, Identity, Inbound, Member, Parts, TeamEntry, Worker};
 use hearback::domain::{
     Agent, Audience, Author, Clock as _, ManualClock, NativeId, Post, PostKind, Reply, Role, Sighting,
-    SourceName, Visibility,
+    SourceName, Standing, Visibility,
 };
 use hearback::port::{Abilities, ChatPlatform, Class, Composed, Look, PortError, Published, SocialPlatform};
 use hearback::store::Store;
@@ -127,6 +127,8 @@ impl Stage {
             hold: Duration::from_secs(10),
             timeout: Duration::from_secs(20),
             settle: Duration::from_secs(120),
+            standing: Standing::Sound,
+            seal: None,
             stop: stop.clone(),
         };
         let App { inbound, worker, .. } = App::start(parts, &tracker).await.unwrap();

@@ -7,7 +7,7 @@ use hearback::app::{
 };
 use hearback::domain::{
     Agent, Case, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post, Role,
-    SourceName, ThreadId,
+    SourceName, Standing, ThreadId,
 };
 use hearback::port::{
     ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage, SocialPlatform,
@@ -148,6 +148,8 @@ impl Core {
             hold: HOLD,
             timeout: Duration::from_secs(20),
             settle: SETTLE,
+            standing: Standing::Sound,
+            seal: None,
             stop: stop.clone(),
         };
         let App { inbound, worker, .. } = App::start(parts, &tracker).await.unwrap();

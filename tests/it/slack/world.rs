@@ -156,6 +156,8 @@ impl World {
             hold: Duration::ZERO,
             timeout: Duration::from_secs(5),
             settle: Duration::from_secs(1),
+            standing: Standing::Sound,
+            seal: None,
             stop: stop.clone(),
         };
         let core = TaskTracker::new();
