@@ -104,7 +104,7 @@ mod tests {
         assert_snapshot!(text, @r"
         The seal knows the log up to event 9.
         2 events were written by an earlier version, without a hash: nothing is proven of them.
-        The log is sound: 9 events; the last is event 9, with the hash b96a3a7f2ed3e0b37f0ee9bf6ef0f8c27e3c09b4c62cd8bd1d4ee6d7b0a1e0a0.
+        The log is sound: 9 events; the last is event 9, with the hash 7ad70de59bc3b4b503e1c4f719605c8843b9d9e3f223a941c35710833c65ea94.
         ");
         found.faults.push(Fault {
             kind: Kind::Changed,

@@ -92,6 +92,8 @@ async fn no_statement_on_the_way_in_reads_a_whole_table() {
         "LIST_ALL",
         "COUNTERS",
         "CHAIN_BEGINS",
+        // From one end, to the first row.
+        "LAST_LINE",
         "DEAD_EFFECTS",
         "REPLIES_OPEN",
         "LATEST_CASES",

@@ -262,6 +262,10 @@ async fn survives(database: Option<String>) {
     }
     assert_eq!(town.shop.replies().len(), cases);
     assert_eq!(slack.problems(), Vec::<String>::new());
+    let (code, said) = command(&["audit", "verify"], &town.config).await;
+    assert!(code == Some(0) && said.contains("The log is sound"), "{said}");
+    let (_, said) = command(&["doctor"], &town.config).await;
+    assert!(said.contains("the database is the one that was sealed"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -343,10 +347,68 @@ async fn the_doctor_makes_no_database_and_disturbs_none() {
     let (code, said) = command(&["doctor"], &town.config).await;
     assert!(said.contains("its tables are up to date"), "{said}");
     assert_eq!(code, Some(0), "{said}");
-    let (code, said) = command(&["serve"], &town.config).await;
-    assert!(said.contains("another Hearback is running"), "{said}");
-    assert_eq!(code, Some(1));
+    for alone in [
+        &["serve"][..],
+        &["adopt"],
+        &["erase", "--source", "shop", "--author", "u1"],
+    ] {
+        let (code, said) = command(alone, &town.config).await;
+        assert!(said.contains("another Hearback is running"), "{alone:?}: {said}");
+        assert_eq!(code, Some(1));
+    }
     process.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_about_the_records() {
+    let town = Town::found(None).await;
+    let (code, said) = command(&["audit", "verify"], &town.config).await;
+    assert!(
+        code == Some(1) && said.contains("`hearback serve` makes it"),
+        "{said}"
+    );
+    let process = Process::start(&town.config).await;
+    town.complaint(&process, 1).await;
+    let (code, said) = command(&["audit", "verify"], &town.config).await;
+    assert!(
+        code == Some(0) && said.contains("The log is sound: 1 events"),
+        "{said}"
+    );
+    process.kill();
+
+    let (code, said) = command(&["erase", "--source", "shop", "--author", "u1"], &town.config).await;
+    assert!(code == Some(0) && said.contains("Erased, in #1"), "{said}");
+    let (code, said) = command(&["audit", "verify", "--json"], &town.config).await;
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &report["sound"]), (Some(0), &json!(true)), "{said}");
+    assert_eq!(report["log"]["events"], 2, "{said}");
+    let (code, said) = command(&["adopt"], &town.config).await;
+    assert!(
+        code == Some(0) && said.contains("This database is the one"),
+        "{said}"
+    );
+
+    // Tampered with.
+    let url = format!("sqlite:{}", town.config.with_file_name("hearback.db").display());
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let sql = "UPDATE events SET at = at + 1 WHERE id = 1";
+    sqlx::raw_sql(sql).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let (code, said) = command(&["audit", "verify"], &town.config).await;
+    assert!(code == Some(1) && said.contains("Event 1 does not fit"), "{said}");
+    // The doctor sees the seal of another log.
+    std::fs::write(town.config.with_file_name("hearback.seal"), "{}").unwrap();
+    let (code, said) = command(&["doctor"], &town.config).await;
+    assert!(code == Some(1) && said.contains("is damaged"), "{said}");
+    let (code, said) = command(&["adopt"], &town.config).await;
+    assert!(code == Some(1) && said.contains("hearback adopt --yes"), "{said}");
+    let (code, said) = command(&["adopt", "--yes"], &town.config).await;
+    assert!(
+        code == Some(0) && said.contains("is the one that sends now"),
+        "{said}"
+    );
+    let (code, _) = command(&["audit", "verify", "--nonsense"], &town.config).await;
+    assert_eq!(code, Some(2));
 }
 
 #[tokio::test]

@@ -82,7 +82,14 @@ impl File {
         let path = self.path.display();
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Found::Nothing;
+            }
             Err(error) => return Found::Unsound(format!("its seal {path} cannot be read: {error}")),
         };
         let key = match fs::read(&self.key) {
