@@ -86,8 +86,9 @@ impl Place {
                 if machine != old_machine {
                     return Difference::Other("it is on another machine than when it was sealed".to_owned());
                 }
-                // A device may be numbered anew at a restart of the machine.
-                if inode == old_inode && (device == old_device || path == old_path) {
+                // A device may be numbered anew at a restart of the machine; 0 is no number.
+                let same_number = *inode != 0 && device == old_device;
+                if inode == old_inode && (same_number || path == old_path) {
                     return Difference::None;
                 }
                 if path != old_path && !Path::new(old_path).exists() {

@@ -89,6 +89,8 @@ struct State {
     unsound: Option<String>,
     /// Whether the database is only elsewhere, and nothing is where it was.
     moved: bool,
+    /// Whether the database has the note that it was sealed.
+    noted: bool,
 }
 
 /// What a database says of itself.
@@ -150,6 +152,7 @@ impl Seal {
                     content,
                     unsound,
                     moved,
+                    noted: present.was_sealed,
                 }),
                 standing: Short::new(standing),
                 trouble: Short::new(None),
@@ -203,30 +206,30 @@ impl Seal {
         done
     }
 
-    /// Before the first request is taken: a database that is behind hands out none of the numbers again
-    /// that were handed out since, and stays known as one until it is adopted.
+    /// Before the first request is taken: a database that lost something hands out none of the numbers
+    /// again that were handed out since; one that is behind stays known as such until it is adopted.
     ///
     /// # Errors
     /// The seal cannot be written, or the database does not answer.
     pub async fn prepare(&self) -> std::result::Result<(), SealError> {
-        let Standing::RolledBack { found, .. } = self.standing() else {
-            return Ok(());
-        };
         let mut state = self.inner.state.lock().await;
         let Some(content) = state.content.clone() else {
             return Ok(());
         };
         let sealed = content.marks;
-        if content.rolled_back.is_none() {
-            let content = Content {
-                rolled_back: Some(found),
-                ..content
-            };
-            self.inner.file.write(&content).await?;
-            state.content = Some(content);
+        match self.standing() {
+            Standing::Sound | Standing::New | Standing::Copied { .. } => return Ok(()),
+            Standing::FailedOver { .. } => {}
+            Standing::RolledBack { found, .. } => {
+                let content = Content {
+                    rolled_back: Some(found),
+                    ..content
+                };
+                self.inner.file.write(&content).await?;
+                state.content = Some(content);
+            }
         }
-        self.skip(sealed).await?;
-        Ok(())
+        Ok(self.skip(sealed).await?)
     }
 
     /// Takes the database as the one that sends from now on. One that may be a copy and is behind
@@ -242,7 +245,7 @@ impl Seal {
         let installation = store.installation().await?;
         let known = state
             .content
-            .take()
+            .clone()
             .filter(|content| content.installation == installation);
         let content = match known {
             Some(content) if copied => Content { place, ..content },
@@ -260,6 +263,7 @@ impl Seal {
             content: Some(content),
             unsound: None,
             moved: false,
+            noted: true,
         };
         *self.inner.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing.clone();
         Ok(standing)
@@ -342,8 +346,9 @@ impl Seal {
             return Err(SealError::Replaced(what.to_owned()));
         }
         self.inner.file.write(&content).await?;
-        if state.content.is_none() {
+        if !state.noted {
             store.mark_sealed(content.written_at).await?;
+            state.noted = true;
         }
         state.content = Some(content);
         state.unsound = None;
