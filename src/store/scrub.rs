@@ -4,16 +4,18 @@ use super::engine::{Address, Engine, unreachable};
 use super::{Error, Result, Store};
 use sqlx::{ConnectOptions as _, Connection as _};
 
-/// The tables that carry people's words.
-const TABLES: [&str; 8] = [
-    "VACUUM (FULL) person_keys",
-    "VACUUM (FULL) posts",
-    "VACUUM (FULL) cases",
-    "VACUUM (FULL) replies",
-    "VACUUM (FULL) events",
-    "VACUUM (FULL) effects",
-    "VACUUM (FULL) inbox",
-    "VACUUM (FULL) asides",
+/// Writes each table with people's words anew. `VACUUM FULL` would keep rows that somebody's snapshot
+/// might still see, and any connection that is being made counts; a column that is computed anew takes
+/// only rows that are there (<https://www.postgresql.org/docs/current/mvcc-caveats.html>).
+const ANEW: [&str; 8] = [
+    "ALTER TABLE person_keys ALTER COLUMN secret TYPE TEXT COLLATE \"C\" USING secret || ''",
+    "ALTER TABLE posts ALTER COLUMN body TYPE TEXT USING body || ''",
+    "ALTER TABLE cases ALTER COLUMN body TYPE TEXT USING body || ''",
+    "ALTER TABLE replies ALTER COLUMN body TYPE TEXT USING body || ''",
+    "ALTER TABLE events ALTER COLUMN body TYPE TEXT USING body || ''",
+    "ALTER TABLE effects ALTER COLUMN reason TYPE TEXT COLLATE \"C\" USING reason || ''",
+    "ALTER TABLE inbox ALTER COLUMN answer TYPE TEXT COLLATE \"C\" USING answer || ''",
+    "ALTER TABLE asides ALTER COLUMN raw TYPE TEXT COLLATE \"C\" USING raw || ''",
 ];
 
 impl Store {
@@ -43,7 +45,7 @@ impl Store {
             (Address::Postgres(options), Engine::Postgres { .. }) => {
                 let connected = options.connect().await;
                 let mut connection = connected.map_err(|error| unreachable(options, &error.to_string()))?;
-                for sql in TABLES {
+                for sql in ANEW {
                     sqlx::raw_sql(sql).execute(&mut connection).await?;
                 }
                 connection.close().await?;

@@ -482,7 +482,9 @@ fn judge(present: &Present, found: &Found, same_log: bool, path: &Path) -> (Stan
         return rolled_back(found);
     }
     let lost = present.marks.claims < sealed.claims || present.marks.reply < sealed.reply;
-    if lost || (!failed_over && !(same_log && present.marks.reaches(sealed))) {
+    // After a failover the last events may be missing, as long as no reply or claim is.
+    let whole = same_log && present.marks.reaches(sealed);
+    if lost || !(failed_over || whole) {
         return rolled_back(present.marks);
     }
     if failed_over {
