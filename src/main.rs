@@ -1,7 +1,7 @@
 //! Mirrors public complaints into chat threads and carries the answers back.
 
 use clap::Parser as _;
-use hearback::cli::{Cli, Exit};
+use hearback::cli::{Cli, Exit, complain};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("hearback: {error:#}");
+            complain(format_args!("hearback: {error:#}"));
             Exit::Failed.into()
         }
     }

@@ -2,10 +2,12 @@
 //! error: adapters classify once, where the status codes are known.
 
 use crate::domain::{
-    Audience, Card, ChannelId, ChatName, IdempotencyKey, Instant, Message, MessageId, NativeId, Reply,
+    Audience, Card, ChannelId, ChatName, Clock, IdempotencyKey, Instant, Message, MessageId, NativeId, Reply,
     SourceName, ThreadId,
 };
 use async_trait::async_trait;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a call had no success, and so what may be done next.
@@ -94,6 +96,46 @@ pub enum Content {
     Message(Message),
 }
 
+/// A question for everything that stands of one delivery.
+#[derive(Debug, Clone)]
+pub struct FindTraces {
+    /// The key of its attempts.
+    pub key: IdempotencyKey,
+    /// Where.
+    pub channel: ChannelId,
+    /// The thread it went to; `None` when it opened one.
+    pub thread: Option<ThreadId>,
+    /// When the first attempt began.
+    pub since: Instant,
+    /// What was read before this moment is too old to tell.
+    pub fresh: Instant,
+    /// The one we know of.
+    pub known: Opened,
+}
+
+/// An order to take a double of ours away.
+#[derive(Debug, Clone)]
+pub struct Withdraw {
+    /// Where.
+    pub channel: ChannelId,
+    /// What goes.
+    pub double: Opened,
+    /// What stays.
+    pub kept: Opened,
+    /// What it is.
+    pub what: Withdrawn,
+}
+
+/// What is taken away.
+#[derive(Debug, Clone)]
+pub enum Withdrawn {
+    /// A thread. Where somebody else wrote in it, or it cannot be removed, its card becomes this one,
+    /// with the address of the thread that is kept.
+    Thread(Card),
+    /// A message in a thread.
+    Message,
+}
+
 /// A chat in which a team works. Losing a message is not tolerable, a double one is mended: calls
 /// take the same key on every attempt, and an `earlier` attempt is looked for first.
 #[async_trait]
@@ -109,13 +151,33 @@ pub trait ChatPlatform: Send + Sync {
 
     /// Replaces what a message of ours says.
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError>;
+
+    /// Everything that stands of one delivery; the message is the `card` of each. The first is the one to
+    /// keep: the earliest that people can go on in. Asked only after an attempt without a certain end. A chat that keeps no messages, or knows a
+    /// repetition by its key, has no doubles: this is its answer.
+    async fn traces(&self, order: &FindTraces) -> Result<Vec<Opened>, PortError> {
+        Ok(vec![order.known.clone()])
+    }
+
+    /// Takes a double of ours away, never what somebody else wrote. Idempotent: what is gone already
+    /// is done.
+    async fn withdraw(&self, order: &Withdraw) -> Result<(), PortError> {
+        let _ = order;
+        Ok(())
+    }
 }
 
 /// How an uncertain end of a publishing call can be cleared up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// The platform honours an idempotency key: the same call again is safe.
-    Key,
+    Key {
+        /// For so long after the first attempt.
+        window: Duration,
+    },
+    /// We choose the id of what is published, or there is a single place for it: the same call again
+    /// changes nothing, whenever it comes.
+    Id,
     /// Our own posts can be read: look whether it is there.
     Lookup,
     /// Neither: a person must look.
@@ -131,6 +193,8 @@ pub struct Abilities {
     pub private: bool,
     /// What people call the network, for example `Mastodon`.
     pub label: String,
+    /// The native id of the account that answers, once it is known.
+    pub account: Option<NativeId>,
 }
 
 /// A text as it would be published.
@@ -155,6 +219,10 @@ pub struct Published {
     pub id: NativeId,
     /// Its address.
     pub url: Option<String>,
+    /// The post under which it stands, as the platform says. `None`: under none.
+    pub parent: Option<NativeId>,
+    /// The account under whose name it stands, if the platform says.
+    pub author: Option<NativeId>,
 }
 
 /// What a look for a reply whose end is unknown showed.
@@ -162,10 +230,79 @@ pub struct Published {
 pub enum Look {
     /// It stands there.
     Found(Published),
+    /// It stands there more than once.
+    Several(Vec<Published>),
     /// Looked, and it is not there.
-    Absent,
+    Absent {
+        /// Whether the look showed the newest that is known of us (`canary`), so that it came from no
+        /// copy that lags; also true where a copy cannot lag.
+        fresh: bool,
+    },
     /// Nobody could look; but the same call again is safe, because the platform honours the key.
     NotLooked,
+}
+
+/// How the post that a reply answers stands on its platform, just before the reply is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// It stands, with this text; nobody of ours answered it in the platform's own way.
+    Stands {
+        /// What it says now.
+        text: String,
+    },
+    /// Our account has answered it already, and not by Hearback.
+    Answered {
+        /// With these words.
+        text: String,
+        /// Where.
+        url: Option<String>,
+    },
+    /// It is gone, or its author does not let us see it.
+    Gone(String),
+    /// It takes no answers.
+    Locked(String),
+    /// The platform does not let us read it: what we were told of it counts.
+    NotReadable,
+}
+
+/// The right to send a reply's first byte. It ends with the lease of the claim, by a clock that also
+/// runs while the machine sleeps: a sender that was stopped for long must not send late.
+#[derive(Clone)]
+pub struct Permit {
+    clock: Arc<dyn Clock>,
+    until: Duration,
+}
+
+impl Permit {
+    /// For `lease` from now on.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, lease: Duration) -> Self {
+        let until = clock.since_boot() + lease;
+        Self { clock, until }
+    }
+
+    /// Whether the first byte may still be sent. To be asked after the connection stands, right before
+    /// the request is written.
+    ///
+    /// # Errors
+    /// The lease is over; nothing was sent.
+    pub fn check(&self) -> Result<(), PortError> {
+        if self.clock.since_boot() < self.until {
+            Ok(())
+        } else {
+            Err(PortError::NotReached(
+                "Hearback was held up for too long before sending; nothing was sent".to_owned(),
+            ))
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A network on which customers write. One per source.
@@ -182,11 +319,19 @@ pub trait SocialPlatform: Send + Sync {
     /// The text as it would be published to this author, with its length.
     fn compose(&self, text: &str, author_handle: &str, audience: Audience) -> Composed;
 
-    /// Publishes a claimed reply: its frozen payload, nothing else. Never retries, never follows a
-    /// redirect. `Ok` only when the answer proves that the reply stands under the right post.
-    async fn publish(&self, reply: &Reply) -> Result<Published, PortError>;
+    /// Reads the post that a reply answers, just before the reply is claimed. `ours` are the ids of the
+    /// replies to it that are known to be ours.
+    async fn target(&self, reply: &Reply, ours: &[NativeId]) -> Result<Target, PortError>;
 
-    /// Looks whether a reply whose end is unknown was published. Only for [`Class::Key`], which alone
-    /// may answer [`Look::NotLooked`], and [`Class::Lookup`].
-    async fn find(&self, reply: &Reply) -> Result<Look, PortError>;
+    /// Publishes a claimed reply: its frozen payload, nothing else. Never retries, never follows a
+    /// redirect, and sends its first byte only after `permit` was asked. `Ok` says where the reply
+    /// stands; whether that is where it belongs is judged by the caller.
+    async fn publish(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError>;
+
+    /// Looks whether a reply whose end is unknown was published. Not for [`Class::None`]. `canary` is
+    /// the newest reply that is known to stand on this account.
+    async fn find(&self, reply: &Reply, canary: Option<&NativeId>) -> Result<Look, PortError>;
+
+    /// Looks at an address that a person says the reply stands at. `None`: nobody can look there.
+    async fn visit(&self, reply: &Reply, address: &str) -> Result<Option<Published>, PortError>;
 }

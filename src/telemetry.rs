@@ -92,6 +92,10 @@ fn describe() {
         "Messages to chats that were given up, because the chat refuses them for good."
     );
     describe_counter!(
+        "hearback_doubles_mended_total",
+        "Threads and messages that stood twice after a call without a certain end, and of which one went."
+    );
+    describe_counter!(
         "hearback_webhook_unproven_total",
         "Webhooks without a sound signature, by source."
     );

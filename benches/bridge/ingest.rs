@@ -4,7 +4,7 @@ use super::report::{Goal, Report, median, rate};
 use super::{load, postgres, reference};
 use async_trait::async_trait;
 use hearback::app::{App, Directory, Home, Parts};
-use hearback::domain::{ChatName, MessageId, SourceName, SystemClock};
+use hearback::domain::{ChatName, MessageId, SourceName, Standing, SystemClock};
 use hearback::port::{ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use hearback::store::Store;
 use std::sync::Arc;
@@ -53,7 +53,6 @@ impl Core {
         let stop = CancellationToken::new();
         let (chat, channel) = (ChatName::new("slack"), "C0CARE".into());
         let parts = Parts {
-            store: store.clone(),
             directory: Directory {
                 homes: vec![Home {
                     chat: chat.clone(),
@@ -63,11 +62,13 @@ impl Core {
             },
             chats: vec![Arc::new(Silent(chat))],
             networks: Vec::new(),
-            clock: Arc::new(SystemClock),
             hold: Duration::from_secs(10),
             timeout: Duration::from_secs(20),
             settle: Duration::from_secs(120),
+            standing: Standing::Sound,
+            seal: None,
             stop: stop.clone(),
+            ..Parts::around(store.clone(), Arc::new(SystemClock))
         };
         let tasks = TaskTracker::new();
         let App {

@@ -6,7 +6,7 @@ use hearback::adapter::chat::slack::{Limits, Slack};
 use hearback::adapter::social::webhook::Webhook;
 use hearback::app::{App, Directory, Home, Identity, Member, Parts};
 use hearback::config::{Config, Purpose, Source};
-use hearback::domain::{Agent, ChatName, Clock, Role, SystemClock};
+use hearback::domain::{Agent, ChatName, Clock, Role, Standing, SystemClock};
 use hearback::store::Store;
 use secrecy::ExposeSecret as _;
 use std::sync::Arc;
@@ -40,7 +40,6 @@ pub async fn serve(config: &str) -> anyhow::Result<()> {
     };
     let stop = CancellationToken::new();
     let parts = Parts {
-        store,
         directory: Directory {
             members: vec![ada],
             homes: vec![Home {
@@ -51,11 +50,13 @@ pub async fn serve(config: &str) -> anyhow::Result<()> {
         },
         chats: vec![Arc::clone(&slack) as _],
         networks: vec![Arc::clone(&webhook) as _],
-        clock,
         hold: config.reply.hold,
         timeout: config.reply.timeout,
         settle: config.reply.settle,
+        standing: Standing::Sound,
+        seal: None,
         stop: stop.clone(),
+        ..Parts::around(store, clock)
     };
     let tasks = TaskTracker::new();
     let App {

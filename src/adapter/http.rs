@@ -2,6 +2,7 @@
 //! no retries, capped bodies, `Retry-After` in all its forms.
 
 use crate::domain::Instant;
+use crate::port::Permit;
 use chrono::DateTime;
 use std::time::Duration;
 
@@ -34,12 +35,35 @@ pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
 }
 
 /// A client for publishing: as [`client`], and each call on a connection of its own, so that a
-/// failure to connect proves that nothing was sent.
+/// failure to connect proves that nothing was sent. Calls made with [`permitted`] ask their permit when
+/// the connection stands, before the first byte.
 ///
 /// # Errors
 /// The TLS roots of the system cannot be read.
 pub fn writer(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    builder(timeout).pool_max_idle_per_host(0).build()
+    let asks = tower::util::AndThenLayer::new(with_permit);
+    builder(timeout)
+        .pool_max_idle_per_host(0)
+        .connector_layer(asks)
+        .build()
+}
+
+tokio::task_local! {
+    /// The permit of the call that this task makes.
+    static PERMIT: Permit;
+}
+
+/// Makes a call of a [`writer`] under a permit.
+pub async fn permitted<T>(permit: &Permit, call: impl Future<Output = T>) -> T {
+    PERMIT.scope(permit.clone(), call).await
+}
+
+/// The connection stands; the request is not written yet. A refusal counts as one to connect.
+async fn with_permit<C>(connection: C) -> Result<C, tower::BoxError> {
+    match PERMIT.try_with(Permit::check) {
+        Ok(Err(over)) => Err(over.into()),
+        Ok(Ok(())) | Err(_) => Ok(connection),
+    }
 }
 
 fn builder(timeout: Duration) -> reqwest::ClientBuilder {

@@ -2,16 +2,23 @@
 //! core work on them, and writes all of it in one commit; only then are they answered. So many
 //! requests share a commit without any of them waiting for others to come.
 
-use super::act;
+use super::approvals::Approvals;
 use super::deliver::Idle;
 use super::directory::Directory;
 use super::inbound::{Intake, Unavailable};
 use super::intake;
-use super::request::{Ask, Request, Settled};
-use super::work::{Flight, PostKey, TalkKey, Work};
-use crate::domain::{CaseNumber, Clock, EffectRow, ReplyId, Sighting, SourceName};
+use super::needs::{Needs, echoes};
+use super::part::Part;
+use super::pauses::{Pause, Pauses, Stopped};
+use super::request::Request;
+use super::work::{Flight, PostKey, Tempers, Work};
+use crate::domain::care::Care;
+use crate::domain::{
+    ButtonKey, CaseNumber, Clock, EffectRow, NativeId, ReplyId, Sighting, SourceName, Standing,
+};
 use crate::port::SocialPlatform;
-use crate::store::{Aside, Changes, Counters, Error, Store};
+use crate::store::{Aside, CaseFilter, Changes, Counters, Error, PauseRow, Seal, Store};
+use chrono::TimeDelta;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +30,9 @@ pub(super) const QUEUE: usize = 1_024;
 const MOST_POSTS: usize = 1_000;
 /// The most requests in one commit.
 const MOST_REQUESTS: usize = 256;
+/// The most cards that are renewed when publishing is stopped or goes on: the open cases
+/// that wait longest.
+const MOST_CARDS: i64 = 1_000;
 /// The most of a thing set aside that is kept.
 const MOST_RAW: usize = 64 * 1024;
 
@@ -34,10 +44,26 @@ pub struct Rules {
     pub networks: HashMap<SourceName, Arc<dyn SocialPlatform>>,
     /// The undo window of replies.
     pub hold: Duration,
+    /// The most time one publishing call takes.
+    pub timeout: Duration,
     /// How long a platform may still act after an uncertain end.
     pub settle: Duration,
+    /// Which replies somebody else has to agree to.
+    pub approvals: Approvals,
+    /// For how long somebody can.
+    pub approval_expires: TimeDelta,
+    /// What is minded in replies.
+    pub care: Care,
     /// This installation's name, part of every idempotency key.
     pub installation: String,
+    /// What buttons about replies are sealed with.
+    pub button_key: ButtonKey,
+    /// Where nothing is published at present.
+    pub pauses: Pauses,
+    /// How the database stood to its seal at the start.
+    pub standing: Standing,
+    /// What is written down outside of the database; none where nothing is published.
+    pub seal: Option<Seal>,
 }
 
 /// The ledger's own state.
@@ -54,6 +80,10 @@ pub(super) struct Desk {
     pub flights: Vec<Flight>,
     /// Whether a commit ended without a certain answer, so that the counters must be read again.
     pub doubtful: bool,
+    /// When agents' replies were flagged lately, by their keys.
+    pub tempers: Tempers,
+    /// Whether the last commit failed because the database takes nothing, and that was said.
+    pub stuck: bool,
 }
 
 impl Desk {
@@ -95,9 +125,17 @@ impl Desk {
         let done = self.attempt(&mut parts).await;
         metrics::histogram!("hearback_commit_seconds").record(began.elapsed().as_secs_f64());
         match done {
-            Ok(()) => parts.into_iter().for_each(Part::answer),
+            Ok(()) => {
+                if std::mem::take(&mut self.stuck) {
+                    tracing::info!("Writing again.");
+                }
+                parts.into_iter().for_each(Part::answer);
+            }
             Err(Error::Unavailable(reason)) => {
-                tracing::error!(reason, "Cannot write; nothing was acknowledged.");
+                // Whoever is refused comes again, a thousand times: it is said once.
+                if !std::mem::replace(&mut self.stuck, true) {
+                    tracing::error!(reason, "Cannot write; nothing is acknowledged until it can.");
+                }
                 parts.into_iter().for_each(|part| part.fail(&reason));
             }
             Err(error) => {
@@ -147,6 +185,7 @@ impl Desk {
             request @ (Request::Command { .. }
             | Request::Begin { .. }
             | Request::Claim { .. }
+            | Request::LookAtPauses { .. }
             | Request::Aside { .. }) => {
                 tracing::error!(reason, "A request could not be written.");
                 Part::from(request).fail(reason);
@@ -233,11 +272,16 @@ impl Desk {
             let _ = self.outbox.send(Vec::new());
         }
         let mut work = self.load(parts).await?;
+        let paused = self.rules.pauses.read();
         for part in parts.iter_mut() {
             part.work(&mut work, &self.rules);
         }
         let before = self.counters;
         let now = work.now;
+        let (pauses, tempers) = (
+            std::mem::take(&mut work.pauses),
+            std::mem::take(&mut work.tempers),
+        );
         let (mut changes, after, flights) = work.finish(before);
         self.idle.begin(&mut changes.effects, now);
         let mut effects = changes.effects.clone();
@@ -249,23 +293,83 @@ impl Desk {
         committed?;
         self.counters = after;
         self.flights = flights;
+        self.tempers = tempers;
+        self.rules.pauses.replace(pauses.clone());
         if !effects.is_empty() {
             let _ = self.outbox.send(effects);
         }
+        if pauses != paused {
+            self.show_pauses().await;
+        }
+        Ok(())
+    }
+
+    /// Every card says whether something is published at all, and so do the messages about replies
+    /// that wait.
+    async fn show_pauses(&mut self) {
+        if let Err(error) = self.renew_cards().await {
+            tracing::warn!(%error, "The cards do not show yet whether publishing is paused.");
+        }
+    }
+
+    async fn renew_cards(&mut self) -> Result<(), Error> {
+        let open = CaseFilter {
+            open: true,
+            owner: None,
+        };
+        let mut work = self.empty_work();
+        let cases = self.store.list_cases(&open, MOST_CARDS).await?;
+        let numbers: BTreeSet<_> = cases.iter().map(|case| case.number).collect();
+        work.cases
+            .extend(cases.into_iter().map(|case| (case.number, case)));
+        self.load_cases(&mut work, numbers.clone(), BTreeSet::new())
+            .await?;
+        for number in numbers {
+            work.renew(&self.rules.directory, number);
+        }
+        let (changes, after, _) = work.finish(self.counters);
+        let effects = changes.effects.clone();
+        let committed = self.store.commit(changes).await;
+        self.doubtful = committed.is_err();
+        committed?;
+        self.counters = after;
+        let _ = self.outbox.send(effects);
+        Ok(())
+    }
+
+    fn empty_work(&self) -> Work {
+        let mut work = Work::new(self.clock.now(), self.counters, self.flights.clone());
+        work.pauses = self.rules.pauses.read();
+        work.tempers.clone_from(&self.tempers);
+        work
+    }
+
+    /// Reads where publishing is stopped: somebody outside may have changed it.
+    pub async fn read_pauses(&mut self) -> Result<(), Error> {
+        self.rules.pauses.replace(stopped(&self.store.pauses().await?));
         Ok(())
     }
 
     /// Loads everything that the parts will look at, set-wise.
     async fn load(&self, parts: &[Part]) -> Result<Work, Error> {
-        let mut work = Work::new(self.clock.now(), self.counters, self.flights.clone());
+        let mut work = self.empty_work();
         let Needs {
             posts,
             talks,
             mut cases,
             opened,
-            replies,
+            mut replies,
             mut inbox,
+            pauses,
+            answered,
+            published,
         } = Needs::of(parts);
+        replies.extend(echoes(parts, &self.flights));
+        if pauses {
+            let rows = self.store.pauses().await?;
+            work.pauses = stopped(&rows);
+            work.unlogged = rows.into_iter().filter(|row| !row.logged).collect();
+        }
         let posts: Vec<_> = posts.into_iter().collect();
         let talks: Vec<_> = talks.into_iter().collect();
         inbox.extend(posts.iter().map(intake::tombstone));
@@ -288,9 +392,37 @@ impl Desk {
             work.cases.insert(case.number, case);
         }
         work.inbox = known.inbox.into_iter().map(|row| (row.key, row.answer)).collect();
+        // What the customer wrote there, and what went to the same post before.
+        let numbers: Vec<_> = answered.iter().copied().collect();
+        for stored in self.store.posts_of_cases(&numbers).await? {
+            work.know(stored);
+        }
+        for number in answered {
+            for reply in self.store.replies_of(number).await? {
+                work.know_reply(reply);
+            }
+        }
         self.load_cases(&mut work, cases, replies).await?;
         self.load_opened(&mut work, opened).await?;
+        self.load_published(&mut work, published).await?;
         Ok(work)
+    }
+
+    /// Whether what platforms say they published was there before.
+    async fn load_published(
+        &self,
+        work: &mut Work,
+        published: Vec<(ReplyId, NativeId)>,
+    ) -> Result<(), Error> {
+        let key = |(reply, id): (ReplyId, NativeId)| Some((work.replies.get(&reply)?.source.clone(), id));
+        let keys: Vec<PostKey> = published.into_iter().filter_map(key).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let known = self.store.known(&keys, &[], &[]).await?;
+        known.posts.into_iter().for_each(|stored| work.know(stored));
+        work.own.extend(known.own);
+        Ok(())
     }
 
     /// Of cases whose thread opened only how they stand is asked.
@@ -313,7 +445,7 @@ impl Desk {
             let ids: Vec<_> = replies.iter().copied().collect();
             for reply in self.store.replies(&ids).await? {
                 cases.insert(reply.case);
-                work.replies.insert(reply.id, reply);
+                work.know_reply(reply);
             }
         }
         if cases.is_empty() {
@@ -339,7 +471,7 @@ impl Desk {
         }
         let mut targets = Vec::new();
         for case in work.cases.values() {
-            if let Some(pending) = case.pending
+            if let Some(pending) = &case.pending
                 && !work.replies.contains_key(&pending.id)
             {
                 replies.insert(pending.id);
@@ -354,13 +486,15 @@ impl Desk {
             .filter(|id| !work.replies.contains_key(id))
             .collect();
         if !pending.is_empty() {
-            work.replies.extend(
-                self.store
-                    .replies(&pending)
-                    .await?
-                    .into_iter()
-                    .map(|reply| (reply.id, reply)),
-            );
+            for reply in self.store.replies(&pending).await? {
+                work.know_reply(reply);
+            }
+        }
+        for reply in work.replies.values() {
+            let key = (reply.source.clone(), reply.target.clone());
+            if !work.posts.contains_key(&key) && !targets.contains(&key) {
+                targets.push(key);
+            }
         }
         if !targets.is_empty() {
             let mut bereft = Vec::new();
@@ -379,74 +513,15 @@ impl Desk {
     }
 }
 
-/// What the parts of a batch will look at.
-#[derive(Default)]
-struct Needs {
-    posts: BTreeSet<PostKey>,
-    talks: BTreeSet<TalkKey>,
-    cases: BTreeSet<CaseNumber>,
-    opened: BTreeSet<CaseNumber>,
-    replies: BTreeSet<ReplyId>,
-    inbox: Vec<String>,
-}
-
-impl Needs {
-    fn of(parts: &[Part]) -> Self {
-        let mut needs = Self::default();
-        for part in parts {
-            match &part.request {
-                Request::Posts {
-                    source, sightings, ..
-                } => needs.sightings(source, sightings),
-                Request::Command { order, .. } => {
-                    needs.cases.insert(order.case);
-                    needs.inbox.push(order.key.clone());
-                    if let Ask::Settle { reply, there: _ } = order.ask {
-                        needs.replies.insert(reply);
-                    }
-                }
-                Request::Claim { reply, .. } => {
-                    needs.replies.insert(*reply);
-                }
-                Request::Settle { settled, .. } => needs.settled(settled),
-                Request::Begin { .. } | Request::Aside { .. } => {}
-            }
-        }
-        needs
-    }
-
-    fn sightings(&mut self, source: &SourceName, sightings: &[Sighting]) {
-        for sighting in sightings {
-            match sighting {
-                Sighting::Post(post) => {
-                    self.posts.insert((post.source.clone(), post.id.clone()));
-                    let author = post.author.id.clone();
-                    self.talks
-                        .insert((post.source.clone(), post.conversation.clone(), author));
-                }
-                Sighting::Gone(id) => {
-                    self.posts.insert((source.clone(), id.clone()));
-                }
-            }
-        }
-    }
-
-    fn settled(&mut self, settled: &[Settled]) {
-        for one in settled {
-            match one {
-                Settled::Done(_) | Settled::Dead(..) => {}
-                Settled::ReplyTold { reply, .. } | Settled::Reply { reply, .. } => {
-                    self.replies.insert(*reply);
-                }
-                Settled::Woken { case, .. } => {
-                    self.cases.insert(*case);
-                }
-                Settled::Opened { case, .. } => {
-                    self.opened.insert(*case);
-                }
-            }
-        }
-    }
+/// What is stopped, by what the database says.
+fn stopped(rows: &[PauseRow]) -> Stopped {
+    let pause = |row: &PauseRow| Pause {
+        by: row.by.clone(),
+        reason: row.reason.clone(),
+        at: row.at,
+    };
+    let rows = rows.iter().filter(|row| row.paused);
+    rows.map(|row| (row.source.clone(), pause(row))).collect()
 }
 
 fn weight(request: &Request) -> usize {
@@ -456,11 +531,12 @@ fn weight(request: &Request) -> usize {
         | Request::Begin { .. }
         | Request::Claim { .. }
         | Request::Settle { .. }
+        | Request::LookAtPauses { .. }
         | Request::Aside { .. } => 1,
     }
 }
 
-fn shortened(mut raw: String) -> String {
+pub(super) fn shortened(mut raw: String) -> String {
     if raw.len() > MOST_RAW {
         let mut end = MOST_RAW;
         while !raw.is_char_boundary(end) {
@@ -469,106 +545,4 @@ fn shortened(mut raw: String) -> String {
         raw.truncate(end);
     }
     raw
-}
-
-/// A request with its outcome, which is answered only after the commit.
-struct Part {
-    request: Request,
-    outcome: Outcome,
-}
-
-enum Outcome {
-    None,
-    Intake(Intake),
-    Response(Box<super::inbound::Response>),
-    Claimed(Option<Box<crate::domain::Reply>>),
-}
-
-impl From<Request> for Part {
-    fn from(request: Request) -> Self {
-        Self {
-            request,
-            outcome: Outcome::None,
-        }
-    }
-}
-
-impl Part {
-    /// Does the request's work. May be called again after a batch was refused, so it takes nothing away.
-    fn work(&mut self, work: &mut Work, rules: &Rules) {
-        self.outcome = match &self.request {
-            Request::Posts {
-                source,
-                sightings,
-                cursor,
-                ..
-            } => Outcome::Intake(intake::posts(
-                work,
-                &rules.directory,
-                source,
-                sightings.clone(),
-                cursor.clone(),
-            )),
-            Request::Command { order, .. } => {
-                Outcome::Response(Box::new(act::command(work, rules, order.clone())))
-            }
-            Request::Begin { effects, .. } => {
-                let now = work.now;
-                work.changes
-                    .effects_begun
-                    .extend(effects.iter().map(|id| (*id, now)));
-                Outcome::None
-            }
-            Request::Claim { reply, .. } => Outcome::Claimed(act::claim(work, *reply)),
-            Request::Settle { settled, .. } => {
-                for one in settled {
-                    act::settle(work, rules, one.clone());
-                }
-                Outcome::None
-            }
-            Request::Aside {
-                origin, reason, raw, ..
-            } => {
-                work.changes.asides.push(Aside {
-                    at: work.now,
-                    origin: origin.clone(),
-                    reason: reason.clone(),
-                    raw: shortened(raw.clone()),
-                });
-                Outcome::None
-            }
-        };
-    }
-
-    fn answer(self) {
-        // A receiver that is gone has nobody to tell; the work is done.
-        match (self.request, self.outcome) {
-            (Request::Posts { answer, .. }, Outcome::Intake(intake)) => drop(answer.send(Ok(intake))),
-            (Request::Command { answer, .. }, Outcome::Response(response)) => {
-                drop(answer.send(Ok(*response)))
-            }
-            (Request::Claim { answer, .. }, Outcome::Claimed(reply)) => drop(answer.send(Ok(reply))),
-            (
-                Request::Begin { answer, .. }
-                | Request::Settle { answer, .. }
-                | Request::Aside { answer, .. },
-                _,
-            ) => drop(answer.send(Ok(()))),
-            (Request::Posts { .. } | Request::Command { .. } | Request::Claim { .. }, _) => {}
-        }
-    }
-
-    fn fail(self, reason: &str) {
-        let why = Unavailable(reason.to_owned());
-        match self.request {
-            Request::Posts { answer, .. } => drop(answer.send(Err(why))),
-            Request::Command { answer, .. } => drop(answer.send(Err(why))),
-            Request::Claim { answer, .. } => drop(answer.send(Err(why))),
-            Request::Begin { answer, .. }
-            | Request::Settle { answer, .. }
-            | Request::Aside { answer, .. } => {
-                drop(answer.send(Err(why)));
-            }
-        }
-    }
 }

@@ -108,6 +108,14 @@ impl Directory {
         })
     }
 
+    /// Whether somebody besides this agent can approve replies.
+    #[must_use]
+    pub fn others_approve(&self, author: &Agent) -> bool {
+        let can = |member: &&Member| member.role >= Role::Approver && member.agent.key != author.key;
+        self.members.iter().any(|member| can(&member))
+            || self.groups.iter().any(|group| group.role >= Role::Approver)
+    }
+
     /// Whom a person means by `@name`, an id of their chat, or `me`.
     #[must_use]
     pub fn find(&self, chat: &ChatName, who: &str, me: &Known) -> Option<Known> {

@@ -5,17 +5,24 @@ use super::directory::Known;
 use super::read;
 use super::request::{Answer, Ask, Order, Request};
 use super::text;
-use crate::command::{Command, LabelChange, Parsed, parse_options, parse_text};
+use super::understand::{Understood, label, lacks_case, understand, verb_of};
+use crate::command::{Command, Parsed};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, CaseNumber, ChannelId, Clock, Form, Message, Person, Post, Press, ReplyId, Role, Sighting,
-    SourceName, ThreadId,
+    Audience, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, Person, Post, Role, Sighting, SourceName,
+    ThreadId,
 };
 use crate::store::Store;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+
+/// How often, and after which pause each, a thread that is not known is looked for again. Together
+/// they are well below the three seconds that chats give for an answer.
+const LOOKS: u32 = 8;
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Nothing was stored; the caller must not acknowledge.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -92,6 +99,9 @@ pub enum Input {
         verb: String,
         /// The words.
         text: String,
+        /// The reply it was about, as the form named it ([`Form::reply`]). Comes from outside: look
+        /// whether it belongs to the case.
+        reply: Option<i64>,
     },
 }
 
@@ -161,7 +171,12 @@ impl Inbound {
         let Some(known) = self.rules.directory.recognise(&given.by) else {
             return Ok(text::stranger(&given.by.user));
         };
-        let implied = self.implied(&given).await?;
+        let implied = match self.implied(&given).await? {
+            None if given.place.thread.is_some() && lacks_case(&given.input) => {
+                self.just_opened(&given).await?
+            }
+            known => known,
+        };
         let understood = match understand(&given.input, implied) {
             Ok(understood) => understood,
             Err(response) => return Ok(response),
@@ -170,8 +185,8 @@ impl Inbound {
         match understood {
             Understood::Command(parsed) => self.command(given, known, implied, parsed).await,
             Understood::Ask { case, verb } => self.question(known, case.or(implied), &verb).await,
-            Understood::Settle { case, reply, there } => {
-                self.order(given, known, case, Ask::Settle { reply, there }).await
+            Understood::Button { case, button, words } => {
+                self.button(given, known, case, button, words).await
             }
         }
     }
@@ -190,6 +205,7 @@ impl Inbound {
         if known.role < Role::Agent {
             return Ok(text::may_only_look());
         }
+        let case = case.or((!parsed.command.needs_case()).then_some(NO_CASE));
         let Some(case) = case else {
             return Ok(text::which_case(verb_of(&parsed.command)));
         };
@@ -199,7 +215,7 @@ impl Inbound {
         }
     }
 
-    async fn order(
+    pub(super) async fn order(
         &self,
         given: Given,
         known: Known,
@@ -273,6 +289,24 @@ impl Inbound {
             Command::Note { text } => Wish::Note(text.join(" ")),
             Command::Escalate { team, text } => self.escalation(team.as_deref(), &text.join(" "))?,
             Command::Cancel => Wish::Cancel,
+            Command::Approve => return Ok(Ask::Approve { words: None }),
+            Command::Reject { reason } => {
+                return Ok(Ask::Reject {
+                    reason: reason.join(" "),
+                });
+            }
+            Command::Pause { reason } => {
+                return Ok(Ask::Pause {
+                    paused: true,
+                    reason: reason.join(" "),
+                });
+            }
+            Command::Resume => {
+                return Ok(Ask::Pause {
+                    paused: false,
+                    reason: String::new(),
+                });
+            }
             Command::Resolve { outcome } => Wish::Resolve {
                 outcome: outcome.join(" "),
             },
@@ -324,6 +358,18 @@ impl Inbound {
         Ok(self.store.case_of_thread(&given.by.chat, channel, thread).await?)
     }
 
+    /// The case of a thread that may just be opening: people see it, and can act in it, a moment before
+    /// the chat's answer has come to us and is stored.
+    async fn just_opened(&self, given: &Given) -> Result<Option<CaseNumber>, Unavailable> {
+        for _ in 0..LOOKS {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if let Some(case) = self.implied(given).await? {
+                return Ok(Some(case));
+            }
+        }
+        Ok(None)
+    }
+
     /// Case numbers that begin with what was typed, with a line about each; at most 25.
     /// Empty for people without a role.
     pub async fn suggest(&self, by: &Person, typed: &str) -> Vec<(CaseNumber, String)> {
@@ -331,6 +377,18 @@ impl Inbound {
             return Vec::new();
         }
         read::suggest(self, typed).await.unwrap_or_default()
+    }
+
+    /// Sees whether somebody outside stopped publishing, or let it go on, and lets the log and the cards
+    /// say so. To be called every second or so; a claim looks by itself.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn look_at_pauses(&self) -> Result<(), Unavailable> {
+        if self.store.pauses().await?.iter().all(|row| row.logged) {
+            return Ok(());
+        }
+        self.ask(|answer| Request::LookAtPauses { answer }).await
     }
 
     /// Keeps something that could not be understood, for people to look at.
@@ -353,101 +411,6 @@ impl Inbound {
         let stopped = || Unavailable("Hearback is shutting down".to_owned());
         self.requests.send(request(answer)).await.map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
-    }
-}
-
-/// What an input means.
-enum Understood {
-    Command(Parsed),
-    Ask {
-        case: Option<CaseNumber>,
-        verb: String,
-    },
-    Settle {
-        case: CaseNumber,
-        reply: ReplyId,
-        there: bool,
-    },
-}
-
-#[expect(clippy::result_large_err, reason = "a refusal is an answer; it is moved once")]
-fn understand(input: &Input, implied: Option<CaseNumber>) -> Result<Understood, Response> {
-    let parsed = match input {
-        Input::Text(line) => parse_text(line.trim_start().trim_start_matches('/'), implied),
-        Input::Options { verb, options } => parse_options(verb, options),
-        Input::Ask { verb } => {
-            return Ok(Understood::Ask {
-                case: None,
-                verb: verb.clone(),
-            });
-        }
-        Input::Form { case, verb, text } => {
-            let parsed = parse_text(&format!("{verb} {text}"), Some(*case));
-            return match parsed {
-                Ok(parsed) => Ok(Understood::Command(Parsed {
-                    case: Some(*case),
-                    command: parsed.command,
-                })),
-                Err(unclear) => Err(text::refused(unclear)),
-            };
-        }
-        Input::Press(press) => match press.parse::<Press>() {
-            Ok(Press::Ask { case, verb }) => {
-                return Ok(Understood::Ask {
-                    case: Some(case),
-                    verb,
-                });
-            }
-            Ok(Press::Settle { case, reply, there }) => {
-                return Ok(Understood::Settle {
-                    case,
-                    reply: ReplyId(reply),
-                    there,
-                });
-            }
-            Ok(Press::Command { case, line }) => parse_text(&line, Some(case)).map(|parsed| Parsed {
-                case: Some(case),
-                ..parsed
-            }),
-            Err(unknown) => return Err(text::refused(unknown)),
-        },
-    };
-    parsed.map(Understood::Command).map_err(text::refused)
-}
-
-fn label(labels: Vec<LabelChange>) -> Wish {
-    let (mut add, mut remove) = (Vec::new(), Vec::new());
-    for change in labels {
-        match change {
-            LabelChange::Add(name) => add.push(name),
-            LabelChange::Remove(name) => remove.push(name),
-        }
-    }
-    Wish::Label { add, remove }
-}
-
-fn verb_of(command: &Command) -> &'static str {
-    match command {
-        Command::Claim => "claim",
-        Command::Release => "release",
-        Command::Assign { .. } => "assign",
-        Command::Reply { .. } => "reply",
-        Command::Dm { .. } => "dm",
-        Command::Note { .. } => "note",
-        Command::Escalate { .. } => "escalate",
-        Command::Cancel => "cancel",
-        Command::Resolve { .. } => "resolve",
-        Command::Reopen => "reopen",
-        Command::Snooze { .. } => "snooze",
-        Command::Priority { .. } => "priority",
-        Command::Kind { .. } => "kind",
-        Command::Label { .. } => "label",
-        Command::Show => "show",
-        Command::History => "history",
-        Command::Queue => "queue",
-        Command::Mine => "mine",
-        Command::Search { .. } => "search",
-        Command::Help { .. } => "help",
     }
 }
 

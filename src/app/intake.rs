@@ -1,16 +1,19 @@
 //! What sources saw becomes posts, cases and events. A post seen twice changes nothing, in whatever
 //! order or under whatever event id it comes.
 
-use super::directory::Directory;
+use super::desk::Rules;
 use super::inbound::{Cursor, Intake};
+use super::replies;
+use super::request::ReplyEnd;
 use super::work::{PostKey, Work};
-use crate::domain::{By, Event, Post, PostKind, Sighting, SourceName, case};
+use crate::domain::{By, Event, Post, PostKind, ReplyId, Sighting, SourceName, case};
+use crate::port::Published;
 use crate::store::{CursorRow, InboxRow, StoredPost};
 
 /// Takes the sightings of one request, in the order in which they were written.
 pub(super) fn posts(
     work: &mut Work,
-    directory: &Directory,
+    rules: &Rules,
     source: &SourceName,
     mut sightings: Vec<Sighting>,
     cursor: Option<Cursor>,
@@ -22,8 +25,8 @@ pub(super) fn posts(
     let mut intake = Intake::default();
     for sighting in sightings {
         let changed = match sighting {
-            Sighting::Post(post) => seen(work, directory, *post),
-            Sighting::Gone(id) => gone(work, directory, &(source.clone(), id)),
+            Sighting::Post(post) => seen(work, rules, *post),
+            Sighting::Gone(id) => gone(work, rules, &(source.clone(), id)),
         };
         if changed {
             intake.accepted += 1;
@@ -45,21 +48,23 @@ pub(super) fn posts(
 }
 
 /// Whether the post changed something.
-fn seen(work: &mut Work, directory: &Directory, post: Post) -> bool {
+fn seen(work: &mut Work, rules: &Rules, post: Post) -> bool {
     let key = (post.source.clone(), post.id.clone());
     if work.own.contains(&key) {
         return false;
     }
+    if !work.posts.contains_key(&key) && echoed(work, rules, &post) {
+        return false;
+    }
     match work.posts.get(&key) {
         Some(known) if known.post.deleted => false,
-        Some(_) if post.deleted => gone(work, directory, &key),
-        Some(known) if is_edit(&known.post, &post) => edited(work, directory, post),
+        Some(_) if post.deleted => gone(work, rules, &key),
+        Some(known) if is_edit(&known.post, &post) => edited(work, rules, post),
         Some(_) => false,
-        None if work.is_echo(&post) => false,
-        None if post.deleted => gone(work, directory, &key),
+        None if post.deleted => gone(work, rules, &key),
         None if work.inbox.contains_key(&tombstone(&key)) => false,
         None => {
-            added(work, directory, post);
+            added(work, rules, post);
             true
         }
     }
@@ -74,7 +79,34 @@ fn is_edit(known: &Post, post: &Post) -> bool {
     }
 }
 
-fn added(work: &mut Work, directory: &Directory, post: Post) {
+/// Whether a post is a reply of ours that comes back; then it proves that the reply stands there.
+fn echoed(work: &mut Work, rules: &Rules, post: &Post) -> bool {
+    let Some(reply) = work.echo(post) else {
+        return false;
+    };
+    prove(work, rules, reply, post);
+    true
+}
+
+/// The echo of a reply came back from its network: that proves that it stands there.
+fn prove(work: &mut Work, rules: &Rules, id: ReplyId, post: &Post) {
+    let Some(reply) = work.replies.get(&id).cloned() else {
+        return;
+    };
+    // A copy of our words by somebody else proves nothing.
+    if reply.account.as_ref() != Some(&post.author.id) {
+        return;
+    }
+    let published = Published {
+        id: post.id.clone(),
+        url: post.url.clone(),
+        parent: post.in_reply_to.clone(),
+        author: Some(post.author.id.clone()),
+    };
+    replies::conclude(work, rules, &By::System, reply, None, ReplyEnd::Sent(published));
+}
+
+fn added(work: &mut Work, rules: &Rules, post: Post) {
     let talk = (
         post.source.clone(),
         post.conversation.clone(),
@@ -84,7 +116,7 @@ fn added(work: &mut Work, directory: &Directory, post: Post) {
         Some(&number) => {
             if let Some(known) = work.cases.get(&number) {
                 for event in case::on_post(known, &post.id, post.created_at) {
-                    work.happen(directory, number, &By::Author, event);
+                    work.happen(&rules.directory, number, &By::Author, event);
                 }
             }
             number
@@ -98,8 +130,8 @@ fn added(work: &mut Work, directory: &Directory, post: Post) {
                 post: post.id.clone(),
                 written_at: post.created_at,
             };
-            work.happen(directory, number, &By::Author, opened);
-            classify(work, directory, number, &post);
+            work.happen(&rules.directory, number, &By::Author, opened);
+            classify(work, rules, number, &post);
             work.talks.insert(talk, number);
             number
         }
@@ -109,16 +141,16 @@ fn added(work: &mut Work, directory: &Directory, post: Post) {
 }
 
 /// What can be said of a case by the form of its first post alone.
-fn classify(work: &mut Work, directory: &Directory, number: crate::domain::CaseNumber, post: &Post) {
+fn classify(work: &mut Work, rules: &Rules, number: crate::domain::CaseNumber, post: &Post) {
     if post.kind == PostKind::Review && post.rating.is_some_and(|stars| stars >= 4) {
         let event = Event::KindSet {
             kind: crate::domain::Kind::Praise,
         };
-        work.happen(directory, number, &By::System, event);
+        work.happen(&rules.directory, number, &By::System, event);
     }
 }
 
-fn edited(work: &mut Work, directory: &Directory, post: Post) -> bool {
+fn edited(work: &mut Work, rules: &Rules, post: Post) -> bool {
     let key = (post.source.clone(), post.id.clone());
     let Some(known) = work.posts.get(&key) else {
         return false;
@@ -130,7 +162,7 @@ fn edited(work: &mut Work, directory: &Directory, post: Post) -> bool {
         after: post.text.clone(),
     };
     if known.post.text != post.text {
-        work.happen(directory, number, &By::Author, event);
+        work.happen(&rules.directory, number, &By::Author, event);
     }
     work.put_post(StoredPost { case: number, post });
     true
@@ -143,7 +175,7 @@ pub(super) fn tombstone((source, id): &PostKey) -> String {
 
 /// A deletion marks the post; its words stay for the team. One that comes before its post is
 /// remembered, so that the post opens no case.
-fn gone(work: &mut Work, directory: &Directory, key: &PostKey) -> bool {
+fn gone(work: &mut Work, rules: &Rules, key: &PostKey) -> bool {
     let Some(known) = work.posts.get(key) else {
         let row = InboxRow {
             key: tombstone(key),
@@ -162,7 +194,7 @@ fn gone(work: &mut Work, directory: &Directory, key: &PostKey) -> bool {
     let number = stored.case;
     work.put_post(stored);
     work.happen(
-        directory,
+        &rules.directory,
         number,
         &By::Author,
         Event::PostDeleted { post: key.1.clone() },

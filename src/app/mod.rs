@@ -1,25 +1,40 @@
 //! The use cases. Knows the store and the ports; names no platform.
 
 mod act;
+mod answers;
+mod approvals;
+mod buttons;
+mod claims;
 mod deliver;
 mod desk;
 mod directory;
+mod erase;
 mod inbound;
 mod intake;
+mod needs;
+mod part;
+mod pauses;
 mod read;
+mod replies;
 mod request;
 pub mod text;
+mod understand;
 mod work;
 
+pub use approvals::{Approval, Approvals};
 pub use deliver::Worker;
 pub use desk::Rules;
 pub use directory::{Directory, Group, Home, Identity, Known, Member, TeamEntry};
+pub use erase::{CannotErase, Erased, erase};
 pub use inbound::{Cursor, Given, Inbound, Input, Intake, Place, Response, Unavailable};
+pub use pauses::{Pause, Pauses};
 pub use read::{BoardEntry, Entry, Reader, ThreadView};
 
-use crate::domain::{ChatName, Clock, SourceName};
+use crate::domain::care::Care;
+use crate::domain::{ButtonKey, ChatName, Clock, SourceName, Standing};
 use crate::port::{ChatPlatform, SocialPlatform};
-use crate::store::Store;
+use crate::store::{Seal, Store};
+use chrono::TimeDelta;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,8 +61,42 @@ pub struct Parts {
     pub timeout: Duration,
     /// How long a platform may still act after an uncertain end.
     pub settle: Duration,
+    /// Which replies somebody else has to agree to.
+    pub approvals: Approvals,
+    /// For how long somebody can.
+    pub approval_expires: Duration,
+    /// What is minded in replies before they leave.
+    pub care: Care,
+    /// How the database stood to its seal at the start.
+    pub standing: Standing,
+    /// The seal: raised before the first byte of each public reply. None where nothing is published.
+    pub seal: Option<Seal>,
     /// Cancelled when no new delivery may begin.
     pub stop: CancellationToken,
+}
+
+impl Parts {
+    /// The rules that hold where nothing else is said, around a store and a clock; without people, chats
+    /// and networks.
+    #[must_use]
+    pub fn around(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            directory: Directory::default(),
+            chats: Vec::new(),
+            networks: Vec::new(),
+            clock,
+            hold: Duration::from_secs(10),
+            timeout: Duration::from_secs(20),
+            settle: Duration::from_secs(120),
+            approvals: Approvals::default(),
+            approval_expires: Duration::from_secs(24 * 3600),
+            care: Care::default(),
+            standing: Standing::New,
+            seal: None,
+            stop: CancellationToken::new(),
+        }
+    }
 }
 
 /// The core, ready to be used.
@@ -77,6 +126,11 @@ impl App {
             hold,
             timeout,
             settle,
+            approvals,
+            approval_expires,
+            care,
+            standing,
+            seal,
             stop,
         } = parts;
         let installation = store.installation().await?;
@@ -93,13 +147,21 @@ impl App {
             directory,
             networks,
             hold,
+            timeout,
             settle,
+            approvals,
+            care,
+            approval_expires: TimeDelta::from_std(approval_expires).unwrap_or(TimeDelta::days(1)),
             installation,
+            button_key: ButtonKey::new(&store.button_key().await?),
+            pauses: Pauses::default(),
+            standing,
+            seal,
         });
         let (requests, waiting) = mpsc::channel(desk::QUEUE);
         let (outbox, effects) = mpsc::unbounded_channel();
         let idle = deliver::Idle::default();
-        let ledger = desk::Desk {
+        let mut ledger = desk::Desk {
             idle: idle.clone(),
             store: store.clone(),
             rules: Arc::clone(&rules),
@@ -114,7 +176,10 @@ impl App {
                 .filter_map(work::Flight::of)
                 .collect(),
             doubtful: false,
+            tempers: HashMap::new(),
+            stuck: false,
         };
+        ledger.read_pauses().await?;
         let ledger = tracker.spawn(ledger.run());
         let inbound = Inbound {
             requests,
@@ -132,7 +197,6 @@ impl App {
             chats,
             clock,
             inbound: inbound.clone(),
-            timeout,
             stop,
         };
         Ok(Self {

@@ -3,7 +3,8 @@
 use super::desk::Rules;
 use super::directory::Known;
 use super::inbound::{Inbound, Response, Unavailable};
-use super::text::{self, CardFacts, Telling};
+use super::text::{self, CardFacts, ReplyFacts, Telling};
+use super::work::speaks_of;
 use crate::command::Command;
 use crate::domain::{
     By, Card, Case, CaseNumber, ChannelId, ChatName, Clock, Event, EventId, EventRecord, Instant, Message,
@@ -83,6 +84,10 @@ pub(super) async fn command(
         | Command::Note { .. }
         | Command::Escalate { .. }
         | Command::Cancel
+        | Command::Approve
+        | Command::Reject { .. }
+        | Command::Pause { .. }
+        | Command::Resume
         | Command::Resolve { .. }
         | Command::Reopen
         | Command::Snooze { .. }
@@ -160,6 +165,7 @@ pub(super) fn card(rules: &Rules, case: &Case, first: Option<&Post>) -> Card {
         first,
         network: &network,
         private,
+        pause: rules.pauses.of(&case.source).as_ref(),
     })
 }
 
@@ -205,6 +211,14 @@ pub(super) async fn watched_posts(
     Ok(posts)
 }
 
+/// The reply that must be known to tell of this event.
+fn about_reply(event: &Event) -> Option<ReplyId> {
+    match event {
+        Event::ReplyNeedsHuman { reply, .. } | Event::ReplyToldAbsent { reply } => Some(*reply),
+        event => speaks_of(event),
+    }
+}
+
 /// What is needed beside an event to tell it.
 #[derive(Default)]
 pub(super) struct Told {
@@ -224,8 +238,7 @@ impl Told {
                 Event::PostAdded { post, .. } | Event::PostDeleted { post } => {
                     posts.push((source.clone(), post.clone()));
                 }
-                Event::ReplyHeld { reply, .. } => replies.push(*reply),
-                _ => {}
+                event => replies.extend(about_reply(event)),
             }
         }
         let posts = if posts.is_empty() {
@@ -247,6 +260,11 @@ impl Told {
         })
     }
 
+    /// The step of a reply as it is told here.
+    pub fn step_of(&self, reply: ReplyId) -> i64 {
+        self.replies.get(&reply).map_or(0, |reply| reply.step)
+    }
+
     /// The message of an event for a channel of a chat.
     pub fn message(
         &self,
@@ -262,10 +280,15 @@ impl Told {
                 .map(|stored| &stored.post),
             _ => None,
         };
-        let reply = match &record.event {
-            Event::ReplyHeld { reply, .. } => self.replies.get(reply),
-            _ => None,
-        };
+        let network = rules.network_label(source);
+        let pause = rules.pauses.of(source);
+        let reply = about_reply(&record.event).and_then(|id| self.replies.get(&id));
+        let reply = reply.map(|reply| ReplyFacts {
+            reply,
+            network: &network,
+            key: &rules.button_key,
+            pause: pause.as_ref(),
+        });
         text::told(Telling {
             directory: &rules.directory,
             chat,
@@ -370,6 +393,21 @@ impl Reader {
             entries,
             held_until: held.map(|reply| reply.hold_until),
         }))
+    }
+
+    /// Whether replies may be published as far as the database and its seal are concerned.
+    ///
+    /// # Errors
+    /// They may not: why, and what to do.
+    pub fn sender(&self) -> Result<(), String> {
+        let Some(seal) = &self.rules.seal else {
+            return Ok(());
+        };
+        let standing = seal.standing();
+        match standing.trouble() {
+            Some(trouble) => Err(format!("{trouble}; {}", standing.mend())),
+            None => seal.trouble().map_or(Ok(()), Err),
+        }
     }
 
     /// Whether the database answers.

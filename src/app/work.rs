@@ -1,12 +1,14 @@
 //! One batch of requests at work: what was loaded for it, what it changes. No input or output here.
 
 use super::directory::{Directory, Home};
+use super::pauses::{Pause, Stopped};
 use crate::domain::case::{Case, shows_on_card};
 use crate::domain::{
-    By, CaseNumber, Effect, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Lane, NativeId, Post,
-    Reply, ReplyId, ReplyState, SourceName, Status,
+    Agent, By, CaseNumber, Effect, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Lane, NO_CASE,
+    NativeId, Post, Reply, ReplyId, ReplyState, SourceName, Status,
 };
-use crate::store::{Changes, Counters, StoredPost, Thread};
+use crate::store::{Changes, Counters, PauseRow, ReplyMark, ReplyStep, StoredPost, Thread};
+use chrono::TimeDelta;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// When mirror messages are due: their order is that of their ids, whatever the clock does.
@@ -32,10 +34,19 @@ impl Flight {
     /// The flight of a reply that the platform may have under an id that we do not know.
     pub fn of(reply: &Reply) -> Option<Self> {
         let unknown = match reply.state {
-            ReplyState::Sending | ReplyState::Ambiguous | ReplyState::NeedsHuman => true,
+            ReplyState::Sending
+            | ReplyState::Ambiguous
+            | ReplyState::Reconciling
+            | ReplyState::NeedsHuman
+            | ReplyState::Abandoned => true,
             ReplyState::Sent => reply.seen_by_person(),
             ReplyState::Queued => reply.tainted,
-            ReplyState::Held | ReplyState::Failed | ReplyState::Cancelled => false,
+            ReplyState::Draft
+            | ReplyState::PendingApproval
+            | ReplyState::Stale
+            | ReplyState::Held
+            | ReplyState::Failed
+            | ReplyState::Cancelled => false,
         };
         unknown.then(|| Self {
             reply: reply.id,
@@ -44,6 +55,24 @@ impl Flight {
             customer: reply.author.clone(),
             text: reply.text.clone(),
         })
+    }
+}
+
+/// For how long a flagged reply is remembered of an agent.
+const TEMPER: TimeDelta = TimeDelta::minutes(10);
+/// How long the second one in that time keeps the next from being sent.
+const COOL_OFF: TimeDelta = TimeDelta::minutes(1);
+
+/// When agents' replies were flagged, by their keys.
+pub(super) type Tempers = HashMap<String, Vec<Instant>>;
+
+/// The reply that a thread's message about this event speaks of, and goes on speaking of.
+pub(super) fn speaks_of(event: &Event) -> Option<ReplyId> {
+    match event {
+        Event::ReplyDrafted { reply, .. }
+        | Event::ReplySubmitted { reply, .. }
+        | Event::ReplyHeld { reply, .. } => Some(*reply),
+        _ => None,
     }
 }
 
@@ -63,6 +92,14 @@ pub(super) struct Work {
     pub inbox: HashMap<String, String>,
     /// Replies that the platforms may have, though we do not know their ids yet.
     pub flights: Vec<Flight>,
+    /// Where publishing is stopped.
+    pub pauses: Stopped,
+    /// What somebody outside changed of that, and the log does not say yet.
+    pub unlogged: Vec<PauseRow>,
+    /// When agents' replies were flagged lately.
+    pub tempers: Tempers,
+    /// How replies stood when they were loaded: their steps are written only if they still do.
+    loaded: HashMap<ReplyId, ReplyMark>,
     /// Written at the end.
     pub changes: Changes,
     touched: BTreeMap<CaseNumber, ()>,
@@ -252,14 +289,15 @@ impl Work {
         Some(last.post.clone())
     }
 
-    /// Whether this is the echo of a reply of ours whose answer has not come yet.
-    pub fn is_echo(&self, post: &Post) -> bool {
-        self.flights.iter().any(|flight| {
+    /// The reply of ours, whose answer has not come yet, that this may be the echo of.
+    pub fn echo(&self, post: &Post) -> Option<ReplyId> {
+        let found = self.flights.iter().find(|flight| {
             flight.source == post.source
                 && post.in_reply_to.as_ref() == Some(&flight.target)
                 && post.author.id != flight.customer
                 && post.text.split_whitespace().eq(flight.text.split_whitespace())
-        })
+        });
+        found.map(|flight| flight.reply)
     }
 
     /// Takes note of a post as it is stored.
@@ -276,8 +314,93 @@ impl Work {
         self.posts.insert(key, stored);
     }
 
+    /// Takes note of a reply as it is stored.
+    pub fn know_reply(&mut self, reply: Reply) {
+        self.loaded.entry(reply.id).or_insert(ReplyMark::of(&reply));
+        self.replies.entry(reply.id).or_insert(reply);
+    }
+
+    /// Stops publishing for this reason, or lets it go on.
+    pub fn pause(&mut self, source: Option<SourceName>, reason: Option<String>, by: &str) {
+        let row = PauseRow {
+            source: source.clone(),
+            paused: reason.is_some(),
+            at: self.now,
+            by: by.to_owned(),
+            reason: reason.clone().unwrap_or_default(),
+            logged: true,
+        };
+        match reason {
+            Some(reason) => {
+                let (by, at) = (by.to_owned(), self.now);
+                self.pauses.insert(source, Pause { by, reason, at });
+            }
+            None => {
+                self.pauses.remove(&source);
+            }
+        }
+        self.changes.pauses.push(row);
+    }
+
+    /// Lets the log say what somebody outside changed.
+    pub fn log_pauses(&mut self, directory: &Directory) {
+        for row in std::mem::take(&mut self.unlogged) {
+            let by = By::Agent {
+                agent: Agent {
+                    key: format!("operator:{}", row.by),
+                    name: row.by.clone(),
+                },
+                chat: "command line".into(),
+            };
+            let source = row.source.clone();
+            let event = if row.paused {
+                Event::PublishingPaused {
+                    source,
+                    reason: row.reason.clone(),
+                }
+            } else {
+                Event::PublishingResumed { source }
+            };
+            self.happen(directory, NO_CASE, &by, event);
+            self.changes.pauses.push(PauseRow { logged: true, ..row });
+        }
+    }
+
+    /// Until when this agent had better breathe: two replies were flagged in ten minutes, the last one
+    /// less than a minute ago.
+    pub fn cools_off(&self, agent: &Agent) -> Option<Instant> {
+        let flagged = self.tempers.get(&agent.key)?;
+        let lately = flagged.iter().filter(|at| self.now - **at < TEMPER).count();
+        let until = *flagged.last()? + COOL_OFF;
+        (lately >= 2 && until > self.now).then_some(until)
+    }
+
+    /// An agent's reply was flagged.
+    pub fn flagged(&mut self, agent: &Agent) {
+        let now = self.now;
+        let flagged = self.tempers.entry(agent.key.clone()).or_default();
+        flagged.retain(|at| now - *at < TEMPER);
+        flagged.push(now);
+    }
+
+    /// The cards of a case, and the messages about its reply, are shown anew.
+    pub fn renew(&mut self, directory: &Directory, number: CaseNumber) {
+        for thread in self.threads.get(&number).cloned().unwrap_or_default() {
+            let lane = Lane::cards(&thread.chat, &thread.channel);
+            let (chat, channel) = (thread.chat, thread.channel);
+            self.effect(lane, number, Effect::UpdateCard { chat, channel }, AT_ONCE);
+        }
+        let pending = self.cases.get(&number).and_then(|case| case.pending.as_ref());
+        let reply = pending.and_then(|pending| self.replies.get(&pending.id)).cloned();
+        if let Some(reply) = reply {
+            self.update_reply(directory, &reply);
+        }
+    }
+
     /// Keeps a reply.
     pub fn put_reply(&mut self, reply: Reply) {
+        let before = self.replies.get(&reply.id).map_or(0, |reply| reply.fence);
+        self.counters.claims += (reply.fence - before).max(0);
         self.flights.retain(|flight| flight.reply != reply.id);
         self.flights.extend(Flight::of(&reply));
         self.touched_replies.insert(reply.id, ());
@@ -286,8 +409,7 @@ impl Work {
 
     /// Notes in a new reply which event of this batch holds it.
     pub fn held(&mut self, id: ReplyId) {
-        let holds =
-            |record: &&EventRecord| matches!(record.event, Event::ReplyHeld { reply, .. } if reply == id);
+        let holds = |record: &&EventRecord| speaks_of(&record.event) == Some(id);
         let event = self
             .changes
             .events
@@ -335,12 +457,14 @@ impl Work {
             }
         }
         self.changes.new_posts.sort_by_key(|stored| stored.case);
-        let replies = &mut self.replies;
-        self.changes.replies = self
-            .touched_replies
-            .keys()
-            .filter_map(|id| replies.remove(id))
-            .collect();
+        for id in self.touched_replies.keys() {
+            let Some(mut reply) = self.replies.remove(id) else {
+                continue;
+            };
+            let from = self.loaded.get(id).copied();
+            reply.step = from.map_or(0, |mark| mark.step) + 1;
+            self.changes.replies.push(ReplyStep { from, reply });
+        }
         if self.counters != before {
             self.changes.counters = Some(self.counters);
         }

@@ -22,8 +22,16 @@ pub fn run(
     out: &mut impl Write,
 ) -> io::Result<Exit> {
     let loaded = Config::load(args.configured.config.as_deref(), environment);
-    if args.json {
-        let problems = match &loaded {
+    report(&loaded, args.json, out)
+}
+
+/// Writes down what is wrong with a configuration, or what it holds.
+///
+/// # Errors
+/// The report cannot be written.
+pub fn report(loaded: &Result<Config, ConfigError>, json: bool, out: &mut impl Write) -> io::Result<Exit> {
+    if json {
+        let problems = match loaded {
             Ok(_) => &[],
             Err(error) => error.problems.as_slice(),
         };
@@ -31,7 +39,7 @@ pub fn run(
         serde_json::to_writer_pretty(&mut *out, &Report { ok, problems })?;
         writeln!(out)?;
     } else {
-        match &loaded {
+        match loaded {
             Ok(config) => writeln!(out, "The configuration is sound: {}.", summary(config))?,
             Err(error) => write_problems(error, out)?,
         }

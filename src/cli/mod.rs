@@ -1,12 +1,17 @@
 //! The command line: what can be asked, and the commands that need nothing running. Exit codes:
 //! 0 done, 1 failed, 2 usage or configuration.
 
+pub mod adopt;
+pub mod audit;
 pub mod check;
 pub mod doctor;
+pub mod erase;
 pub mod manifest;
 
 use crate::telemetry::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::fmt;
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,6 +39,13 @@ pub enum Command {
     Check(Reported),
     /// Asks every platform: token, scopes, channels, clock.
     Doctor(Reported),
+    /// Looks whether the log is as it was written.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Takes this database as the one that sends: after it was moved, copied or restored.
+    Adopt(Adopt),
+    /// Erases what a person wrote and is called.
+    Erase(Erase),
     /// Prints what a chat needs to know about the app.
     Manifest(Manifest),
 }
@@ -66,6 +78,44 @@ pub struct Reported {
     /// The configuration.
     #[command(flatten)]
     pub configured: Configured,
+    /// Writes the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hearback audit`
+#[derive(Debug, Clone, Subcommand)]
+pub enum Audit {
+    /// Finds what was changed, taken out, cut off, moved or put in. Reads only, also while it runs.
+    Verify(Reported),
+}
+
+/// `hearback adopt`
+#[derive(Debug, Clone, Args)]
+pub struct Adopt {
+    /// The configuration.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// Also when more than a move was found.
+    #[arg(long)]
+    pub yes: bool,
+    /// Writes the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hearback erase`
+#[derive(Debug, Clone, Args)]
+pub struct Erase {
+    /// The configuration.
+    #[command(flatten)]
+    pub configured: Configured,
+    /// The name of the source where the person writes.
+    #[arg(long, value_name = "NAME")]
+    pub source: String,
+    /// The platform's id of the person, as `author.id` has it.
+    #[arg(long, value_name = "ID")]
+    pub author: String,
     /// Writes the report as JSON.
     #[arg(long)]
     pub json: bool,
@@ -117,5 +167,38 @@ impl From<Exit> for ExitCode {
             Exit::Failed => Self::from(1),
             Exit::Usage => Self::from(2),
         }
+    }
+}
+
+/// The standard output. Who closed the other end, as `hearback check | head -1` does, has read enough:
+/// that is no failure, and the exit code says what it would have said.
+#[must_use]
+pub fn output() -> impl Write {
+    Patient(io::stdout())
+}
+
+/// Tells a person something on the standard error output, if somebody still reads it.
+pub fn complain(words: impl fmt::Display) {
+    // There is nobody left who could be told that this failed.
+    writeln!(io::stderr(), "{words}").ok();
+}
+
+/// A writer that takes a reader who has gone for one who reads.
+struct Patient<W>(W);
+
+impl<W: Write> Write for Patient<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unless_gone(self.0.write(bytes), bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unless_gone(self.0.flush(), ())
+    }
+}
+
+fn unless_gone<T>(done: io::Result<T>, taken: T) -> io::Result<T> {
+    match done {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(taken),
+        done => done,
     }
 }

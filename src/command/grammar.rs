@@ -104,6 +104,14 @@ pub enum Command {
         #[arg(trailing_var_arg = true)]
         text: Vec<String>,
     },
+    /// Agree to the reply that waits for somebody else's yes
+    Approve,
+    /// Send the reply that waits for approval back to its author
+    Reject {
+        /// Why; its author reads it
+        #[arg(trailing_var_arg = true)]
+        reason: Vec<String>,
+    },
     /// Take back the reply that is waiting to be published
     Cancel,
     /// Close the case
@@ -150,6 +158,14 @@ pub enum Command {
         #[arg(required = true, trailing_var_arg = true)]
         text: Vec<String>,
     },
+    /// Stop publishing at once: nothing goes out until somebody resumes
+    Pause {
+        /// Why; every card shows it
+        #[arg(trailing_var_arg = true)]
+        reason: Vec<String>,
+    },
+    /// Let publishing go on
+    Resume,
     /// List the commands, or explain one
     Help {
         /// The verb to explain
@@ -169,6 +185,8 @@ impl Command {
             | Self::Dm { .. }
             | Self::Note { .. }
             | Self::Escalate { .. }
+            | Self::Approve
+            | Self::Reject { .. }
             | Self::Cancel
             | Self::Resolve { .. }
             | Self::Reopen
@@ -178,10 +196,15 @@ impl Command {
             | Self::Label { .. }
             | Self::Show
             | Self::History => true,
-            Self::Queue | Self::Mine | Self::Search { .. } | Self::Help { .. } => false,
+            Self::Queue
+            | Self::Mine
+            | Self::Search { .. }
+            | Self::Pause { .. }
+            | Self::Resume
+            | Self::Help { .. } => false,
         }
     }
 }
 
 /// Verbs that are not about one case.
-pub(super) const WITHOUT_CASE: &[&str] = &["queue", "mine", "search", "help"];
+pub(super) const WITHOUT_CASE: &[&str] = &["queue", "mine", "search", "pause", "resume", "help"];

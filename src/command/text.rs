@@ -69,10 +69,15 @@ fn takes_person(verb: &str) -> bool {
 fn parse_verb(verb: &str, rest: &str, case: Option<CaseNumber>) -> Result<Parsed, Unclear> {
     let mut words = vec![verb.to_lowercase()];
     if takes_text(&words[0]) || takes_person(&words[0]) {
-        let rest = rest.trim_end();
-        if !rest.is_empty() {
+        // A name ends with its last letter; words are somebody's own, to the last character.
+        let whole = if takes_text(&words[0]) {
+            rest
+        } else {
+            rest.trim_end()
+        };
+        if !rest.trim().is_empty() {
             words.push("--".to_owned());
-            words.push(rest.to_owned());
+            words.push(whole.to_owned());
         }
     } else {
         words.extend(rest.split_whitespace().map(str::to_owned));
@@ -101,19 +106,35 @@ fn explain(verb: &str, error: &str) -> String {
                 && !line.starts_with("Usage:")
                 && !line.starts_with("For more")
                 && !line.contains("'-- ")
+                && !line.starts_with('<')
         })
         .map(|line| line.replace("subcommand", "command").replace("tip: ", ""))
+        .map(|line| {
+            line.replace(
+                "the following required arguments were not provided:",
+                "something is missing.",
+            )
+        })
+        .map(|line| if line.ends_with('\'') { closed(&line) } else { line })
         .collect();
     if Grammar::command().find_subcommand(verb).is_some() {
         lines.push(format!("Usage: `{}`", usage(verb)));
     } else {
         lines.push("`help` lists the commands.".to_owned());
     }
-    let mut text = lines.join("\n");
-    if let Some(first) = text.get(..1) {
-        text = first.to_uppercase() + &text[1..];
+    capital(&lines.join("\n"))
+}
+
+/// A whole sentence: a place that joins the lines must still be readable.
+fn closed(line: &str) -> String {
+    capital(line) + "."
+}
+
+fn capital(text: &str) -> String {
+    match text.get(..1) {
+        Some(first) => first.to_uppercase() + &text[1..],
+        None => text.to_owned(),
     }
-    text
 }
 
 /// `snooze DURATION`, with optional arguments in brackets.
@@ -130,7 +151,7 @@ pub(super) fn usage(verb: &str) -> String {
             arg.get_id().as_str().to_uppercase()
         };
         let name = if verb == "escalate" {
-            "TEAM REASON".to_owned()
+            "TEAM] [REASON".to_owned()
         } else {
             name
         };

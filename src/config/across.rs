@@ -30,6 +30,7 @@ pub(super) fn validate(root: &mut Section<'_>, table: &Table, purpose: Purpose) 
     let console = list("agent").iter().any(has_password);
     if root.has("slack") || root.has("discord") || console {
         people(root, table);
+        approvers(root, table);
         for (index, team) in list("team").iter().enumerate() {
             chats_of(root, team, &format!("team[{index}]"), &CHANNELS);
         }
@@ -68,6 +69,36 @@ fn people(root: &mut Section<'_>, table: &Table) {
     if is_missing(table, "agent") && is_missing(table, "access") {
         let mend = "add an [[agent]] with `name`, `roles` and an id in a chat, or an [[access]]";
         let message = "there is neither an [[agent]] nor an [[access]], so nobody may answer";
+        root.wrong("", Wrong::new(message, mend));
+    }
+}
+
+/// Where every reply has to be approved, somebody can.
+fn approvers(root: &mut Section<'_>, table: &Table) {
+    let list = |key: &str| match table.get(key).map(|node| &node.value) {
+        Some(Value::List(items)) => items.as_slice(),
+        _ => &[],
+    };
+    let always = |node: &Node| text(node, "approval").is_some_and(|(word, _)| word == "always");
+    let general = table.get("reply").is_some_and(always);
+    if !general && !list("source").iter().chain(list("team")).any(always) {
+        return;
+    }
+    let can = |node: &Node| {
+        let Value::Table(entry) = &node.value else {
+            return false;
+        };
+        let Some(Value::List(roles)) = entry.get("roles").map(|node| &node.value) else {
+            return false;
+        };
+        roles.iter().any(|role| {
+            matches!(&role.value, Value::Text(role) if matches!(role.as_str(), "approver" | "lead" | "admin"))
+        })
+    };
+    let agents = list("agent").iter().filter(|node| can(node)).count();
+    if agents == 0 && !list("access").iter().any(can) {
+        let mend = "give an [[agent]] or an [[access]] the role approver, lead or admin";
+        let message = "every reply has to be approved, but nobody may approve";
         root.wrong("", Wrong::new(message, mend));
     }
 }

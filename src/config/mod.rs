@@ -3,6 +3,7 @@
 //! concerns several sections is checked here. Everything wrong is told at once, with file and line.
 
 mod across;
+mod care;
 mod chat;
 mod error;
 mod people;
@@ -17,6 +18,7 @@ pub use people::{Access, AgentEntry, Team};
 pub use server::{Approval, Database, ReplyRules, Server};
 pub use source::{Idempotency, Mastodon, Playground, Source, Webhook};
 
+use crate::domain::care::Care;
 use section::{Findings, Section};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -45,6 +47,8 @@ pub struct Config {
     pub database: Database,
     /// How replies go out.
     pub reply: ReplyRules,
+    /// What is looked at before one leaves.
+    pub care: Care,
     /// Slack, if the team works there.
     pub slack: Option<Slack>,
     /// Discord, if the team works there.
@@ -176,6 +180,7 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
     let server = root.one("server", Server::read);
     let database = root.one("database", Database::read);
     let reply = root.one("reply", ReplyRules::read);
+    let care = root.one("care", care::read);
     let slack = root.one("slack", Slack::read);
     let discord = root.one("discord", Discord::read);
     let sources = root.each("source", |section| Source::read(section, demo));
@@ -188,6 +193,7 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
         server: server?,
         database: database?,
         reply: reply?,
+        care: care?,
         slack,
         discord,
         sources,

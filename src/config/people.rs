@@ -1,7 +1,8 @@
 //! `[[agent]]`, `[[access]]`, `[[team]]`.
 
+use super::Approval;
 use super::chat::{channel_id, snowflake};
-use super::section::{Read, Section, Wrong, choice};
+use super::section::{Read, Section, Wrong, choice, items};
 use super::tree::Node;
 use crate::domain::Role;
 use secrecy::SecretString;
@@ -29,9 +30,12 @@ fn roles(section: &mut Section<'_>) -> Option<Vec<Role>> {
         section.missing("roles", example);
     }
     let roles = section.list("roles")?;
-    if roles.is_empty() {
+    let none = section
+        .node("roles")
+        .is_some_and(|node| items(node).is_some_and(|items| items.is_empty()));
+    if none {
         let mend = "name at least one of viewer, agent, approver, lead, admin";
-        section.wrong("roles", Wrong::new("gives no sound role", mend));
+        section.wrong("roles", Wrong::new("gives no role", mend));
     }
     Some(roles)
 }
@@ -148,6 +152,8 @@ pub struct Team {
     pub discord_channel: Option<String>,
     /// The names of its agents.
     pub members: Vec<String>,
+    /// Who has to approve replies to its cases, if that is stricter.
+    pub approval: Option<Approval>,
 }
 
 impl Team {
@@ -156,12 +162,14 @@ impl Team {
         let slack_channel = id(section, "slack_channel", channel_id);
         let discord_channel = id(section, "discord_channel", snowflake);
         let members: Vec<String> = section.list("members").unwrap_or_default();
+        let approval = section.get("approval");
         Self::validate(section);
         Some(Self {
             name: name?,
             slack_channel,
             discord_channel,
             members,
+            approval,
         })
     }
 

@@ -247,7 +247,7 @@ impl<'a> Section<'a> {
 
     /// Notes that a key is missing.
     pub fn missing(&mut self, key: &str, example: &str) {
-        let message = format!("is missing from {}", self.head());
+        let message = self.is_missing();
         self.wrong(key, Wrong::new(message, format!("add `{key} = {example}`")));
     }
 
@@ -343,7 +343,7 @@ impl<'a> Section<'a> {
             self.wrong(key, wrong);
             return None;
         };
-        self.inner(key.to_owned(), key, table, &node.place, read)
+        self.inner(self.path_of(key), key, table, &node.place, read)
     }
 
     /// Reads the sections of a list, each whole.
@@ -396,9 +396,14 @@ impl<'a> Section<'a> {
         self.kind = format!("{}:{name}", self.kind);
     }
 
-    /// Takes the keys that were not asked for as known: there is nothing to compare them with.
+    /// Takes the keys that were not asked for as known, as there is nothing to compare them with; but
+    /// not those that look like a key that is missing.
     pub fn forgive(&mut self) {
-        self.asked.extend(self.table.keys().cloned());
+        let known: Vec<&str> = self.asked.iter().map(String::as_str).collect();
+        let missing = |near: &str| !self.table.contains_key(near);
+        let mistyped = |key: &str| nearest(key, known.iter().copied()).is_some_and(missing);
+        let forgiven: Vec<String> = self.table.keys().filter(|key| !mistyped(key)).cloned().collect();
+        self.asked.extend(forgiven);
     }
 
     /// Notes what nobody asked for.
@@ -406,8 +411,23 @@ impl<'a> Section<'a> {
         let asked = std::mem::take(&mut self.asked);
         let known: Vec<&str> = asked.iter().map(String::as_str).collect();
         for key in self.table.keys().filter(|key| !known.contains(&key.as_str())) {
+            if let Some(near) = nearest(key, known.iter().copied()) {
+                self.found(near);
+            }
             self.wrong(key, Wrong::new("is not a known key", suggestion(key, &known)));
         }
+    }
+
+    /// Takes back that a key is missing: it is there, mistyped, and that is told where it stands.
+    fn found(&mut self, key: &str) {
+        let (path, message) = (self.path_of(key), self.is_missing());
+        self.findings
+            .problems
+            .retain(|problem| problem.key != path || problem.message != message);
+    }
+
+    fn is_missing(&self) -> String {
+        format!("is missing from {}", self.head())
     }
 }
 

@@ -4,15 +4,20 @@ use super::section::{Read, Section, Wrong, choice};
 use super::tree::Node;
 use secrecy::SecretString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
 /// The longest undo window.
 const MOST_HOLD: Duration = Duration::from_secs(60 * 60);
-/// The longest that one publishing call may take.
-const MOST_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// The longest that one publishing call may take:
+/// the team is to know within a minute that a call has no certain end.
+const MOST_TIMEOUT: Duration = Duration::from_secs(50);
 /// The longest that an uncertain end is waited out.
 const MOST_SETTLE: Duration = Duration::from_secs(60 * 60);
+/// The shortest and the longest that somebody can approve.
+const LEAST_EXPIRES: Duration = Duration::from_secs(5 * 60);
+const MOST_EXPIRES: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// `[server]`
 #[derive(Debug, Clone)]
@@ -39,12 +44,25 @@ impl Server {
 pub struct Database {
     /// `sqlite:PATH` or `postgres://…`. Secret, because it may carry a password.
     pub url: SecretString,
+    /// Where its seal is; beside an SQLite file when it is not said.
+    pub seal: Option<PathBuf>,
 }
 
 impl Database {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
         let url = section.need_secret("url", "\"sqlite:hearback.db\"", database_url);
-        Some(Self { url: url? })
+        let seal: Option<String> = section.get("seal");
+        if seal.as_deref() == Some("") {
+            let wrong = Wrong::new(
+                "names no file",
+                "write it like \"/var/lib/hearback/hearback.seal\"",
+            );
+            section.wrong("seal", wrong);
+        }
+        Some(Self {
+            url: url?,
+            seal: seal.map(PathBuf::from),
+        })
     }
 }
 
@@ -97,8 +115,10 @@ impl Read for Approval {
 pub struct ReplyRules {
     /// The undo window; zero sends at once.
     pub hold: Duration,
-    /// Who has to approve.
+    /// Who has to approve, where no source and no team says otherwise.
     pub approval: Approval,
+    /// For how long somebody can.
+    pub approval_expires: Duration,
     /// The most time one publishing call takes.
     pub timeout: Duration,
     /// How long a platform may still act after an uncertain end.
@@ -109,11 +129,13 @@ impl ReplyRules {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
         let hold = section.need("hold", "\"10s\"");
         let approval = section.need("approval", "\"flagged\"");
+        let approval_expires = section.need("approval_expires", "\"24h\"");
         let timeout = section.need("timeout", "\"20s\"");
         let settle = section.need("settle", "\"2m\"");
         let rules = Self {
             hold: hold?,
             approval: approval?,
+            approval_expires: approval_expires?,
             timeout: timeout?,
             settle: settle?,
         };
@@ -122,13 +144,11 @@ impl ReplyRules {
     }
 
     fn validate(&self, section: &mut Section<'_>) {
-        if self.approval == Approval::Always {
-            let wrong = Wrong::new(
-                "is not in force yet: nobody could approve, and replies would go out without",
-                "write \"flagged\" or \"never\", and let the undo window be long",
-            );
-            section.wrong("approval", wrong);
+        if self.approval_expires < LEAST_EXPIRES {
+            let wrong = Wrong::new("leaves nobody the time to approve", "write \"5m\" or more");
+            section.wrong("approval_expires", wrong);
         }
+        section.at_most("approval_expires", self.approval_expires, MOST_EXPIRES);
         if self.timeout.is_zero() {
             let wrong = Wrong::new("leaves no time to publish in", "write it like \"20s\"");
             section.wrong("timeout", wrong);

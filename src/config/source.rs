@@ -1,5 +1,6 @@
 //! `[[source]]`: one connected place we listen to.
 
+use super::Approval;
 use super::chat::token;
 use super::section::{Read, Section, Wrong, nearest, shown};
 use super::tree::Node;
@@ -41,6 +42,15 @@ impl Source {
             Self::Mastodon(Mastodon { name, .. })
             | Self::Webhook(Webhook { name, .. })
             | Self::Playground(Playground { name }) => name,
+        }
+    }
+
+    /// Who has to approve its replies, where that differs.
+    #[must_use]
+    pub fn approval(&self) -> Option<Approval> {
+        match self {
+            Self::Mastodon(Mastodon { approval, .. }) | Self::Webhook(Webhook { approval, .. }) => *approval,
+            Self::Playground(Playground { .. }) => None,
         }
     }
 
@@ -115,6 +125,8 @@ pub struct Mastodon {
     pub search: Vec<String>,
     /// How often the sweep behind the stream looks, at least 15 seconds apart.
     pub poll: Duration,
+    /// Who has to approve its replies, instead of `[reply] approval`.
+    pub approval: Option<Approval>,
 }
 
 impl Mastodon {
@@ -124,6 +136,7 @@ impl Mastodon {
         let hashtags: Vec<String> = section.list("hashtags").unwrap_or_default();
         let search = section.list("search").unwrap_or_default();
         let poll = section.get("poll").unwrap_or(SWEEP);
+        let approval = section.get("approval");
         if hashtags.iter().any(|tag| tag.starts_with('#')) {
             let wrong = Wrong::new("has a # in it", "write the tags without #");
             section.wrong("hashtags", wrong);
@@ -143,6 +156,7 @@ impl Mastodon {
             hashtags,
             search,
             poll,
+            approval,
         })
     }
 }
@@ -181,6 +195,8 @@ pub struct Webhook {
     pub idempotency: Idempotency,
     /// The most characters a reply may have.
     pub limit: usize,
+    /// Who has to approve its replies, instead of `[reply] approval`.
+    pub approval: Option<Approval>,
 }
 
 impl Webhook {
@@ -190,6 +206,7 @@ impl Webhook {
         let lookup_url = section.get("lookup_url");
         let idempotency = section.get("idempotency").unwrap_or_default();
         let limit = section.get("limit").unwrap_or(LIMIT);
+        let approval = section.get("approval");
         Self::validate(section, idempotency, limit);
         Some(Self {
             name: name?,
@@ -198,6 +215,7 @@ impl Webhook {
             lookup_url,
             idempotency,
             limit,
+            approval,
         })
     }
 

@@ -106,6 +106,11 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         };
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!("{:?} {:?}", config.reply, config.server.listen);
+        let care = Care {
+            words: Default::default(),
+            ..config.care.clone()
+        };
+        assert_eq!(care, Care::default());
         (slack, discord, fedi, shop.idempotency, shop.limit, reply)
     };
     assert_eq!(defaults(&told), defaults(&left_out));

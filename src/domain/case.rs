@@ -3,8 +3,9 @@
 
 mod decide;
 
-pub use decide::{Refusal, Wish, decide};
+pub use decide::{Gate, Refusal, Wish, Wording, decide};
 
+use super::private::blank;
 use super::reply::ReplyState;
 use super::{Agent, Audience, CaseNumber, Event, Instant, NativeId, ReplyId, SourceName, TeamName};
 use serde::{Deserialize, Serialize};
@@ -117,14 +118,20 @@ impl fmt::Display for Kind {
 }
 
 /// The reply a case has under way. One at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingReply {
     /// Which.
     pub id: ReplyId,
     /// For whom.
     pub audience: Audience,
-    /// The state the log knows: held, ambiguous or needs a person. Queued and sending count as held.
+    /// The state the log knows. Queued and sending count as held, reconciling as ambiguous.
     pub state: ReplyState,
+    /// Which text of it.
+    #[serde(default)]
+    pub version: i64,
+    /// The key of who wrote it; empty when it is from before that was kept.
+    #[serde(default)]
+    pub author: String,
 }
 
 /// A conversation of one author with us.
@@ -262,14 +269,50 @@ impl Case {
                 self.labels.extend(added.iter().cloned());
                 self.labels.retain(|label| !removed.contains(label));
             }
-            Event::ReplyHeld { reply, audience, .. } => {
-                self.pending = Some(PendingReply {
-                    id: *reply,
-                    audience: *audience,
-                    state: ReplyState::Held,
-                });
+            Event::ReplyDrafted {
+                reply,
+                version,
+                author,
+                audience,
+                ..
+            } => self.pend(*reply, *audience, ReplyState::Draft, *version, Some(author)),
+            Event::ReplySubmitted {
+                reply,
+                version,
+                author,
+                audience,
+                ..
+            } => self.pend(
+                *reply,
+                *audience,
+                ReplyState::PendingApproval,
+                *version,
+                Some(author),
+            ),
+            Event::ReplyHeld {
+                reply,
+                audience,
+                version,
+                author,
+                ..
+            } => self.pend(*reply, *audience, ReplyState::Held, *version, author.as_ref()),
+            Event::ReplyEdited { version, .. } => {
+                if let Some(pending) = &mut self.pending {
+                    pending.version = *version;
+                }
             }
-            Event::ReplyCancelled { .. } | Event::ReplyFailed { .. } => self.pending = None,
+            Event::ReplyStale { .. } => self.pending_is(ReplyState::Stale),
+            Event::ReplyApproved { .. }
+            | Event::ReplyCollided { .. }
+            | Event::ReplyNotSeen { .. }
+            | Event::ReplyToldAbsent { .. }
+            | Event::PublishingPaused { .. }
+            | Event::PublishingResumed { .. } => {}
+            Event::ReplyCancelled { .. }
+            | Event::ReplyFailed { .. }
+            | Event::ReplyRejected { .. }
+            | Event::ReplyExpired { .. }
+            | Event::ReplyAbandoned { .. } => self.pending = None,
             Event::ReplySent { .. } => {
                 self.pending = None;
                 if matches!(self.status, Status::New | Status::Claimed | Status::Escalated) {
@@ -280,6 +323,7 @@ impl Case {
             Event::ReplyRetried { .. } => self.pending_is(ReplyState::Held),
             Event::ReplyDelayed { .. } => {}
             Event::ReplyNeedsHuman { .. } => self.pending_is(ReplyState::NeedsHuman),
+            Event::Erased => blank(&mut self.outcome),
         }
     }
 
@@ -303,6 +347,23 @@ impl Case {
             && (self.outcome.is_empty() || self.status == Status::Resolved)
             && self.labels.len() <= MOST_LABELS
             && self.posts >= 1
+    }
+
+    fn pend(
+        &mut self,
+        id: ReplyId,
+        audience: Audience,
+        state: ReplyState,
+        version: i64,
+        author: Option<&Agent>,
+    ) {
+        self.pending = Some(PendingReply {
+            id,
+            audience,
+            state,
+            version,
+            author: author.map(|agent| agent.key.clone()).unwrap_or_default(),
+        });
     }
 
     fn pending_is(&mut self, state: ReplyState) {
@@ -352,7 +413,14 @@ pub fn shows_on_card(event: &Event) -> bool {
         Event::Opened { .. }
         | Event::Noted { .. }
         | Event::ReplyRetried { .. }
-        | Event::ReplyDelayed { .. } => false,
+        | Event::ReplyDelayed { .. }
+        | Event::ReplyEdited { .. }
+        | Event::ReplyApproved { .. }
+        | Event::ReplyCollided { .. }
+        | Event::ReplyNotSeen { .. }
+        | Event::ReplyToldAbsent { .. }
+        | Event::PublishingPaused { .. }
+        | Event::PublishingResumed { .. } => false,
         Event::PostAdded { .. }
         | Event::PostEdited { .. }
         | Event::PostDeleted { .. }
@@ -367,12 +435,19 @@ pub fn shows_on_card(event: &Event) -> bool {
         | Event::PrioritySet { .. }
         | Event::KindSet { .. }
         | Event::Labelled { .. }
+        | Event::ReplyDrafted { .. }
+        | Event::ReplySubmitted { .. }
+        | Event::ReplyRejected { .. }
+        | Event::ReplyExpired { .. }
+        | Event::ReplyStale { .. }
+        | Event::ReplyAbandoned { .. }
         | Event::ReplyHeld { .. }
         | Event::ReplyCancelled { .. }
         | Event::ReplySent { .. }
         | Event::ReplyFailed { .. }
         | Event::ReplyUncertain { .. }
-        | Event::ReplyNeedsHuman { .. } => true,
+        | Event::ReplyNeedsHuman { .. }
+        | Event::Erased => true,
     }
 }
 

@@ -4,10 +4,20 @@ use super::Instant;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// The clock that runs while the machine sleeps; where there is none, one that never goes back.
+#[cfg(target_os = "linux")]
+const BOOT: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+#[cfg(not(target_os = "linux"))]
+const BOOT: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+
 /// Where the time comes from. Two implementations: the system's, and one that tests move.
 pub trait Clock: Send + Sync {
     /// Now, truncated to microseconds (what both databases keep).
     fn now(&self) -> Instant;
+
+    /// How long the machine has been running, sleep included. Never goes back, whatever is done to the
+    /// wall clock.
+    fn since_boot(&self) -> std::time::Duration;
 
     /// How long a sleeper should sleep to reach `due`, or `None` when sleeping makes no sense
     /// because the time only moves by hand.
@@ -25,6 +35,11 @@ impl Clock for SystemClock {
     )]
     fn now(&self) -> Instant {
         Utc::now().trunc_subsecs(6)
+    }
+
+    fn since_boot(&self) -> std::time::Duration {
+        let now = rustix::time::clock_gettime(BOOT);
+        std::time::Duration::try_from(now).unwrap_or_default()
     }
 
     fn until(&self, due: Instant) -> Option<std::time::Duration> {
@@ -59,6 +74,10 @@ impl Default for ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Instant {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn since_boot(&self) -> std::time::Duration {
+        (self.now() - Instant::UNIX_EPOCH).to_std().unwrap_or_default()
     }
 
     fn until(&self, due: Instant) -> Option<std::time::Duration> {

@@ -1,6 +1,8 @@
 //! What is owed to the outside: rows of the outbox.
 
-use super::{CaseNumber, ChannelId, ChatName, EffectId, EventId, Instant, ReplyId};
+use super::{
+    CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, Instant, MessageId, ReplyId, ThreadId,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +56,37 @@ impl fmt::Display for Lane {
     }
 }
 
+/// A delivery to a chat that was tried again after an attempt without a certain end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// The key of all its attempts.
+    pub key: IdempotencyKey,
+    /// When the first attempt began.
+    pub since: Instant,
+    /// The thread it opened, or went to.
+    pub thread: ThreadId,
+    /// The message by which we know it.
+    pub message: MessageId,
+    /// What it is.
+    pub what: Doubted,
+}
+
+/// What may stand twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doubted {
+    /// A case's thread, with its card.
+    Root {
+        /// What happened from then on was told in it.
+        from: Instant,
+    },
+    /// A message in a thread.
+    Message {
+        /// The reply it tells about, if it is one that is changed later.
+        reply: Option<ReplyId>,
+    },
+}
+
 /// Something owed to the outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -90,6 +123,17 @@ pub enum Effect {
         /// The reply it is about.
         reply: ReplyId,
     },
+    /// A delivery may stand twice: look, keep the first, and take the others away.
+    Mend {
+        /// The chat.
+        chat: ChatName,
+        /// The channel it went to.
+        channel: ChannelId,
+        /// The delivery.
+        doubt: Doubt,
+        /// Whether this is the last look: what appears after it stays.
+        last: bool,
+    },
     /// A reply's hold is over: publish it.
     SendReply {
         /// Which.
@@ -102,6 +146,11 @@ pub enum Effect {
     },
     /// A snoozed case is due again.
     Wake,
+    /// The time in which somebody could say yes to a reply is over.
+    Expire {
+        /// Which.
+        reply: ReplyId,
+    },
 }
 
 /// A row of the outbox.
@@ -121,4 +170,31 @@ pub struct EffectRow {
     pub attempts: i64,
     /// When it was first begun.
     pub begun_at: Option<Instant>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubt_survives_being_stored() {
+        let from = Instant::MIN_UTC;
+        let reply = Some(ReplyId(7));
+        for what in [Doubted::Root { from }, Doubted::Message { reply }] {
+            let effect = Effect::Mend {
+                chat: "chat".into(),
+                channel: "C".into(),
+                doubt: Doubt {
+                    key: "k-e1o".into(),
+                    since: Instant::UNIX_EPOCH,
+                    thread: "1.0".into(),
+                    message: "1.0".into(),
+                    what,
+                },
+                last: true,
+            };
+            let stored = serde_json::to_string(&effect).unwrap();
+            assert_eq!(serde_json::from_str::<Effect>(&stored).unwrap(), effect);
+        }
+    }
 }

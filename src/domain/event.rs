@@ -1,8 +1,8 @@
 //! What happened to a case, in the past tense. The log is append-only; the case is its fold.
 
 use super::{
-    Agent, Audience, CaseNumber, ChatName, EventId, Instant, Kind, NativeId, Priority, ReplyId, SourceName,
-    TeamName,
+    Agent, Audience, CaseNumber, ChatName, EventId, Instant, Kind, NativeId, Priority, Remark, ReplyId,
+    SourceName, TeamName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +116,71 @@ pub enum Event {
         /// Taken off.
         removed: Vec<String>,
     },
-    /// A reply was given and waits for the end of its undo window.
+    /// A reply was written, and its author is asked to say yes once more.
+    ReplyDrafted {
+        /// Which.
+        reply: ReplyId,
+        /// Which text of it.
+        version: i64,
+        /// Who wrote it.
+        author: Agent,
+        /// For whom.
+        audience: Audience,
+        /// Exactly what would be published.
+        text: String,
+        /// Why its author is asked.
+        remarks: Vec<Remark>,
+    },
+    /// A reply was written, and somebody else has to agree.
+    ReplySubmitted {
+        /// Which.
+        reply: ReplyId,
+        /// Which text of it.
+        version: i64,
+        /// Who wrote it.
+        author: Agent,
+        /// For whom.
+        audience: Audience,
+        /// Exactly what would be published.
+        text: String,
+        /// What was said about it.
+        remarks: Vec<Remark>,
+        /// Until when somebody can agree.
+        until: Instant,
+    },
+    /// Who approves changed the words first.
+    ReplyEdited {
+        /// Which.
+        reply: ReplyId,
+        /// Which text of it this is.
+        version: i64,
+        /// What it said before.
+        before: String,
+        /// What it says now.
+        after: String,
+    },
+    /// Somebody else agreed to exactly this text.
+    ReplyApproved {
+        /// Which.
+        reply: ReplyId,
+        /// Which text of it.
+        version: i64,
+        /// The fingerprint of what was approved.
+        hash: String,
+    },
+    /// Somebody else did not agree.
+    ReplyRejected {
+        /// Which.
+        reply: ReplyId,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// Nobody said yes in time.
+    ReplyExpired {
+        /// Which.
+        reply: ReplyId,
+    },
+    /// A reply was approved, or needed nobody's approval, and waits for the end of its undo window.
     ReplyHeld {
         /// Which.
         reply: ReplyId,
@@ -126,6 +190,30 @@ pub enum Event {
         text: String,
         /// The end of the undo window.
         until: Instant,
+        /// Which text of it.
+        #[serde(default)]
+        version: i64,
+        /// Who wrote it.
+        #[serde(default)]
+        author: Option<Agent>,
+    },
+    /// What the reply answers changed before it was sent: it stays here, and its author is asked.
+    ReplyStale {
+        /// Which.
+        reply: ReplyId,
+        /// What happened, in words.
+        reason: String,
+        /// What the post said when the reply was approved, if it changed.
+        before: Option<String>,
+        /// What it says now.
+        after: Option<String>,
+    },
+    /// Somebody else wanted to answer while this reply was under way.
+    ReplyCollided {
+        /// The reply that was there first.
+        reply: ReplyId,
+        /// What the other one wanted to say.
+        text: String,
     },
     /// A reply was taken back before it was published.
     ReplyCancelled {
@@ -169,6 +257,13 @@ pub enum Event {
         #[serde(default = "yes")]
         looked: bool,
     },
+    /// A look did not show the reply; another one follows before it is sent again.
+    ReplyNotSeen {
+        /// Which.
+        reply: ReplyId,
+        /// When we look again.
+        look_at: Instant,
+    },
     /// The reply cannot go out at present, for certain; it waits and is tried again.
     ReplyDelayed {
         /// Which.
@@ -183,7 +278,34 @@ pub enum Event {
         /// Why, in words.
         reason: String,
     },
+    /// A person looked and says that the reply is not there; a second person is asked.
+    ReplyToldAbsent {
+        /// Which.
+        reply: ReplyId,
+    },
+    /// A person ended the reply without knowing what became of it.
+    ReplyAbandoned {
+        /// Which.
+        reply: ReplyId,
+    },
+    /// Nothing is published any more. Stands in the log of no case.
+    PublishingPaused {
+        /// By this source; by none at all when empty.
+        source: Option<SourceName>,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// It goes on. Stands in the log of no case.
+    PublishingResumed {
+        /// By this source; by all when empty.
+        source: Option<SourceName>,
+    },
+    /// The customer's words and names were erased here. What was published stays where it is.
+    Erased,
 }
+
+/// The case number under which the log keeps what is about no case.
+pub const NO_CASE: CaseNumber = CaseNumber(0);
 
 fn yes() -> bool {
     true

@@ -1,10 +1,12 @@
 //! Rich text that no chat owns. Adapters render it; what customers wrote stays inert in it.
 
-use super::CaseNumber;
+mod press;
+
+pub use press::{Press, ReplyVerb, UnknownPress};
+
+use super::{CaseNumber, Instant};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::fmt::Write as _;
-use std::str::FromStr;
 
 /// A message for a thread, or an answer for one person.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -53,6 +55,12 @@ pub enum Span {
         /// The chat's id of the person, when they are to be pinged in this chat.
         ping: Option<String>,
     },
+    /// A moment that is awaited, as part of a sentence: `in 9 s`, counted down where the chat can,
+    /// otherwise `at 2026-11-26 10:00:09 UTC`.
+    Until {
+        /// The moment; shown to the second.
+        at: Instant,
+    },
 }
 
 /// How a button looks.
@@ -75,100 +83,6 @@ pub struct Button {
     pub press: Press,
     /// How it looks.
     pub style: Style,
-}
-
-/// What happens when a button is pressed.
-///
-/// Its text form ([`fmt::Display`], [`FromStr`]) travels in the chat's button and comes back:
-/// `do:12:claim`, `ask:12:reply`, `sent:12:7`, `again:12:7`. At most 60 characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Press {
-    /// Gives a command without further words.
-    Command {
-        /// The case it is about.
-        case: CaseNumber,
-        /// The verb and its arguments.
-        line: String,
-    },
-    /// Opens a form that asks for the words of this verb.
-    Ask {
-        /// The case it is about.
-        case: CaseNumber,
-        /// The verb: `reply`, `dm`, `note`, `escalate`, `resolve`.
-        verb: String,
-    },
-    /// A person says what became of a reply whose end is unknown.
-    Settle {
-        /// The case it is about.
-        case: CaseNumber,
-        /// The reply's number.
-        reply: i64,
-        /// Whether the reply is there (then it is sent) or not (then it is sent again).
-        there: bool,
-    },
-}
-
-/// A press that is not one of ours, or is damaged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this button is not known to this version of Hearback; use the command instead")]
-pub struct UnknownPress;
-
-impl Press {
-    /// The case the button is about.
-    #[must_use]
-    pub fn case(&self) -> CaseNumber {
-        match self {
-            Self::Command { case, .. } | Self::Ask { case, .. } | Self::Settle { case, .. } => *case,
-        }
-    }
-}
-
-impl fmt::Display for Press {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Command { case, line } => write!(f, "do:{}:{line}", case.0),
-            Self::Ask { case, verb } => write!(f, "ask:{}:{verb}", case.0),
-            Self::Settle {
-                case,
-                reply,
-                there: true,
-            } => write!(f, "sent:{}:{reply}", case.0),
-            Self::Settle {
-                case,
-                reply,
-                there: false,
-            } => write!(f, "again:{}:{reply}", case.0),
-        }
-    }
-}
-
-impl FromStr for Press {
-    type Err = UnknownPress;
-
-    fn from_str(text: &str) -> Result<Self, UnknownPress> {
-        let mut words = text.splitn(3, ':');
-        let (Some(what), Some(case), Some(rest)) = (words.next(), words.next(), words.next()) else {
-            return Err(UnknownPress);
-        };
-        let case = case.parse().map_err(|_| UnknownPress)?;
-        let settle = |there| {
-            let reply = rest.parse().map_err(|_| UnknownPress)?;
-            Ok(Self::Settle { case, reply, there })
-        };
-        match what {
-            "do" => Ok(Self::Command {
-                case,
-                line: rest.to_owned(),
-            }),
-            "ask" => Ok(Self::Ask {
-                case,
-                verb: rest.to_owned(),
-            }),
-            "sent" => settle(true),
-            "again" => settle(false),
-            _ => Err(UnknownPress),
-        }
-    }
 }
 
 /// The first message of a thread, with what a chat may show beside it.
@@ -201,6 +115,29 @@ pub struct Form {
     pub max: u16,
     /// Whether the field may stay empty.
     pub optional: bool,
+    /// What stands in the field at first, to be changed. See [`Form::prefill`].
+    #[serde(default)]
+    pub value: String,
+    /// The reply that it is about; comes back with the words.
+    #[serde(default)]
+    pub reply: Option<i64>,
+}
+
+impl Form {
+    /// What stands in a field that takes at most `most` UTF-16 units, and never more than [`Self::max`].
+    /// Nothing where that is too little for all of it: half a text must not look like the whole.
+    #[must_use]
+    pub fn prefill(&self, most: usize) -> Option<&str> {
+        let most = most.min(usize::from(self.max));
+        let fits = !self.value.is_empty() && self.value.encode_utf16().take(most + 1).count() <= most;
+        fits.then_some(self.value.as_str())
+    }
+}
+
+/// A moment in words, for where nothing counts down: `at 2026-11-26 10:00:09 UTC`.
+#[must_use]
+pub fn moment(at: Instant) -> String {
+    at.format("at %Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 impl Message {
@@ -265,6 +202,7 @@ fn plain_spans(out: &mut String, spans: &[Span]) {
             }
             Span::Link { label, url: _ } => out.push_str(&inert(label)),
             Span::Person { name, ping: _ } => out.push_str(&inert(name)),
+            Span::Until { at } => out.push_str(&moment(*at)),
         }
     }
 }
@@ -375,6 +313,36 @@ mod tests {
         assert_eq!(cut("e\u{301}e\u{301}e\u{301}", 3), "e\u{301}e\u{301}e\u{301}");
         assert_eq!(cut("e\u{301}e\u{301}e\u{301}e", 3), "e\u{301}e\u{301}…");
         assert_eq!(cut("", 0), "");
+    }
+
+    #[test]
+    fn a_field_is_filled_with_the_whole_text_or_not_at_all() {
+        let form = |value: &str, max| Form {
+            case: CaseNumber(1),
+            verb: "edit".to_owned(),
+            title: String::new(),
+            label: String::new(),
+            hint: String::new(),
+            submit: String::new(),
+            max,
+            optional: false,
+            value: value.to_owned(),
+            reply: Some(7),
+        };
+        assert_eq!(form("", 10).prefill(10), None);
+        assert_eq!(form("four", 10).prefill(4), Some("four"));
+        assert_eq!(form("four", 10).prefill(3), None);
+        assert_eq!(form("four", 3).prefill(10), None);
+        assert_eq!(form("\u{1F600}", 10).prefill(1), None, "two units");
+        assert_eq!(form("\u{1F600}", 10).prefill(2), Some("\u{1F600}"));
+    }
+
+    #[test]
+    fn a_form_that_was_kept_by_an_older_version_can_be_read() {
+        let kept =
+            r#"{"case":7,"verb":"note","title":"","label":"","hint":"","submit":"","max":9,"optional":true}"#;
+        let form: Form = serde_json::from_str(kept).unwrap();
+        assert_eq!((form.value.as_str(), form.reply), ("", None));
     }
 
     #[test]

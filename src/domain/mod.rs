@@ -2,6 +2,8 @@
 //!
 //! Everything here is a pure function of its arguments; time and identifiers are passed in.
 
+pub mod audit;
+pub mod care;
 pub mod case;
 pub mod clock;
 pub mod effect;
@@ -10,20 +12,23 @@ pub mod id;
 pub mod message;
 pub mod person;
 pub mod post;
+pub mod private;
 pub mod reply;
+pub mod standing;
 
 pub use case::{Case, Kind, Priority, Refusal, Status};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use effect::{Effect, EffectRow, Lane};
-pub use event::{By, Event, EventRecord};
+pub use effect::{Doubt, Doubted, Effect, EffectRow, Lane};
+pub use event::{By, Event, EventRecord, NO_CASE};
 pub use id::{
     CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, MessageId, NativeId, ReplyId,
     SourceName, TeamName, ThreadId,
 };
-pub use message::{Button, Card, Form, Message, Part, Press, Span, Style};
+pub use message::{Button, Card, Form, Message, Part, Press, ReplyVerb, Span, Style};
 pub use person::{Agent, Person, Role};
 pub use post::{Author, Media, Metrics, Post, PostKind, Sighting, Visibility};
-pub use reply::{Audience, Reply, ReplyState};
+pub use reply::{Audience, ButtonKey, Length, Remark, Reply, ReplyState, Weight};
+pub use standing::{Marks, Standing};
 
 /// An instant in UTC, truncated to microseconds: what both databases keep.
 pub type Instant = chrono::DateTime<chrono::Utc>;

@@ -1,11 +1,11 @@
 //! What each command of the command line does.
 
 use super::adapters::Adapters;
-use super::{Options, Running, link};
+use super::{Options, Running, link, records};
 use crate::adapter::chat::{discord, slack};
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
-use crate::cli::{self, Chat, Cli, Command, Configured, Demo, Exit, Manifest, Reported};
+use crate::cli::{self, Audit, Chat, Cli, Command, Configured, Demo, Exit, Manifest, Reported};
 use crate::config::{self, Config};
 use crate::domain::{Clock, SystemClock};
 use crate::port::SocialPlatform as _;
@@ -13,7 +13,7 @@ use crate::store::{Store, Tables};
 use crate::telemetry;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
-use std::io::{IsTerminal as _, stdout};
+use std::io::{IsTerminal as _, Write as _, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -40,11 +40,34 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
                 Err(exit) => Ok(exit),
             }
         }
-        Command::Check(reported) => Ok(cli::check::run(&reported, config::environment(), &mut stdout())?),
-        Command::Doctor(Reported { configured, json }) => {
+        Command::Check(reported) => Ok(cli::check::run(
+            &reported,
+            config::environment(),
+            &mut cli::output(),
+        )?),
+        Command::Doctor(reported) => {
+            // The report says what is well and what is not.
+            telemetry::init(log, directives.as_deref().or(Some("error")))?;
+            self::doctor(&reported).await
+        }
+        Command::Audit(Audit::Verify(Reported { configured, json })) => {
             telemetry::init(log, directives.as_deref())?;
             match load(&configured) {
-                Ok(config) => doctor(&config, json).await,
+                Ok(config) => records::verify(&config, json).await,
+                Err(exit) => Ok(exit),
+            }
+        }
+        Command::Adopt(adopt) => {
+            telemetry::init(log, directives.as_deref())?;
+            match load(&adopt.configured) {
+                Ok(config) => records::adopt(&config, &adopt).await,
+                Err(exit) => Ok(exit),
+            }
+        }
+        Command::Erase(erase) => {
+            telemetry::init(log, directives.as_deref())?;
+            match load(&erase.configured) {
+                Ok(config) => records::erase(&config, &erase).await,
                 Err(exit) => Ok(exit),
             }
         }
@@ -55,7 +78,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
 /// Reads the configuration, or tells what is wrong with it.
 fn load(configured: &Configured) -> Result<Config, Exit> {
     Config::load(configured.config.as_deref(), config::environment()).map_err(|error| {
-        eprintln!("{error}");
+        cli::complain(error);
         Exit::Usage
     })
 }
@@ -89,7 +112,7 @@ async fn demo(demo: Demo) -> anyhow::Result<Exit> {
     let config = match Config::demo(listen, &data) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("{error}");
+            cli::complain(error);
             return Ok(Exit::Usage);
         }
     };
@@ -104,23 +127,36 @@ async fn demo(demo: Demo) -> anyhow::Result<Exit> {
         metrics: telemetry::metrics()?,
     };
     let running = Running::start(&config, listener, options).await?;
-    println!(
-        "Hearback's demo is at {} — open it in a browser. Ctrl+C ends it.",
-        link(running.addr)
-    );
-    println!("What you do there is kept in {}.", data.display());
+    writeln!(
+        cli::output(),
+        "Hearback's demo is at {} — open it in a browser. Ctrl+C ends it.\n\
+         What you do there is kept in {}.",
+        link(running.addr),
+        data.display()
+    )?;
     running.until_signal().await?;
     Ok(Exit::Done)
 }
 
-async fn doctor(config: &Config, json: bool) -> anyhow::Result<Exit> {
+async fn doctor(reported: &Reported) -> anyhow::Result<Exit> {
+    let Reported { configured, json } = reported;
+    let loaded = Config::load(configured.config.as_deref(), config::environment());
+    let config = match (loaded, json) {
+        (Ok(config), _) => config,
+        // Who reads JSON reads it here as well: the report of `check`.
+        (Err(error), true) => return Ok(cli::check::report(&Err(error), true, &mut cli::output())?),
+        (Err(error), false) => {
+            cli::complain(error);
+            return Ok(Exit::Usage);
+        }
+    };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let findings = Adapters::examine(config, &clock).await?;
+    let findings = Adapters::examine(&config, &clock).await?;
     Ok(cli::doctor::report(
         &findings,
-        json,
+        *json,
         stdout().is_terminal(),
-        &mut stdout(),
+        &mut cli::output(),
     )?)
 }
 
@@ -175,7 +211,9 @@ fn discord_channels(config: &Config) -> Vec<String> {
 
 /// Whether the database can be reached, and what is in it. Nothing is made or changed.
 async fn database(config: &Config) -> Vec<Finding> {
-    vec![match Store::look(config.database.url.expose_secret()).await {
+    let looked = Store::look(config.database.url.expose_secret()).await;
+    let current = matches!(looked, Ok(Tables::Current));
+    let mut findings = vec![match looked {
         Ok(Tables::None) => Finding::well("the database can be made; `hearback serve` makes it"),
         Ok(Tables::Older) => {
             Finding::well("the database answers; `hearback serve` brings its tables up to date")
@@ -186,7 +224,20 @@ async fn database(config: &Config) -> Vec<Finding> {
             "run that version, or name another database in [database] url",
         ),
         Err(error) => Finding::wrong(error.to_string(), "see [database] url"),
-    }]
+    }];
+    if current {
+        findings.push(match records::standing(config).await {
+            Ok(standing) => match standing.trouble() {
+                None => Finding::well("the database is the one that was sealed"),
+                Some(trouble) => Finding::wrong(trouble, standing.mend()),
+            },
+            Err(error) => Finding::wrong(
+                format!("the seal cannot be compared: {error:#}"),
+                "see [database] url",
+            ),
+        });
+    }
+    findings
 }
 
 fn manifest(manifest: &Manifest) -> std::io::Result<Exit> {
@@ -198,11 +249,11 @@ fn manifest(manifest: &Manifest) -> std::io::Result<Exit> {
         json,
     } = manifest;
     match chat {
-        Chat::Slack => cli::manifest::slack(&slack::manifest(name), &mut stdout()),
+        Chat::Slack => cli::manifest::slack(&slack::manifest(name), &mut cli::output()),
         Chat::Discord => {
             let app = app.map(|app| app.to_string());
             let (link, _, about) = discord::invite(app.as_deref());
-            cli::manifest::discord(&link, &about, app.is_some(), *json, &mut stdout())
+            cli::manifest::discord(&link, &about, app.is_some(), *json, &mut cli::output())
         }
     }
 }

@@ -5,6 +5,8 @@ mod adapters;
 mod commands;
 mod lifecycle;
 mod people;
+mod records;
+mod seal;
 mod signal;
 
 pub use commands::run;
@@ -15,7 +17,7 @@ use crate::adapter::link::Link;
 use crate::app::{App, Inbound, Parts, Reader, Worker};
 use crate::config::Config;
 use crate::domain::Clock;
-use crate::store::{self, Store};
+use crate::store::{self, Seal, Store};
 use crate::web::{self, Hosts};
 use adapters::{Adapters, Front};
 use anyhow::Context as _;
@@ -37,6 +39,8 @@ const KEEP_LOCK: Duration = Duration::from_secs(10);
 /// How often the samples of histograms are put into their buckets; otherwise they pile up until
 /// somebody asks for `/metrics`.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// How often it is looked whether somebody paused publishing from outside.
+const SWITCH: Duration = Duration::from_secs(1);
 /// How long closing the database may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -68,6 +72,7 @@ pub struct Running {
     pub links: Vec<Link>,
     lifecycle: Lifecycle,
     store: Store,
+    seal: Seal,
 }
 
 impl Running {
@@ -92,6 +97,7 @@ impl Running {
             .await
             .context("Cannot use the database")?;
         let installation = store.installation().await.context("Cannot read the database")?;
+        let seal = seal::compare(config, &store, &clock, demo.is_some()).await?;
         let adapters = Adapters::build(config, &installation, &clock, demo.as_ref(), &link(addr))?;
         let core = Parts {
             store: store.clone(),
@@ -102,6 +108,11 @@ impl Running {
             hold: config.reply.hold,
             timeout: config.reply.timeout,
             settle: config.reply.settle,
+            approvals: people::approvals(config),
+            approval_expires: config.reply.approval_expires,
+            care: config.care.clone(),
+            standing: seal.standing(),
+            seal: Some(seal.clone()),
             stop: lifecycle.soft.clone(),
         };
         let App {
@@ -126,7 +137,8 @@ impl Running {
             web::serve(listener, router, web::PATIENCE, lifecycle.soft.clone()),
         );
         adapters.connect(&lifecycle, &inbound, samples && demo.is_some());
-        keep_house(&lifecycle, &store, clock, metrics);
+        keep_house(&lifecycle, &store, &seal, clock, metrics);
+        lifecycle.spawn_soft("watch on the switch", watch_switch(inbound.clone()));
         let worker = if stepped {
             Some(worker)
         } else {
@@ -142,6 +154,7 @@ impl Running {
             links,
             lifecycle,
             store,
+            seal,
         })
     }
 
@@ -175,6 +188,7 @@ impl Running {
             worker,
             lifecycle,
             store,
+            seal,
             addr: _,
             links: _,
         } = self;
@@ -182,6 +196,9 @@ impl Running {
         // The ledger ends when nobody holds a way in.
         drop((inbound, reader, worker));
         let soft = lifecycle.stop(signals).await;
+        if soft {
+            seal::close(&seal).await;
+        }
         let limit = if soft { CLOSE } else { lifecycle::HARD_LIMIT };
         let closed = tokio::select! {
             closed = timeout(limit, store.close()) => closed.is_ok(),
@@ -220,6 +237,17 @@ async fn keep_lock(store: Store, lifecycle: Lifecycle) {
     }
 }
 
+/// Shows what `hearback pause` and `hearback resume` said.
+async fn watch_switch(inbound: Inbound) {
+    loop {
+        sleep(SWITCH).await;
+        // Without a database nothing is published either.
+        if let Err(error) = inbound.look_at_pauses().await {
+            tracing::debug!(%error, "It cannot be seen whether publishing was paused.");
+        }
+    }
+}
+
 async fn upkeep(metrics: PrometheusHandle) {
     loop {
         sleep(UPKEEP).await;
@@ -234,7 +262,14 @@ fn hosts(config: &Config) -> Hosts {
 }
 
 /// Starts what has to be done again and again.
-fn keep_house(lifecycle: &Lifecycle, store: &Store, clock: Arc<dyn Clock>, metrics: PrometheusHandle) {
+fn keep_house(
+    lifecycle: &Lifecycle,
+    store: &Store,
+    seal: &Seal,
+    clock: Arc<dyn Clock>,
+    metrics: PrometheusHandle,
+) {
+    lifecycle.spawn_soft("watch on the seal", seal::keep(seal.clone(), lifecycle.clone()));
     lifecycle.spawn_soft("sweep", forget(store.clone(), clock));
     lifecycle.spawn_soft("watch on the lock", keep_lock(store.clone(), lifecycle.clone()));
     lifecycle.spawn_soft("upkeep of metrics", upkeep(metrics));

@@ -1,7 +1,7 @@
 //! The directory, from the configuration: the one place where chats' names meet the sections.
 
-use crate::app::{Directory, Group, Home, Identity, Member, TeamEntry};
-use crate::config::{AgentEntry, Config, Team};
+use crate::app::{Approval, Approvals, Directory, Group, Home, Identity, Member, TeamEntry};
+use crate::config::{self, AgentEntry, Config, Team};
 use crate::domain::{Agent, ChannelId, ChatName, Role};
 
 /// Who works here, and where cases appear.
@@ -33,6 +33,25 @@ pub(super) fn directory(config: &Config, console: bool) -> Directory {
         teams,
         homes,
         members,
+    }
+}
+
+/// Which replies somebody else has to agree to.
+pub(super) fn approvals(config: &Config) -> Approvals {
+    let of_source = |source: &config::Source| Some((source.name().into(), approval(source.approval()?)));
+    let of_team = |team: &Team| Some((team.name.as_str().into(), approval(team.approval?)));
+    Approvals {
+        general: approval(config.reply.approval),
+        sources: config.sources.iter().filter_map(of_source).collect(),
+        teams: config.teams.iter().filter_map(of_team).collect(),
+    }
+}
+
+fn approval(word: config::Approval) -> Approval {
+    match word {
+        config::Approval::Never => Approval::Never,
+        config::Approval::Flagged => Approval::Flagged,
+        config::Approval::Always => Approval::Always,
     }
 }
 
@@ -105,6 +124,7 @@ fn team(entry: &Team, members: &[Member]) -> TeamEntry {
         slack_channel,
         discord_channel,
         members: names,
+        approval: _,
     } = entry;
     let slack = slack_channel.iter().map(|channel| home("slack", channel));
     let discord = discord_channel.iter().map(|channel| home("discord", channel));

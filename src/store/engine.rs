@@ -32,6 +32,18 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0002_due_order.sql"),
         include_str!("../../migrations/postgres/0002_due_order.sql"),
     ),
+    (
+        3,
+        "audit",
+        include_str!("../../migrations/sqlite/0003_audit.sql"),
+        include_str!("../../migrations/postgres/0003_audit.sql"),
+    ),
+    (
+        4,
+        "replies",
+        include_str!("../../migrations/sqlite/0004_replies.sql"),
+        include_str!("../../migrations/postgres/0004_replies.sql"),
+    ),
 ];
 
 /// Where a database is.
@@ -111,7 +123,7 @@ impl Engine {
     pub async fn open(address: &Address) -> Result<Self> {
         match address {
             Address::Sqlite(path) => {
-                let engine = Self::open_sqlite(path).await?;
+                let engine = Self::open_sqlite(path, true).await?;
                 if let Self::Sqlite { write, .. } = &engine {
                     migrator(|(_, _, sqlite, _)| sqlite)
                         .run(write)
@@ -127,7 +139,18 @@ impl Engine {
         }
     }
 
-    async fn open_sqlite(path: &Path) -> Result<Self> {
+    /// Opens one whose tables are up to date, and makes none.
+    ///
+    /// # Errors
+    /// It cannot be reached.
+    pub async fn open_to_read(address: &Address) -> Result<Self> {
+        match address {
+            Address::Sqlite(path) => Self::open_sqlite(path, false).await,
+            Address::Postgres(options) => Self::open_postgres(options).await,
+        }
+    }
+
+    async fn open_sqlite(path: &Path, make: bool) -> Result<Self> {
         let name = path.display();
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -136,7 +159,7 @@ impl Engine {
             .statement_cache_capacity(128);
         let writer = options
             .clone()
-            .create_if_missing(true)
+            .create_if_missing(make)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("cache_size", "-24576")

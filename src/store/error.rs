@@ -11,6 +11,10 @@ pub enum Error {
     /// The database refused this content (for example a text it cannot hold). Nothing was written.
     #[error("the database refused the content: {0}")]
     Refused(String),
+    /// Something that was to be changed had been changed by somebody else meanwhile. Nothing was
+    /// written: read again.
+    #[error("somebody else was faster; nothing was written")]
+    Lost,
     /// Another process works on this database.
     #[error("another Hearback is running on this database; stop it first")]
     Taken,
@@ -28,6 +32,9 @@ pub enum Error {
     },
 }
 
+/// The check that only a lost race breaks.
+const RACE: &str = "CHECK constraint failed: ok = 1";
+
 /// Short for the store's results.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -36,6 +43,7 @@ impl From<sqlx::Error> for Error {
     /// up, but waits and tries again with anything else.
     fn from(error: sqlx::Error) -> Self {
         let refused = match &error {
+            sqlx::Error::Database(database) if database.message().contains(RACE) => return Self::Lost,
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
                 if database.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {

@@ -10,19 +10,28 @@ mod error;
 mod lock;
 mod look;
 mod model;
+mod place;
+mod privacy;
 mod read;
 mod row;
+mod scrub;
+mod seal;
 pub mod sql;
 mod write;
 
 pub use error::{Error, Result};
 pub use look::Tables;
 pub use model::{
-    Aside, CaseFilter, Changes, Counters, CursorRow, Facts, InboxRow, Known, ReplyMessage, StoredPost, Thread,
+    Aside, AttemptRow, CaseFilter, Changes, Counters, CursorRow, Erasure, Facts, InboxRow, Known, PauseRow,
+    ReplyMark, ReplyMessage, ReplyStep, StoredPost, Thread,
 };
+
+use crate::domain::audit::Hash;
+pub use seal::{Seal, SealError};
 
 use engine::{Address, Engine};
 use lock::Held;
+use privacy::Keyring;
 use rand::Rng as _;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -42,6 +51,10 @@ struct Inner {
     writes: TaskTracker,
     /// Held while this process works on the database.
     lock: Mutex<Option<Held>>,
+    /// The end of the log, when it is known. Held through every commit that appends to it.
+    head: Mutex<Option<Hash>>,
+    /// The keys that were needed lately.
+    keys: Keyring,
 }
 
 impl Store {
@@ -64,17 +77,45 @@ impl Store {
         Self::opened(Address::parse(url)?, None).await
     }
 
+    /// Opens one that is there, to read only: nothing is made, brought up to date or claimed.
+    ///
+    /// # Errors
+    /// It cannot be opened, or its tables are not those of this version.
+    pub async fn inspect(url: &str) -> Result<Self> {
+        let why = match Self::look(url).await? {
+            Tables::Current => {
+                let address = Address::parse(url)?;
+                let engine = Engine::open_to_read(&address).await?;
+                return Ok(Self::of(address, engine, None));
+            }
+            Tables::None => "there is none yet; `hearback serve` makes it",
+            Tables::Older => {
+                "its tables are those of an earlier version; `hearback serve` brings them up to date"
+            }
+            Tables::Newer => "its tables are those of a later version of Hearback",
+        };
+        Err(Error::Unavailable(why.to_owned()))
+    }
+
     async fn opened(address: Address, held: Option<Held>) -> Result<Self> {
-        let store = Self {
+        let engine = Engine::open(&address).await?;
+        let store = Self::of(address, engine, held);
+        let secret = [random_name(), random_name(), random_name(), random_name()].concat();
+        store.install(&random_name(), &secret).await?;
+        Ok(store)
+    }
+
+    fn of(address: Address, engine: Engine, held: Option<Held>) -> Self {
+        Self {
             inner: Arc::new(Inner {
-                engine: Engine::open(&address).await?,
+                engine,
                 address,
                 writes: TaskTracker::new(),
                 lock: Mutex::new(held),
+                head: Mutex::new(None),
+                keys: Keyring::default(),
             }),
-        };
-        store.install(&random_name()).await?;
-        Ok(store)
+        }
     }
 
     /// Takes the lock again if the server lost the session that held it; nothing if it was never

@@ -2,7 +2,7 @@
 
 use crate::domain::{
     Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventRecord, Instant, MessageId, NativeId,
-    Post, Reply, ReplyId, SourceName, Status, ThreadId,
+    Post, Reply, ReplyId, ReplyState, SourceName, Status, ThreadId,
 };
 
 /// A post with the case it belongs to.
@@ -41,6 +41,70 @@ pub struct ReplyMessage {
     pub channel: ChannelId,
     /// The message.
     pub message: MessageId,
+}
+
+/// How a reply stood: a step is written only if it still does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyMark {
+    /// Its state.
+    pub state: ReplyState,
+    /// Its fence.
+    pub fence: i64,
+    /// How many steps it had taken.
+    pub step: i64,
+}
+
+impl ReplyMark {
+    /// How this reply stands.
+    #[must_use]
+    pub fn of(reply: &Reply) -> Self {
+        Self {
+            state: reply.state,
+            fence: reply.fence,
+            step: reply.step,
+        }
+    }
+}
+
+/// A reply as it stands after a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyStep {
+    /// How it stood before; `None` for a new one.
+    pub from: Option<ReplyMark>,
+    /// How it stands now.
+    pub reply: Reply,
+}
+
+/// A line in the history of a send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// The reply.
+    pub reply: ReplyId,
+    /// The attempt, by its fence.
+    pub fence: i64,
+    /// When.
+    pub at: Instant,
+    /// What happened, in a word or two.
+    pub what: String,
+    /// More about it; may be empty.
+    pub detail: String,
+}
+
+/// Whether publishing is stopped. Identity: the source, or `None` for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PauseRow {
+    /// For which source.
+    pub source: Option<SourceName>,
+    /// Whether it is.
+    pub paused: bool,
+    /// Since when.
+    pub at: Instant,
+    /// Who said so.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// Whether the log says it.
+    pub logged: bool,
 }
 
 /// A command that was taken, with its answer, so that a repeated envelope changes nothing.
@@ -89,6 +153,8 @@ pub struct Counters {
     pub effect: i64,
     /// The last reply.
     pub reply: i64,
+    /// How often a reply was claimed, to be sent.
+    pub claims: i64,
     /// How many cases stand where, in the order of [`Status::ALL`].
     pub by_status: [i64; Status::ALL.len()],
 }
@@ -120,8 +186,12 @@ pub struct Changes {
     pub threads: Vec<Thread>,
     /// Inserted or replaced by identity.
     pub reply_messages: Vec<ReplyMessage>,
-    /// Inserted or replaced by id.
-    pub replies: Vec<Reply>,
+    /// Inserted, or changed by id if they still stand where they stood.
+    pub replies: Vec<ReplyStep>,
+    /// Appended.
+    pub attempts: Vec<AttemptRow>,
+    /// Inserted or replaced by source.
+    pub pauses: Vec<PauseRow>,
     /// Appended; a key that exists stays as it is.
     pub inbox: Vec<InboxRow>,
     /// Inserted or replaced by identity.
@@ -130,6 +200,23 @@ pub struct Changes {
     pub asides: Vec<Aside>,
     /// Replaced whole, in every commit that changes it.
     pub counters: Option<Counters>,
+    /// What goes with a person who is erased.
+    pub erasure: Erasure,
+}
+
+/// What is destroyed or blanked for a person; what is kept of them is in the other lists.
+#[derive(Debug, Clone, Default)]
+pub struct Erasure {
+    /// Keys: what they lock cannot be read any more.
+    pub keys: Vec<String>,
+    /// Events of earlier versions, which are not in the chain: replaced by these.
+    pub events: Vec<EventRecord>,
+    /// Effects that were given up, whose reason is replaced by this.
+    pub effects: Vec<(EffectId, String)>,
+    /// Answers that were given, replaced by this.
+    pub answers: Vec<(String, String)>,
+    /// Things set aside, which go.
+    pub asides: Vec<i64>,
 }
 
 /// What is known of what comes in.

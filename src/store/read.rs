@@ -4,7 +4,10 @@ use super::batch::{self, Batch, clean};
 use super::engine::Engine;
 use super::row;
 use super::sql;
-use super::{CaseFilter, Counters, Error, Facts, Known, ReplyMessage, Result, Store, StoredPost, Thread};
+use super::{
+    AttemptRow, CaseFilter, Counters, Error, Facts, Known, PauseRow, ReplyMessage, Result, Store, StoredPost,
+    Thread,
+};
 use crate::domain::{
     Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventId, EventRecord, Instant, Lane,
     NativeId, Reply, ReplyId, SourceName, Status, ThreadId,
@@ -59,6 +62,8 @@ macro_rules! rows_of {
     };
 }
 
+mod log;
+
 impl Store {
     /// A random name of this installation, made with the database. Eight characters of `[a-z0-9]`.
     pub async fn installation(&self) -> Result<String> {
@@ -74,6 +79,45 @@ impl Store {
         }
     }
 
+    /// The secret that buttons are sealed with, made with the database.
+    pub async fn button_key(&self) -> Result<String> {
+        let found: Vec<(String,)> = rows!(self, sql::BUTTON_KEY)?;
+        found
+            .into_iter()
+            .next()
+            .map(|(secret,)| secret)
+            .ok_or_else(|| super::Error::Inconsistent {
+                table: "settings",
+                column: "value",
+                row: "button_key".to_owned(),
+                why: "it is missing".to_owned(),
+            })
+    }
+
+    /// Where publishing is stopped, or was.
+    pub async fn pauses(&self) -> Result<Vec<PauseRow>> {
+        let found: Vec<row::PauseIn> = rows!(self, sql::PAUSES)?;
+        found.into_iter().map(row::pause).collect()
+    }
+
+    /// The newest replies in this state, or in any where the word is empty; the newest first.
+    pub async fn replies_in(&self, state: &str, limit: i64) -> Result<Vec<Reply>> {
+        let found: Vec<(i64, String)> = rows!(self, sql::REPLIES_IN, clean(state), limit)?;
+        found.iter().map(row::reply).collect()
+    }
+
+    /// The platform's id of the newest reply of a source that is known to stand there.
+    pub async fn last_sent(&self, source: &SourceName) -> Result<Option<NativeId>> {
+        let found: Vec<(String,)> = rows!(self, sql::LAST_SENT, clean(source.as_str()))?;
+        Ok(found.into_iter().next().map(|(id,)| id.into()))
+    }
+
+    /// The history of a send, in order.
+    pub async fn attempts(&self, reply: ReplyId) -> Result<Vec<AttemptRow>> {
+        let found: Vec<row::AttemptIn> = rows!(self, sql::ATTEMPTS, reply.0)?;
+        found.into_iter().map(row::attempt).collect()
+    }
+
     /// The numbers handed out so far.
     pub async fn counters(&self) -> Result<Counters> {
         let found: Vec<(String, i64)> = rows!(self, sql::COUNTERS)?;
@@ -84,6 +128,7 @@ impl Store {
             event: of("event"),
             effect: of("effect"),
             reply: of("reply"),
+            claims: of("claims"),
             by_status: Status::ALL.map(|status| of(status.word())),
         })
     }
@@ -270,19 +315,19 @@ impl Store {
         }
         let keys = Batch::of(ids.iter().map(|id| [id.0.into()]));
         let found: Vec<row::EventIn> = rows_of!(self, sql::EVENTS, keys)?;
-        found.iter().map(row::event).collect()
+        self.events_opened(found.iter()).await
     }
 
     /// A case's last events, in order.
     pub async fn last_events(&self, case: CaseNumber, limit: i64) -> Result<Vec<EventRecord>> {
         let found: Vec<row::EventIn> = rows!(self, sql::LAST_EVENTS, case.0, limit)?;
-        found.iter().rev().map(row::event).collect()
+        self.events_opened(found.iter().rev()).await
     }
 
     /// A case's events in order, from the one after `after`.
     pub async fn events_of(&self, case: CaseNumber, after: EventId, limit: i64) -> Result<Vec<EventRecord>> {
         let found: Vec<row::EventIn> = rows!(self, sql::EVENTS_OF, case.0, after.0, limit)?;
-        found.iter().map(row::event).collect()
+        self.events_opened(found.iter()).await
     }
 
     /// Replies by id.

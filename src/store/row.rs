@@ -1,7 +1,10 @@
 //! How values become rows and come back. The shape of a row is a promise to databases that exist.
 
-use super::{Error, Facts, InboxRow, Known, Result, StoredPost, Thread};
-use crate::domain::{By, Case, CaseNumber, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Reply};
+use super::{AttemptRow, Error, Facts, InboxRow, Known, PauseRow, Result, StoredPost, Thread};
+use crate::domain::audit::Line;
+use crate::domain::{
+    By, Case, CaseNumber, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Reply, ReplyId,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -12,6 +15,9 @@ use std::hash::Hash;
 pub struct EventBody<'a> {
     pub by: &'a By,
     pub event: &'a Event,
+    /// The key under which its free texts are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<&'a str>,
 }
 
 /// The last of those with the same key, in order: a statement may touch a row only once.
@@ -53,6 +59,35 @@ pub fn case((number, json): &CaseIn) -> Result<Case> {
     body("cases", *number, json)
 }
 
+/// source, paused, at, by_whom, reason, logged.
+pub type PauseIn = (String, i64, i64, String, String, i64);
+
+/// Reads whether publishing is stopped.
+pub fn pause((source, paused, at, by, reason, logged): PauseIn) -> Result<PauseRow> {
+    Ok(PauseRow {
+        source: (!source.is_empty()).then(|| source.into()),
+        paused: paused != 0,
+        at: instant("pauses", "at", 0, at)?,
+        by,
+        reason,
+        logged: logged != 0,
+    })
+}
+
+/// reply, fence, at, what, detail.
+pub type AttemptIn = (i64, i64, i64, String, String);
+
+/// Reads a line in the history of a send.
+pub fn attempt((reply, fence, at, what, detail): AttemptIn) -> Result<AttemptRow> {
+    Ok(AttemptRow {
+        reply: ReplyId(reply),
+        fence,
+        at: instant("attempts", "at", reply, at)?,
+        what,
+        detail,
+    })
+}
+
 /// case_number, body.
 pub type PostIn = (i64, String);
 
@@ -67,22 +102,42 @@ pub fn post((case, json): &PostIn) -> Result<StoredPost> {
 /// id, case_number, at, body.
 pub type EventIn = (i64, i64, i64, String);
 
-/// Reads an event.
-pub fn event((id, case, at, json): &EventIn) -> Result<EventRecord> {
+/// Reads an event, and the id of the key that its free texts are under.
+pub fn event((id, case, at, json): &EventIn) -> Result<(EventRecord, Option<String>)> {
     #[derive(Deserialize)]
     struct Body {
         by: By,
         event: Event,
+        #[serde(default)]
+        key: Option<String>,
     }
-    let Body { by, event } = body("events", *id, json)?;
-    Ok(EventRecord {
+    let Body { by, event, key } = body("events", *id, json)?;
+    let record = EventRecord {
         id: EventId(*id),
         case: CaseNumber(*case),
         at: instant("events", "at", *id, *at)?,
         by,
         event,
-    })
+    };
+    Ok((record, key))
 }
+
+/// id, case_number, at, body, hash.
+pub type LineIn = (i64, i64, i64, String, Option<String>);
+
+/// An event as the chain through the log sees it.
+pub fn line((id, case, at, body, hash): LineIn) -> Line {
+    Line {
+        id,
+        case,
+        at,
+        body,
+        hash,
+    }
+}
+
+/// source, author, id, secret.
+pub type KeyIn = (String, String, String, String);
 
 /// id, lane, case_number, due_at, attempts, begun_at, body.
 pub type EffectIn = (i64, String, i64, i64, i64, Option<i64>, String);

@@ -75,6 +75,10 @@ pub const COMMIT: Sql = Sql {
     sqlite: "COMMIT",
     postgres: "COMMIT",
 };
+/// Refuses a transaction whose last statement changed other than so many rows (SQLite only: PostgreSQL
+/// says how many there were).
+pub const EXPECT: &str =
+    "INSERT INTO races (ok) SELECT changes() = $1 WHERE true ON CONFLICT (ok) DO NOTHING";
 /// Takes it back.
 pub const ROLLBACK: Sql = Sql {
     name: "ROLLBACK",
@@ -178,8 +182,19 @@ statements! {
         "WHERE true ON CONFLICT (number) DO UPDATE SET source = excluded.source, \
             conversation = excluded.conversation, author = excluded.author, status = excluded.status, \
             owner = excluded.owner, updated_at = excluded.updated_at, body = excluded.body";
-    ADD_EVENTS = "INSERT INTO events (id, case_number, at, body) SELECT r.id, r.case_number, r.at, r.body FROM"
-        [id BIGINT, case_number BIGINT, at BIGINT, body TEXT] "";
+    ADD_EVENTS = "INSERT INTO events (id, case_number, at, body, hash) \
+            SELECT r.id, r.case_number, r.at, r.body, r.hash FROM"
+        [id BIGINT, case_number BIGINT, at BIGINT, body TEXT, hash TEXT] "";
+    ADD_KEYS = "INSERT INTO person_keys (id, source, author, secret) SELECT r.id, r.source, r.author, r.secret FROM"
+        [id TEXT, source TEXT, author TEXT, secret TEXT] "";
+    DROP_KEYS = "DELETE FROM person_keys WHERE id IN (SELECT r.id FROM" [id TEXT] ")";
+    BLANK_EVENTS = "UPDATE events SET body = r.body FROM"
+        [id BIGINT, body TEXT] "WHERE events.id = r.id AND events.hash IS NULL";
+    BLANK_EFFECTS = "UPDATE effects SET reason = r.reason FROM"
+        [id BIGINT, reason TEXT] "WHERE effects.id = r.id";
+    BLANK_INBOX = "UPDATE inbox SET answer = r.answer FROM"
+        [key TEXT, answer TEXT] "WHERE inbox.key = r.key";
+    DROP_ASIDES = "DELETE FROM asides WHERE id IN (SELECT r.id FROM" [id BIGINT] ")";
     ADD_EFFECTS = "INSERT INTO effects (id, lane, case_number, due_at, attempts, begun_at, state, body) \
             SELECT r.id, r.lane, r.case_number, r.due_at, r.attempts, r.begun_at, 'pending', r.body FROM"
         [id BIGINT, lane TEXT, case_number BIGINT, due_at BIGINT, attempts BIGINT, begun_at BIGINT, body TEXT] "";
@@ -198,11 +213,22 @@ statements! {
             SELECT r.reply, r.chat, r.channel, r.message FROM"
         [reply BIGINT, chat TEXT, channel TEXT, message TEXT]
         "WHERE true ON CONFLICT (reply, chat, channel) DO UPDATE SET message = excluded.message";
-    PUT_REPLIES = "INSERT INTO replies (id, case_number, source, state, remote_id, body) \
-            SELECT r.id, r.case_number, r.source, r.state, r.remote_id, r.body FROM"
-        [id BIGINT, case_number BIGINT, source TEXT, state TEXT, remote_id TEXT, body TEXT]
-        "WHERE true ON CONFLICT (id) DO UPDATE SET case_number = excluded.case_number, source = excluded.source, \
-            state = excluded.state, remote_id = excluded.remote_id, body = excluded.body";
+    ADD_REPLIES = "INSERT INTO replies (id, case_number, source, state, fence, step, remote_id, body) \
+            SELECT r.id, r.case_number, r.source, r.state, r.fence, r.step, r.remote_id, r.body FROM"
+        [id BIGINT, case_number BIGINT, source TEXT, state TEXT, fence BIGINT, step BIGINT, remote_id TEXT, body TEXT] "";
+    MOVE_REPLIES = "UPDATE replies SET state = r.state, fence = r.fence, step = r.step, remote_id = r.remote_id, \
+            body = r.body FROM"
+        [id BIGINT, was_state TEXT, was_fence BIGINT, was_step BIGINT, state TEXT, fence BIGINT, step BIGINT,
+            remote_id TEXT, body TEXT]
+        "WHERE replies.id = r.id AND replies.state = r.was_state AND replies.fence = r.was_fence \
+            AND replies.step = r.was_step";
+    ADD_ATTEMPTS = "INSERT INTO attempts (reply, fence, at, what, detail) SELECT r.reply, r.fence, r.at, r.what, r.detail FROM"
+        [reply BIGINT, fence BIGINT, at BIGINT, what TEXT, detail TEXT] "";
+    PUT_PAUSES = "INSERT INTO pauses (source, paused, at, by_whom, reason, logged) \
+            SELECT r.source, r.paused, r.at, r.by_whom, r.reason, r.logged FROM"
+        [source TEXT, paused BIGINT, at BIGINT, by_whom TEXT, reason TEXT, logged BIGINT]
+        "WHERE true ON CONFLICT (source) DO UPDATE SET paused = excluded.paused, at = excluded.at, \
+            by_whom = excluded.by_whom, reason = excluded.reason, logged = excluded.logged";
     ADD_INBOX = "INSERT INTO inbox (key, at, answer) SELECT r.key, r.at, r.answer FROM"
         [key TEXT, at BIGINT, answer TEXT] "WHERE true ON CONFLICT (key) DO NOTHING";
     PUT_CURSORS = "INSERT INTO cursors (source, stream, value) SELECT r.source, r.stream, r.value FROM"
@@ -216,7 +242,11 @@ statements! {
     FORGET_INBOX = "DELETE FROM inbox WHERE at < $1";
     TOUCH = "UPDATE settings SET value = value WHERE key = 'installation'";
     INSTALL = "INSERT INTO settings (key, value) VALUES ('installation', $1) ON CONFLICT (key) DO NOTHING";
+    MARK_SEALED = "INSERT INTO settings (key, value) VALUES ('sealed', $1) ON CONFLICT (key) DO NOTHING";
+    SEALED = "SELECT value FROM settings WHERE key = 'sealed'";
     INSTALLATION = "SELECT value FROM settings WHERE key = 'installation'";
+    MAKE_BUTTON_KEY = "INSERT INTO settings (key, value) VALUES ('button_key', $1) ON CONFLICT (key) DO NOTHING";
+    BUTTON_KEY = "SELECT value FROM settings WHERE key = 'button_key'";
     COUNTERS = "SELECT key, value FROM counters";
 
     CASES = "SELECT c.number, c.body FROM" [id BIGINT] "CROSS JOIN cases AS c WHERE c.number = r.id";
@@ -245,10 +275,31 @@ statements! {
     LAST_EVENTS = "SELECT id, case_number, at, body FROM events WHERE case_number = $1 ORDER BY id DESC LIMIT $2";
     EVENTS_OF = "SELECT id, case_number, at, body FROM events WHERE case_number = $1 AND id > $2 ORDER BY id LIMIT $3";
 
+    LAST_LINE = "SELECT id, case_number, at, body, hash FROM events ORDER BY id DESC LIMIT 1";
+    LINES = "SELECT id, case_number, at, body, hash FROM events WHERE id > $1 ORDER BY id LIMIT $2";
+    CHAIN_BEGINS = "SELECT id FROM events WHERE hash IS NOT NULL ORDER BY id LIMIT 1";
+    LINE_AT = "SELECT id, case_number, at, body, hash FROM events WHERE id = $1";
+    KEYS_OF_PERSONS = "SELECT k.source, k.author, k.id, k.secret FROM" [source TEXT, author TEXT]
+        "CROSS JOIN person_keys AS k WHERE k.source = r.source AND k.author = r.author";
+    KEYS_BY_ID = "SELECT k.source, k.author, k.id, k.secret FROM" [id TEXT]
+        "CROSS JOIN person_keys AS k WHERE k.id = r.id";
+    CASES_OF_PERSON = "SELECT number, body FROM cases WHERE source = $1 AND author = $2 ORDER BY number";
+    UNPROVEN_EVENTS = "SELECT e.id, e.case_number, e.at, e.body FROM" [id BIGINT]
+        "CROSS JOIN events AS e WHERE e.case_number = r.id AND e.hash IS NULL";
+    REASONS = "SELECT e.id FROM" [id BIGINT]
+        "CROSS JOIN effects AS e WHERE e.state = 'dead' AND e.reason IS NOT NULL AND e.case_number = r.id";
+    ANSWERS = "SELECT key, answer FROM inbox WHERE key > $1 ORDER BY key LIMIT $2";
+    ASIDES = "SELECT id, origin, reason, raw FROM asides WHERE id > $1 ORDER BY id LIMIT $2";
+
     REPLIES = "SELECT p.id, p.body FROM" [id BIGINT] "CROSS JOIN replies AS p WHERE p.id = r.id";
     REPLIES_OF = "SELECT id, body FROM replies WHERE case_number = $1 ORDER BY id";
     REPLIES_OPEN = "SELECT id, body FROM replies \
-        WHERE state IN ('held', 'queued', 'sending', 'ambiguous', 'needs_human') ORDER BY id";
+        WHERE state NOT IN ('sent', 'failed', 'cancelled', 'abandoned') ORDER BY id";
+    REPLIES_IN = "SELECT id, body FROM replies WHERE ($1 = '' OR state = $1) ORDER BY id DESC LIMIT $2";
+    LAST_SENT = "SELECT remote_id FROM replies WHERE source = $1 AND state = 'sent' AND remote_id IS NOT NULL \
+        AND remote_id NOT LIKE 'seen-by-a-person-%' ORDER BY id DESC LIMIT 1";
+    ATTEMPTS = "SELECT reply, fence, at, what, detail FROM attempts WHERE reply = $1 ORDER BY seq";
+    PAUSES = "SELECT source, paused, at, by_whom, reason, logged FROM pauses ORDER BY source";
     REPLY_MESSAGES = "SELECT chat, channel, message FROM reply_messages WHERE reply = $1 ORDER BY chat, channel";
 
     THREADS = "SELECT t.case_number, t.chat, t.channel, t.thread, t.card FROM" [id BIGINT]

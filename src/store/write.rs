@@ -6,21 +6,38 @@
 
 use super::batch::{Batch, Cell};
 use super::engine::Engine;
+use super::privacy::Locked;
 use super::row::{self, last_of, micros};
 use super::sql::{self, Sql};
-use super::{Changes, Counters, Error, Result, Store, StoredPost};
+use super::{Changes, Counters, Erasure, Error, PauseRow, ReplyStep, Result, Store, StoredPost};
+use crate::domain::audit::Hash;
 use crate::domain::{Case, EffectId, Instant, Status};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteArguments, SqlitePool};
 use sqlx::{Arguments as _, AssertSqlSafe};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a server may take for a commit. Over a connection that died silently no answer comes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A statement with its parameter.
-type Step = (Sql, Parameter);
+#[derive(Debug)]
+struct Step {
+    sql: Sql,
+    parameter: Parameter,
+    /// How many rows it has to change; otherwise somebody else was faster.
+    expects: Option<usize>,
+}
+
+impl Step {
+    fn new(sql: Sql, parameter: Parameter) -> Self {
+        Self {
+            sql,
+            parameter,
+            expects: None,
+        }
+    }
+}
 
 /// What the parameters of a statement are.
 #[derive(Debug)]
@@ -35,38 +52,87 @@ impl Store {
     /// Writes everything or nothing, durably. Runs in a task of its own: a caller that goes away
     /// cancels nothing.
     pub async fn commit(&self, changes: Changes) -> Result<()> {
-        self.write(steps(&changes)?).await
+        let store = self.clone();
+        self.spawned(async move { store.append(changes).await }).await
+    }
+
+    /// Commits; what it appends to the log follows what is there.
+    async fn append(&self, mut changes: Changes) -> Result<()> {
+        if changes.events.is_empty() {
+            return self.transact(steps(&changes, None)?).await;
+        }
+        let mut head = self.inner.head.lock().await;
+        // Whatever comes of this, until it has come well the end of the log is not known.
+        let mut last = match head.take() {
+            Some(last) => last,
+            None => self.last_hash().await?,
+        };
+        let locked = self.lock_texts(&mut changes).await?;
+        let mut log = Log {
+            last: &mut last,
+            locked: &locked,
+        };
+        self.transact(steps(&changes, Some(&mut log))?).await?;
+        *head = Some(last);
+        if !changes.erasure.keys.is_empty() {
+            self.inner.keys.forget();
+        }
+        for (person, key) in locked.new {
+            self.inner.keys.remember(person, key);
+        }
+        Ok(())
+    }
+
+    /// Notes that the database was sealed, at this time; the first note stays.
+    pub(super) async fn mark_sealed(&self, at: Instant) -> Result<()> {
+        self.write(vec![Step::new(
+            sql::MARK_SEALED,
+            Parameter::Text(at.to_rfc3339()),
+        )])
+        .await
     }
 
     /// Whether the database answers and can be written to.
     pub async fn ping(&self) -> Result<()> {
         self.keep_lock().await?;
-        self.write(vec![(sql::TOUCH, Parameter::None)]).await
+        self.write(vec![Step::new(sql::TOUCH, Parameter::None)]).await
     }
 
     /// Forgets inbox rows older than this.
     pub async fn forget_inbox(&self, before: Instant) -> Result<()> {
-        self.write(vec![(sql::FORGET_INBOX, Parameter::Number(micros(before)))])
-            .await
+        self.write(vec![Step::new(
+            sql::FORGET_INBOX,
+            Parameter::Number(micros(before)),
+        )])
+        .await
     }
 
-    /// Gives the installation its name, unless it has one.
-    pub(super) async fn install(&self, name: &str) -> Result<()> {
-        self.write(vec![(sql::INSTALL, Parameter::Text(name.to_owned()))])
+    /// Gives the installation its name and the secret of its buttons, unless it has them.
+    pub(super) async fn install(&self, name: &str, secret: &str) -> Result<()> {
+        let text = |sql, text: &str| Step::new(sql, Parameter::Text(text.to_owned()));
+        self.write(vec![text(sql::INSTALL, name), text(sql::MAKE_BUTTON_KEY, secret)])
             .await
     }
 
     async fn write(&self, steps: Vec<Step>) -> Result<()> {
+        let store = self.clone();
+        self.spawned(async move { store.transact(steps).await }).await
+    }
+
+    /// Runs a write in a task of its own, which the store waits for when it is closed.
+    async fn spawned(&self, write: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+        self.inner
+            .writes
+            .spawn(write)
+            .await
+            .map_err(|error| Error::Unavailable(format!("the write ended early: {error}")))?
+    }
+
+    async fn transact(&self, steps: Vec<Step>) -> Result<()> {
         if steps.is_empty() {
             return Ok(());
         }
-        let inner = Arc::clone(&self.inner);
-        let task = self
-            .inner
-            .writes
-            .spawn(async move { transact(&inner.engine, steps).await });
-        task.await
-            .map_err(|error| Error::Unavailable(format!("the write ended early: {error}")))?
+        transact(&self.inner.engine, steps).await
     }
 }
 
@@ -95,7 +161,12 @@ async fn transact_at_once(pool: &SqlitePool, steps: Vec<Step>) -> Result<()> {
     let mut script = sql::BEGIN.sqlite.to_owned();
     let mut arguments = SqliteArguments::default();
     let mut given = 0;
-    for (sql, parameter) in steps {
+    for Step {
+        sql,
+        parameter,
+        expects,
+    } in steps
+    {
         let added = match parameter {
             Parameter::None => None,
             Parameter::Batch(rows) => Some(arguments.add(rows.json()?)),
@@ -109,6 +180,9 @@ async fn transact_at_once(pool: &SqlitePool, steps: Vec<Step>) -> Result<()> {
         added.map_err(|error| Error::Refused(error.to_string()))?;
         given += 1;
         script = script + "; " + &sql.sqlite.replace("$1", &format!("${given}"));
+        if let Some(rows) = expects {
+            script = script + "; " + &sql::EXPECT.replace("$1", &rows.to_string());
+        }
     }
     script = script + "; " + sql::COMMIT.sqlite;
     let mut connection = pool.acquire().await?;
@@ -126,14 +200,22 @@ async fn transact_in_steps(pool: &PgPool, steps: Vec<Step>) -> Result<()> {
     let mut connection = pool.acquire().await?;
     let work = async {
         sqlx::query(sql::BEGIN.postgres).execute(&mut *connection).await?;
-        for (sql, parameter) in steps {
+        for Step {
+            sql,
+            parameter,
+            expects,
+        } in steps
+        {
             let query = match parameter {
                 Parameter::None => sqlx::query(sql.postgres),
                 Parameter::Batch(rows) => sqlx::query_with(sql.postgres, rows.postgres()?),
                 Parameter::Text(text) => sqlx::query(sql.postgres).bind(text),
                 Parameter::Number(number) => sqlx::query(sql.postgres).bind(number),
             };
-            query.execute(&mut *connection).await?;
+            let done = query.execute(&mut *connection).await?;
+            if expects.is_some_and(|rows| done.rows_affected() != rows as u64) {
+                return Err(Error::Lost);
+            }
         }
         sqlx::query(sql::COMMIT.postgres)
             .execute(&mut *connection)
@@ -156,10 +238,22 @@ async fn transact_in_steps(pool: &PgPool, steps: Vec<Step>) -> Result<()> {
     }
 }
 
+/// What is needed to append to the log.
+struct Log<'a> {
+    /// The hash of its last event; moves on.
+    last: &'a mut Hash,
+    /// Which events have their free texts under which key.
+    locked: &'a Locked,
+}
+
 /// The statements of the lists that are not empty.
-fn steps(changes: &Changes) -> Result<Vec<Step>> {
+fn steps(changes: &Changes, log: Option<&mut Log<'_>>) -> Result<Vec<Step>> {
     let mut steps = Vec::with_capacity(8);
     conversations(changes, &mut steps)?;
+    if let Some(log) = log {
+        events(changes, log, &mut steps)?;
+    }
+    erasure(&changes.erasure, &mut steps)?;
     outbox(changes, &mut steps)?;
     mirrors(changes, &mut steps)?;
     bookkeeping(changes, &mut steps);
@@ -169,7 +263,7 @@ fn steps(changes: &Changes) -> Result<Vec<Step>> {
 /// Adds a statement, unless there is nothing for it to do.
 fn step(steps: &mut Vec<Step>, sql: Sql, rows: Batch) {
     if !rows.is_empty() {
-        steps.push((sql, Parameter::Batch(rows)));
+        steps.push(Step::new(sql, Parameter::Batch(rows)));
     }
 }
 
@@ -183,20 +277,60 @@ fn conversations(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
     step(steps, sql::ADD_POSTS, posts(&changes.new_posts)?);
     let changed = last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id));
     step(steps, sql::PUT_POSTS, posts(changed)?);
+    Ok(())
+}
+
+/// Events with their hashes, each over the one before it, and the keys that are new.
+fn events(changes: &Changes, log: &mut Log<'_>, steps: &mut Vec<Step>) -> Result<()> {
+    let keys = log.locked.new.iter().map(|((source, author), key)| {
+        [
+            Cell::Text(Some(key.id.as_str().into())),
+            source.as_str().into(),
+            author.as_str().into(),
+            Cell::Text(Some(key.secret().into())),
+        ]
+    });
+    step(steps, sql::ADD_KEYS, Batch::of(keys));
     let mut events = Batch::default();
     for record in &changes.events {
+        let (id, case, at) = (record.id.0, record.case.0, micros(record.at));
         let body = row::EventBody {
             by: &record.by,
             event: &record.event,
+            key: log.locked.keys.get(&id).map(|key| key.id.as_str()),
         };
-        events.push([
-            record.id.into(),
-            record.case.into(),
-            micros(record.at).into(),
-            Cell::json(&body)?,
-        ]);
+        let body = Cell::json(&body)?;
+        if let Cell::Text(Some(text)) = &body {
+            *log.last = log.last.next(id, case, at, text);
+        }
+        let hash = Cell::Text(Some(log.last.to_string().into()));
+        events.push([id.into(), case.into(), at.into(), body, hash]);
     }
     step(steps, sql::ADD_EVENTS, events);
+    Ok(())
+}
+
+fn erasure(erasure: &Erasure, steps: &mut Vec<Step>) -> Result<()> {
+    let keys = erasure.keys.iter().map(|id| [id.as_str().into()]);
+    step(steps, sql::DROP_KEYS, Batch::of(keys));
+    let mut events = Batch::default();
+    for record in &erasure.events {
+        let body = row::EventBody {
+            by: &record.by,
+            event: &record.event,
+            key: None,
+        };
+        events.push([record.id.into(), Cell::json(&body)?]);
+    }
+    step(steps, sql::BLANK_EVENTS, events);
+    let effects = erasure.effects.iter();
+    let effects = effects.map(|(id, reason)| [(*id).into(), reason.as_str().into()]);
+    step(steps, sql::BLANK_EFFECTS, Batch::of(effects));
+    let answers = erasure.answers.iter();
+    let answers = answers.map(|(key, answer)| [key.as_str().into(), answer.as_str().into()]);
+    step(steps, sql::BLANK_INBOX, Batch::of(answers));
+    let asides = erasure.asides.iter().map(|id| [(*id).into()]);
+    step(steps, sql::DROP_ASIDES, Batch::of(asides));
     Ok(())
 }
 
@@ -290,19 +424,73 @@ fn mirrors(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
         ]
     });
     step(steps, sql::PUT_REPLY_MESSAGES, Batch::of(messages));
-    let mut replies = Batch::default();
-    for reply in last_of(&changes.replies, |reply| reply.id) {
-        replies.push([
-            reply.id.0.into(),
-            reply.case.into(),
-            reply.source.as_str().into(),
-            reply.state.word().into(),
-            reply.remote_id.as_ref().map(|id| id.as_str()).into(),
-            Cell::json(reply)?,
-        ]);
+    replies(changes, steps)
+}
+
+/// New replies are inserted; the others take their step only if they stand where they stood.
+fn replies(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let (mut new, mut moved, mut count) = (Batch::default(), Batch::default(), 0);
+    for ReplyStep { from, reply } in &changes.replies {
+        let (state, remote) = (reply.state.word(), reply.remote_id.as_ref().map(|id| id.as_str()));
+        match from {
+            None => new.push([
+                reply.id.0.into(),
+                reply.case.into(),
+                reply.source.as_str().into(),
+                state.into(),
+                reply.fence.into(),
+                reply.step.into(),
+                remote.into(),
+                Cell::json(reply)?,
+            ]),
+            Some(from) => {
+                count += 1;
+                moved.push([
+                    reply.id.0.into(),
+                    from.state.word().into(),
+                    from.fence.into(),
+                    from.step.into(),
+                    state.into(),
+                    reply.fence.into(),
+                    reply.step.into(),
+                    remote.into(),
+                    Cell::json(reply)?,
+                ]);
+            }
+        }
     }
-    step(steps, sql::PUT_REPLIES, replies);
+    step(steps, sql::ADD_REPLIES, new);
+    if count > 0 {
+        steps.push(Step {
+            sql: sql::MOVE_REPLIES,
+            parameter: Parameter::Batch(moved),
+            expects: Some(count),
+        });
+    }
+    let attempts = changes.attempts.iter().map(|row| {
+        [
+            row.reply.0.into(),
+            row.fence.into(),
+            micros(row.at).into(),
+            row.what.as_str().into(),
+            row.detail.as_str().into(),
+        ]
+    });
+    step(steps, sql::ADD_ATTEMPTS, Batch::of(attempts));
+    let pauses = last_of(&changes.pauses, |row| &row.source);
+    step(steps, sql::PUT_PAUSES, Batch::of(pauses.into_iter().map(pause)));
     Ok(())
+}
+
+fn pause(row: &PauseRow) -> [Cell<'_>; 6] {
+    [
+        row.source.as_ref().map_or("", |source| source.as_str()).into(),
+        i64::from(row.paused).into(),
+        micros(row.at).into(),
+        row.by.as_str().into(),
+        row.reason.as_str().into(),
+        i64::from(row.logged).into(),
+    ]
 }
 
 fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) {
@@ -336,13 +524,14 @@ fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) {
     step(steps, sql::PUT_COUNTERS, Batch::of(counters));
 }
 
-/// A counter's rows: four, and one for each status by its word.
+/// A counter's rows: five, and one for each status by its word.
 fn counter_rows(counters: &Counters) -> impl Iterator<Item = [Cell<'static>; 2]> {
     let plain = [
         ("case", counters.case),
         ("event", counters.event),
         ("effect", counters.effect),
         ("reply", counters.reply),
+        ("claims", counters.claims),
     ];
     let stages = Status::ALL.map(Status::word).into_iter().zip(counters.by_status);
     plain

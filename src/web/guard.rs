@@ -2,8 +2,8 @@
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, HOST, HeaderName, HeaderValue, ORIGIN,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
@@ -98,10 +98,37 @@ pub(super) async fn headers(mut response: Response) -> Response {
     response
 }
 
+/// Says that the connection ends with this answer where the request may not have been read to its end:
+/// what is sent next on it would be lost.
+pub(super) async fn part(mut response: Response) -> Response {
+    if matches!(
+        response.status(),
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
+    ) {
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[tokio::test]
+    async fn a_request_that_was_not_read_ends_its_connection() {
+        let after = async |status: StatusCode| {
+            part(status.into_response())
+                .await
+                .headers()
+                .contains_key(CONNECTION)
+        };
+        assert!(after(StatusCode::PAYLOAD_TOO_LARGE).await);
+        assert!(after(StatusCode::REQUEST_TIMEOUT).await);
+        assert!(!after(StatusCode::ACCEPTED).await);
+    }
 
     #[rstest]
     #[case("localhost", true)]

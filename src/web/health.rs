@@ -48,6 +48,8 @@ struct Readiness {
     database: String,
     /// The same of what takes everything in.
     ledger: String,
+    /// The same of what publishes replies.
+    sender: String,
     links: Vec<LinkLine>,
 }
 
@@ -65,7 +67,7 @@ async fn ready(State(here): State<Here>) -> impl IntoResponse {
         // Nothing is handed in, but the answer comes the way that all others take.
         in_time(here.inbound.posts_seen(&asked, Vec::new(), None)),
     );
-    let (status, readiness) = readiness(database, ledger, &here.links);
+    let (status, readiness) = readiness(database, ledger, here.reader.sender(), &here.links);
     (status, Json(readiness))
 }
 
@@ -80,10 +82,12 @@ async fn in_time<T>(asking: impl Future<Output = Result<T, Unavailable>>) -> Res
 fn readiness(
     database: Result<(), String>,
     ledger: Result<(), String>,
+    sender: Result<(), String>,
     links: &[Link],
 ) -> (StatusCode, Readiness) {
     let lines: Vec<_> = links.iter().map(line).collect();
-    let ready = database.is_ok() && ledger.is_ok() && lines.iter().all(|line| line.state == "up");
+    let well = database.is_ok() && ledger.is_ok() && sender.is_ok();
+    let ready = well && lines.iter().all(|line| line.state == "up");
     let status = if ready {
         StatusCode::OK
     } else {
@@ -94,6 +98,7 @@ fn readiness(
         ready,
         database: word(database),
         ledger: word(ledger),
+        sender: word(sender),
         links: lines,
     };
     (status, readiness)
@@ -126,34 +131,39 @@ mod tests {
         let (socket, source) = (Link::new("slack:socket-1"), Link::new("source:fedi"));
         let links = [socket.clone(), source.clone()];
         socket.up();
-        let (status, told) = readiness(Ok(()), Ok(()), &links);
+        let (status, told) = readiness(Ok(()), Ok(()), Ok(()), &links);
         assert_eq!(
             (status, told.ready),
             (StatusCode::SERVICE_UNAVAILABLE, false),
             "a link is starting"
         );
         source.up();
-        assert_eq!(readiness(Ok(()), Ok(()), &links).0, StatusCode::OK);
+        assert_eq!(readiness(Ok(()), Ok(()), Ok(()), &links).0, StatusCode::OK);
         source.down("the token was revoked");
-        let (status, told) = readiness(Ok(()), Ok(()), &links);
+        let (status, told) = readiness(Ok(()), Ok(()), Ok(()), &links);
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(
             serde_json::to_value(told).unwrap(),
-            serde_json::json!({"ready": false, "database": "ok", "ledger": "ok", "links": [
+            serde_json::json!({"ready": false, "database": "ok", "ledger": "ok", "sender": "ok", "links": [
                 {"name": "slack:socket-1", "state": "up", "reason": null},
                 {"name": "source:fedi", "state": "down", "reason": "the token was revoked"},
             ]})
         );
         source.up();
-        let (status, told) = readiness(Err("disk full".to_owned()), Ok(()), &links);
+        let (status, told) = readiness(Err("disk full".to_owned()), Ok(()), Ok(()), &links);
         assert_eq!(
             (status, told.database.as_str()),
             (StatusCode::SERVICE_UNAVAILABLE, "disk full")
         );
-        let (status, told) = readiness(Ok(()), Err("shutting down".to_owned()), &links);
+        let (status, told) = readiness(Ok(()), Err("shutting down".to_owned()), Ok(()), &links);
         assert_eq!(
             (status, told.ledger.as_str()),
             (StatusCode::SERVICE_UNAVAILABLE, "shutting down")
+        );
+        let (status, told) = readiness(Ok(()), Ok(()), Err("a copy".to_owned()), &links);
+        assert_eq!(
+            (status, told.sender.as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "a copy")
         );
     }
 }

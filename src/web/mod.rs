@@ -85,6 +85,7 @@ pub fn router(parts: Parts) -> Router {
         .fold(health.merge(pages), Router::merge)
         .layer(middleware::map_response(guard::headers))
         .layer(tower_http::limit::RequestBodyLimitLayer::new(MOST_BODY))
+        .layer(middleware::map_response(guard::part))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             ANSWER,

@@ -659,7 +659,7 @@ async fn health_readiness_and_metrics_are_told() {
         (status, ready),
         (
             StatusCode::OK,
-            json!({"ready": true, "database": "ok", "ledger": "ok", "links": [link]})
+            json!({"ready": true, "database": "ok", "ledger": "ok", "sender": "ok", "links": [link]})
         )
     );
     assert_eq!(demo.get("/metrics").await.0, StatusCode::OK);

@@ -507,6 +507,7 @@ async fn the_doctor_looks_at_the_teams_channels_too() {
     s.fake.check();
 }
 
+mod doubles;
 mod gateway;
 mod stage;
 mod talk;

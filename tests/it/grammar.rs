@@ -48,17 +48,31 @@ fn labels_go_on_and_off() {
 }
 
 #[test]
+fn words_are_taken_to_the_last_character() {
+    for text in ["so  it\n\n  is.  \n", "\"quoted\" -- --help"] {
+        let parsed = parse_text(&format!("reply {text}"), Some(CaseNumber(1))).unwrap();
+        assert_eq!(
+            parsed.command,
+            Command::Reply {
+                text: vec![text.to_owned()]
+            }
+        );
+    }
+    assert!(parse_text("reply  \n ", Some(CaseNumber(1))).is_err());
+}
+
+#[test]
 fn what_is_unclear_is_explained() {
     let say = |text: &str| parse_text(text, Some(CaseNumber(1))).unwrap_err().to_string();
     insta::assert_snapshot!(say("clam"), @r"
-    Unrecognized command 'clam'
-    a similar command exists: 'claim'
+    Unrecognized command 'clam'.
+    A similar command exists: 'claim'.
     `help` lists the commands.
     ");
     insta::assert_snapshot!(say("priority hihg"), @"
-    Invalid value 'hihg' for '<LEVEL>'
+    Invalid value 'hihg' for '<LEVEL>'.
     [possible values: low, normal, high, urgent]
-    a similar value exists: 'high'
+    A similar value exists: 'high'.
     Usage: `priority LEVEL`
     ");
     insta::assert_snapshot!(say("snooze soon"), @"
@@ -66,8 +80,7 @@ fn what_is_unclear_is_explained() {
     Usage: `snooze DURATION`
     ");
     insta::assert_snapshot!(say("reply"), @"
-    The following required arguments were not provided:
-    <TEXT>...
+    Something is missing.
     Usage: `reply TEXT`
     ");
 }
@@ -161,7 +174,9 @@ fn every_verb_has_help_and_fits_option_based_chats() {
     `reply TEXT` — Answer in public, where the customer wrote
     `dm TEXT` — Answer in private, where the network can
     `note TEXT` — Leave a note for your colleagues; the customer never sees it
-    `escalate [TEAM REASON]` — Hand the case to a team, with the reason
+    `escalate [TEAM] [REASON]` — Hand the case to a team, with the reason
+    `approve` — Agree to the reply that waits for somebody else's yes
+    `reject [REASON]` — Send the reply that waits for approval back to its author
     `cancel` — Take back the reply that is waiting to be published
     `resolve [OUTCOME]` — Close the case
     `reopen` — Open a resolved or snoozed case again
@@ -174,6 +189,8 @@ fn every_verb_has_help_and_fits_option_based_chats() {
     `queue` — List the open cases, the oldest first
     `mine` — List your open cases
     `search TEXT` — Find cases by words in their posts
+    `pause [REASON]` — Stop publishing at once: nothing goes out until somebody resumes
+    `resume` — Let publishing go on
     `help [VERB]` — List the commands, or explain one
     ");
     insta::assert_snapshot!(hearback::command::help(Some("priority")), @"

@@ -8,9 +8,9 @@ use crate::fake::slack::{CHANNEL, ESCALATIONS, SlackFake};
 use crate::fake::webhook::{SECRET, Shop};
 use hearback::config::{Config, Purpose};
 use hearback::domain::case::fold;
-use hearback::domain::{Clock, EventId, SystemClock};
+use hearback::domain::{Clock, EventId, Standing, SystemClock};
 use hearback::runtime::{Options, Running};
-use hearback::store::{CaseFilter, Store};
+use hearback::store::{CaseFilter, Seal, Store};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
@@ -71,6 +71,7 @@ impl Ctx {
 listen = "127.0.0.1:0"
 [database]
 url = "{database}"
+seal = "{seal}"
 [reply]
 hold = "1s"
 settle = "1s"
@@ -106,6 +107,7 @@ slack_channel = "{ESCALATIONS}"
 discord_channel = "{MANAGERS}"
 members = ["Grace"]
 "#,
+            seal = folder.path().join("hearback.seal").display(),
             slack_api = slack.config().api_url,
             discord_token = crate::fake::discord::TOKEN,
             discord_api = discord.api_url(),
@@ -221,11 +223,26 @@ members = ["Grace"]
             assert_eq!(store.cases(&[case.number]).await.unwrap(), [case]);
         }
         assert_eq!(store.dead_effects().await.unwrap(), 0, "effects were given up");
+        sealed(&store, _folder.path().join("hearback.seal")).await;
         store.close().await;
         assert_eq!(slack.problems(), Vec::<String>::new());
         discord.check();
         assert_eq!(errors::take(), Vec::<String>::new());
     }
+}
+
+/// The log is whole, and its seal is that of its end.
+async fn sealed(store: &Store, path: std::path::PathBuf) {
+    let seal = Seal::open(store, path, Arc::new(SystemClock)).await.unwrap();
+    assert_eq!(seal.standing(), Standing::Sound);
+    let known = seal.sealed().await.unwrap().unwrap();
+    let report = seal.verify(known).await.unwrap();
+    assert_eq!(report.faults, []);
+    assert_eq!(
+        known.map(|sealed| sealed.head),
+        report.head,
+        "a clean stop seals the end"
+    );
 }
 
 /// Waits until the outbox is empty, as another program sees it.

@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod audit;
 mod cases;
 mod config;
 mod console;

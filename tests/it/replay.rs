@@ -113,15 +113,16 @@ impl Core {
             ..Directory::default()
         };
         let parts = Parts {
-            store: store.clone(),
             directory,
             chats: Vec::new(),
             networks: Vec::new(),
-            clock: Arc::new(clock.clone()),
             hold: Duration::ZERO,
             timeout: Duration::from_secs(1),
             settle: Duration::from_secs(1),
+            standing: Standing::Sound,
+            seal: None,
             stop: CancellationToken::new(),
+            ..Parts::around(store.clone(), Arc::new(clock.clone()))
         };
         let app = App::start(parts, &TaskTracker::new()).await.unwrap();
         Self {

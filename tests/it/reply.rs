@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use hearback::app::*;
 use hearback::domain::*;
 use hearback::port::*;
-use hearback::store::Store;
+use hearback::store::{Changes, ReplyMark, ReplyStep, Store};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +13,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+const KEY: Class = Class::Key {
+    window: Duration::from_secs(3600),
+};
 const HOLD: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_secs(120);
 
@@ -53,6 +56,7 @@ impl SocialPlatform for Network {
             class: self.class,
             private: true,
             label: "Shop".to_owned(),
+            account: Some("brand".into()),
         }
     }
     fn compose(&self, text: &str, _: &str, _: Audience) -> Composed {
@@ -64,19 +68,30 @@ impl SocialPlatform for Network {
             refusal: text.contains("bob").then(|| "Bob would read it too.".to_owned()),
         }
     }
-    async fn publish(&self, reply: &Reply) -> Result<Published, PortError> {
+    async fn target(&self, _: &Reply, _: &[NativeId]) -> Result<Target, PortError> {
+        Ok(Target::NotReadable)
+    }
+
+    async fn visit(&self, _: &Reply, _: &str) -> Result<Option<Published>, PortError> {
+        Ok(None)
+    }
+
+    async fn publish(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
         if let Some(result) = self.publishes.take() {
             return result;
         }
+        permit.check()?;
         let mut published = self.published.lock().unwrap();
         published.push((reply.target.to_string(), reply.text.clone()));
         Ok(Published {
             id: format!("r{}", published.len()).into(),
             url: None,
+            parent: Some(reply.target.clone()),
+            author: Some("brand".into()),
         })
     }
-    async fn find(&self, _: &Reply) -> Result<Look, PortError> {
-        self.looks.take().unwrap_or(Ok(Look::Absent))
+    async fn find(&self, _: &Reply, _: Option<&NativeId>) -> Result<Look, PortError> {
+        self.looks.take().unwrap_or(Ok(Look::Absent { fresh: true }))
     }
 }
 
@@ -170,7 +185,6 @@ impl Scene {
             members: Vec::new(),
         };
         let parts = Parts {
-            store: store.clone(),
             directory: Directory {
                 members: vec![member("Ada Lovelace", Role::Agent), member("Vi", Role::Viewer)],
                 teams: vec![team("managers"), team("Customer Success")],
@@ -182,11 +196,13 @@ impl Scene {
             },
             chats: vec![Arc::clone(&chat) as _],
             networks: vec![Arc::clone(&network) as _],
-            clock: Arc::new(clock.clone()),
             hold: HOLD,
             timeout: Duration::from_secs(1),
             settle: SETTLE,
+            standing: Standing::Sound,
+            seal: None,
             stop: CancellationToken::new(),
+            ..Parts::around(store.clone(), Arc::new(clock.clone()))
         };
         let app = App::start(parts, &TaskTracker::new()).await.unwrap();
         let mut scene = Self {
@@ -306,7 +322,11 @@ impl Scene {
     }
 
     async fn state(&self) -> ReplyState {
-        self.store.replies(&[ReplyId(1)]).await.unwrap()[0].state
+        self.reply().await.state
+    }
+
+    async fn reply(&self) -> Reply {
+        self.store.replies(&[ReplyId(1)]).await.unwrap().remove(0)
     }
 }
 
@@ -379,7 +399,7 @@ async fn an_account_that_is_limited_is_left_alone_as_long_as_it_was_told() {
 
 #[tokio::test]
 async fn a_refusal_after_an_attempt_that_nobody_could_look_up_proves_nothing() {
-    let mut scene = Scene::with(Class::Key).await;
+    let mut scene = Scene::with(KEY).await;
     scene.post("p1", "ann", None, "Hello?").await;
     scene.network.publishes.next(unknown());
     scene.network.looks.next(Ok(Look::NotLooked));
@@ -390,14 +410,76 @@ async fn a_refusal_after_an_attempt_that_nobody_could_look_up_proves_nothing() {
     assert_eq!(scene.told("under the same key").len(), 1);
     let too_late = scene.says("cancel 1").await;
     assert!(too_late.starts_with("Too late"), "{too_late}");
-    scene
-        .network
-        .publishes
-        .next(Err(PortError::Refused("the post is gone".to_owned())));
+    for _ in 0..2 {
+        let refused = PortError::Refused("the post is gone".to_owned());
+        scene.network.publishes.next(Err(refused));
+        scene.network.looks.next(Ok(Look::NotLooked));
+    }
     scene.pass(Duration::from_secs(60)).await;
     assert_eq!(scene.state().await, ReplyState::NeedsHuman);
+    assert_eq!(scene.published(), []);
     assert!(scene.told("was not published").is_empty());
     assert_eq!(scene.told("Please look").len(), 1);
+}
+
+#[tokio::test]
+async fn what_waited_until_the_key_is_forgotten_is_not_sent_again() {
+    let mut scene = Scene::with(KEY).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    scene.network.publishes.next(unknown());
+    scene.network.looks.next(Ok(Look::NotLooked));
+    scene.network.publishes.next(not_reached());
+    scene.says("reply 1 Hello, Ann!").await;
+    scene.pass(HOLD).await;
+    scene.pass(SETTLE).await;
+    assert_eq!(scene.state().await, ReplyState::Queued);
+    // The network is out of reach for longer than it knows the key.
+    scene.network.looks.next(Ok(Look::NotLooked));
+    scene.pass(Duration::from_secs(2 * 3600)).await;
+    assert_eq!(scene.published(), []);
+    assert_eq!(scene.state().await, ReplyState::NeedsHuman);
+    assert_eq!(scene.told("would not recognise a repetition any more").len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_that_ends_while_its_last_attempt_may_still_take_effect_is_too_short() {
+    let mut scene = Scene::with(KEY).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    scene.network.publishes.next(unknown());
+    scene.says("reply 1 Hello, Ann!").await;
+    scene.pass(HOLD).await;
+    // A minute before the window ends the lease would fit in, the settle time would not.
+    scene.network.looks.next(Ok(Look::NotLooked));
+    scene.pass(Duration::from_secs(3600 - 60)).await;
+    assert_eq!(scene.state().await, ReplyState::NeedsHuman);
+    assert_eq!(scene.told("would not recognise a repetition any more").len(), 1);
+}
+
+#[tokio::test]
+async fn an_attempt_that_broke_off_settles_from_the_end_of_its_lease_on() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "Hello?").await;
+    scene.network.publishes.next(unknown());
+    scene.says("reply 1 Hello, Ann!").await;
+    scene.pass(HOLD).await;
+    let ended = scene.reply().await;
+    assert_eq!(ended.settled_at, ended.doubted_at.map(|at| at + SETTLE));
+
+    // As it stood in the middle of the attempt.
+    let mut broken = ended.clone();
+    broken.state = ReplyState::Sending;
+    (broken.settled_at, broken.doubts) = (None, 0);
+    let lease = broken.lease_until.unwrap();
+    let from = Some(ReplyMark::of(&ended));
+    let replies = vec![ReplyStep { from, reply: broken }];
+    let changes = Changes {
+        replies,
+        ..Changes::default()
+    };
+    scene.store.commit(changes).await.unwrap();
+    let scene = scene.restart().await;
+    assert_eq!(scene.state().await, ReplyState::Ambiguous);
+    assert_eq!(scene.reply().await.settled_at, Some(lease + SETTLE));
 }
 
 #[tokio::test]
@@ -448,6 +530,7 @@ async fn a_form_that_was_refused_may_be_sent_again_as_it_is() {
         case: CaseNumber(1),
         verb: "reply".to_owned(),
         text: "One more thing.".to_owned(),
+        reply: None,
     };
     let refused = scene.given("chat:form".to_owned(), form()).await;
     assert!(refused.contains("under way already"), "{refused}");

@@ -135,9 +135,10 @@ impl Town {
 listen = "127.0.0.1:0"
 [database]
 url = "{database}"
+seal = "{seal}"
 [reply]
 hold = "0s"
-timeout = "5s"
+timeout = "2s"
 settle = "1s"
 [slack]
 bot_token = "{bot}"
@@ -160,6 +161,7 @@ name = "managers"
 slack_channel = "{ESCALATIONS}"
 members = ["Ada"]
 "#,
+            seal = folder.path().join("hearback.seal").display(),
             bot = secret(&section.bot_token),
             app = secret(section.app_token.as_ref().unwrap()),
             api = section.api_url,
@@ -260,6 +262,10 @@ async fn survives(database: Option<String>) {
     }
     assert_eq!(town.shop.replies().len(), cases);
     assert_eq!(slack.problems(), Vec::<String>::new());
+    let (code, said) = command(&["audit", "verify"], &town.config).await;
+    assert!(code == Some(0) && said.contains("The log is sound"), "{said}");
+    let (_, said) = command(&["doctor"], &town.config).await;
+    assert!(said.contains("the database is the one that was sealed"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -341,10 +347,68 @@ async fn the_doctor_makes_no_database_and_disturbs_none() {
     let (code, said) = command(&["doctor"], &town.config).await;
     assert!(said.contains("its tables are up to date"), "{said}");
     assert_eq!(code, Some(0), "{said}");
-    let (code, said) = command(&["serve"], &town.config).await;
-    assert!(said.contains("another Hearback is running"), "{said}");
-    assert_eq!(code, Some(1));
+    for alone in [
+        &["serve"][..],
+        &["adopt"],
+        &["erase", "--source", "shop", "--author", "u1"],
+    ] {
+        let (code, said) = command(alone, &town.config).await;
+        assert!(said.contains("another Hearback is running"), "{alone:?}: {said}");
+        assert_eq!(code, Some(1));
+    }
     process.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_about_the_records() {
+    let town = Town::found(None).await;
+    let (code, said) = command(&["audit", "verify"], &town.config).await;
+    assert!(
+        code == Some(1) && said.contains("`hearback serve` makes it"),
+        "{said}"
+    );
+    let process = Process::start(&town.config).await;
+    town.complaint(&process, 1).await;
+    let (code, said) = command(&["audit", "verify"], &town.config).await;
+    assert!(
+        code == Some(0) && said.contains("The log is sound: 1 events"),
+        "{said}"
+    );
+    process.kill();
+
+    let (code, said) = command(&["erase", "--source", "shop", "--author", "u1"], &town.config).await;
+    assert!(code == Some(0) && said.contains("Erased, in #1"), "{said}");
+    let (code, said) = command(&["audit", "verify", "--json"], &town.config).await;
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &report["sound"]), (Some(0), &json!(true)), "{said}");
+    assert_eq!(report["log"]["events"], 2, "{said}");
+    let (code, said) = command(&["adopt"], &town.config).await;
+    assert!(
+        code == Some(0) && said.contains("This database is the one"),
+        "{said}"
+    );
+
+    // Tampered with.
+    let url = format!("sqlite:{}", town.config.with_file_name("hearback.db").display());
+    let mut database = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let sql = "UPDATE events SET at = at + 1 WHERE id = 1";
+    sqlx::raw_sql(sql).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let (code, said) = command(&["audit", "verify"], &town.config).await;
+    assert!(code == Some(1) && said.contains("Event 1 does not fit"), "{said}");
+    // The doctor sees the seal of another log.
+    std::fs::write(town.config.with_file_name("hearback.seal"), "{}").unwrap();
+    let (code, said) = command(&["doctor"], &town.config).await;
+    assert!(code == Some(1) && said.contains("is damaged"), "{said}");
+    let (code, said) = command(&["adopt"], &town.config).await;
+    assert!(code == Some(1) && said.contains("hearback adopt --yes"), "{said}");
+    let (code, said) = command(&["adopt", "--yes"], &town.config).await;
+    assert!(
+        code == Some(0) && said.contains("is the one that sends now"),
+        "{said}"
+    );
+    let (code, _) = command(&["audit", "verify", "--nonsense"], &town.config).await;
+    assert_eq!(code, Some(2));
 }
 
 #[tokio::test]
@@ -379,4 +443,39 @@ async fn a_process_whose_database_another_one_took_ends_as_failed() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("another Hearback took over the database"), "{said}");
     other.close().await;
+}
+
+/// What a command of the binary ends with when nobody reads what it prints.
+async fn unread(args: &[&str], config: &Path) -> Option<i32> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hearback"));
+    for pipe in [Command::stdout, Command::stderr] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        pipe(&mut command, Stdio::from(writer));
+    }
+    command.args(args).arg("--config").arg(config);
+    let ended = tokio::task::spawn_blocking(move || command.status());
+    let ended = tokio::time::timeout(GUARD, ended).await.unwrap().unwrap();
+    ended.unwrap().code()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_reading_changes_no_exit_code() {
+    let town = Town::found(None).await;
+    let nothing = town.config.with_file_name("nothing.toml");
+    assert_eq!(unread(&["manifest", "slack"], &town.config).await, Some(0));
+    assert_eq!(unread(&["check"], &town.config).await, Some(0));
+    assert_eq!(unread(&["check"], &nothing).await, Some(2));
+    assert_eq!(unread(&["doctor"], &nothing).await, Some(2));
+    assert_eq!(unread(&["serve"], &nothing).await, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_get_json_from_the_doctor_whatever_is_wrong() {
+    let town = Town::found(None).await;
+    let nothing = town.config.with_file_name("nothing.toml");
+    let (code, said) = command(&["doctor", "--json"], &nothing).await;
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &report["ok"]), (Some(2), &serde_json::json!(false)));
+    assert!(!report["problems"][0]["suggestion"].is_null(), "{said}");
 }

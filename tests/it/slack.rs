@@ -1,5 +1,6 @@
 //! Slack, against a workspace made here.
 
+mod doubles;
 mod out;
 mod signed;
 mod socket;

@@ -4,12 +4,12 @@ use crate::fake::door::Door;
 use crate::fake::postgres;
 use chrono::TimeDelta;
 use hearback::domain::{
-    Agent, Audience, Author, By, Case, CaseNumber, Effect, EffectId, EffectRow, Event, EventId, EventRecord,
-    Instant, Lane, Media, Metrics, Post, PostKind, Reply, ReplyId, ReplyState, SourceName, Visibility,
+    Agent, Author, By, Case, CaseNumber, Effect, EffectId, EffectRow, Event, EventId, EventRecord, Instant,
+    Lane, Media, Metrics, Post, PostKind, Reply, ReplyId, ReplyState, SourceName, Visibility,
 };
 use hearback::store::{
-    Aside, CaseFilter, Changes, Counters, CursorRow, Error, InboxRow, ReplyMessage, Store, StoredPost,
-    Tables, Thread,
+    Aside, CaseFilter, Changes, Counters, CursorRow, Error, InboxRow, ReplyMark, ReplyMessage, ReplyStep,
+    Store, StoredPost, Tables, Thread,
 };
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use std::time::Duration;
@@ -186,6 +186,14 @@ fn event(id: i64, case: i64) -> EventRecord {
     }
 }
 
+/// An event without a word, so that its case need not be there.
+fn quiet(id: i64, case: i64) -> EventRecord {
+    EventRecord {
+        event: Event::Released,
+        ..event(id, case)
+    }
+}
+
 fn effect(id: i64, lane: &str) -> EffectRow {
     EffectRow {
         id: EffectId(id),
@@ -204,32 +212,28 @@ fn effect(id: i64, lane: &str) -> EffectRow {
 
 fn reply(id: i64, state: ReplyState) -> Reply {
     Reply {
-        id: ReplyId(id),
-        case: CaseNumber(1),
-        source: "fedi".into(),
         conversation: "c1".into(),
         target: "p1".into(),
-        target_visibility: Visibility::Public,
         author: "ann".into(),
         author_handle: "ann@example".to_owned(),
-        lang: None,
-        audience: Audience::Public,
         text: "We are sorry.\nTruly.".to_owned(),
-        agent: ann(),
-        key: "k1".into(),
         state,
-        created_at: at(1),
         hold_until: at(11),
         fence: 1,
-        held_by: None,
-        doubts: 0,
-        doubted_at: None,
-        tainted: false,
         begun_at: Some(at(12)),
-        remote_id: None,
-        url: None,
-        reason: None,
+        ..Reply::blank(
+            ReplyId(id),
+            CaseNumber(1),
+            "fedi".into(),
+            ann(),
+            "k1".into(),
+            at(1),
+        )
     }
+}
+
+fn new(reply: Reply) -> ReplyStep {
+    ReplyStep { from: None, reply }
 }
 
 fn thread(case: i64, channel: &str, thread: &str) -> Thread {
@@ -266,6 +270,7 @@ async fn everything_comes_back_as_it_went(place: Place) {
         event: 1,
         effect: 1,
         reply: 2,
+        claims: 1,
         by_status: [1, 1, 0, 0, 0, 7],
     };
     store
@@ -276,7 +281,7 @@ async fn everything_comes_back_as_it_went(place: Place) {
             effects: vec![effect(1, "slack/C1")],
             threads: vec![thread(1, "C1", "t1")],
             reply_messages: vec![message.clone()],
-            replies: vec![reply(1, ReplyState::Sending), sent.clone()],
+            replies: vec![new(reply(1, ReplyState::Sending)), new(sent.clone())],
             inbox: vec![taken.clone()],
             cursors: vec![CursorRow {
                 source: "fedi".into(),
@@ -454,12 +459,12 @@ fn ids(effects: &[EffectRow]) -> Vec<i64> {
 
 async fn a_refused_row_takes_everything_with_it(place: Place) {
     let store = place.open().await;
-    store.commit(changes!(events: vec![event(1, 1)])).await.unwrap();
+    store.commit(changes!(events: vec![quiet(1, 1)])).await.unwrap();
     let refused = store
         .commit(changes!(
             cases: vec![case(1)],
             posts: vec![stored(1, post("p1", "x"))],
-            events: vec![event(2, 1), event(1, 1)],
+            events: vec![quiet(2, 1), quiet(1, 1)],
         ))
         .await;
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
@@ -467,7 +472,7 @@ async fn a_refused_row_takes_everything_with_it(place: Place) {
     assert_eq!(store.posts_of(CaseNumber(1), 9).await.unwrap(), []);
     assert_eq!(
         store.events_of(CaseNumber(1), EventId(0), 9).await.unwrap(),
-        [event(1, 1)]
+        [quiet(1, 1)]
     );
     // The same conversation twice, under two numbers, is refused too.
     let twin = Case {
@@ -488,7 +493,7 @@ async fn the_same_again_replaces(place: Place) {
         posts: vec![stored(1, post("p1", "before"))],
         cases: vec![case(1)],
         threads: vec![thread(1, "C1", "t1")],
-        replies: vec![reply(1, ReplyState::Sending)],
+        replies: vec![new(reply(1, ReplyState::Sending))],
     );
     store.commit(first).await.unwrap();
     let mut resolved = case(1);
@@ -502,7 +507,10 @@ async fn the_same_again_replaces(place: Place) {
         posts: vec![stored(1, post("p1", "after"))],
         cases: vec![resolved.clone()],
         threads: vec![thread(1, "C1", "t2")],
-        replies: vec![reply(1, ReplyState::Sent)],
+        replies: vec![ReplyStep {
+            from: Some(ReplyMark::of(&reply(1, ReplyState::Sending))),
+            reply: reply(1, ReplyState::Sent),
+        }],
     );
     store.commit(again).await.unwrap();
     assert_eq!(
@@ -902,7 +910,7 @@ async fn commits_at_the_same_time_all_arrive(place: Place) {
         let store = store.clone();
         tasks.spawn(async move {
             store
-                .commit(changes!(cases: vec![case(n)], events: vec![event(n, n)]))
+                .commit(changes!(cases: vec![case(n)], events: vec![quiet(n, n)]))
                 .await
         });
     }
@@ -933,7 +941,7 @@ async fn a_caller_that_goes_away_cancels_nothing(place: Place) {
         }
         if n % 50 == 0 {
             // One that is waited for, between those that are not.
-            store.commit(changes!(events: vec![event(n, n)])).await.unwrap();
+            store.commit(changes!(events: vec![quiet(n, n)])).await.unwrap();
         }
     }
     store.close().await;

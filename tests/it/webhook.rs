@@ -1,16 +1,17 @@
 //! The webhook contract: replies that are published once or asked about, and what is heard.
 
 use crate::fake::fault::Fault;
-use crate::fake::house::{self, Core};
+use crate::fake::house::{self, Core, permit};
 use crate::fake::server::Server;
 use crate::fake::webhook::{SECRET, Shop, deliver, signed};
 use axum::http::StatusCode;
 use hearback::adapter::link::LinkState;
 use hearback::adapter::social::webhook::Webhook;
+use hearback::app::Response;
 use hearback::config::{self, Idempotency};
 use hearback::domain::{
     Agent, Audience, CaseNumber, Clock as _, IdempotencyKey, ManualClock, NativeId, Reply, ReplyId,
-    ReplyState, SourceName, Visibility,
+    ReplyState, Visibility,
 };
 use hearback::port::{Class, Look, PortError, SocialPlatform as _};
 use rstest::rstest;
@@ -29,6 +30,7 @@ fn configured(shop: &Shop, idempotency: Idempotency) -> config::Webhook {
         lookup_url: Some(shop.lookup_url()),
         idempotency,
         limit: 1000,
+        approval: None,
     }
 }
 
@@ -38,35 +40,28 @@ fn source(config: &config::Webhook, clock: &ManualClock) -> Webhook {
 
 fn reply(clock: &ManualClock) -> Reply {
     let now = clock.now();
+    let ada = Agent {
+        key: "Ada".to_owned(),
+        name: "Ada".to_owned(),
+    };
     Reply {
-        id: ReplyId(1),
-        case: CaseNumber(1),
-        source: SourceName::new("shop"),
         conversation: NativeId::new("c1"),
         target: NativeId::new("p1"),
         target_visibility: Visibility::Unlisted,
         author: NativeId::new("u1"),
         author_handle: "ann".to_owned(),
-        lang: None,
-        audience: Audience::Public,
         text: "Sorry, <b>Ann</b>!\nWe look into it.".to_owned(),
-        agent: Agent {
-            key: "Ada".to_owned(),
-            name: "Ada".to_owned(),
-        },
-        key: IdempotencyKey::new("reply-1"),
         state: ReplyState::Sending,
-        created_at: now,
-        hold_until: now,
         fence: 1,
-        held_by: None,
-        doubts: 0,
-        doubted_at: None,
-        tainted: false,
         begun_at: Some(now),
-        remote_id: None,
-        url: None,
-        reason: None,
+        ..Reply::blank(
+            ReplyId(1),
+            CaseNumber(1),
+            "shop".into(),
+            ada,
+            "reply-1".into(),
+            now,
+        )
     }
 }
 
@@ -76,7 +71,7 @@ async fn a_reply_arrives_as_documented() {
     let shop = Shop::open(Arc::new(clock.clone()), true).await;
     let source = source(&configured(&shop, Idempotency::Key), &clock);
 
-    let published = source.publish(&reply(&clock)).await.unwrap();
+    let published = source.publish(&reply(&clock), &permit()).await.unwrap();
 
     assert_eq!(published.id.as_str(), "r1");
     assert_eq!(published.url.as_deref(), Some("https://shop.example/replies/r1"));
@@ -97,7 +92,7 @@ async fn a_private_reply_says_so() {
     let source = source(&configured(&shop, Idempotency::Key), &clock);
     let mut reply = reply(&clock);
     reply.audience = Audience::Private;
-    source.publish(&reply).await.unwrap();
+    source.publish(&reply, &permit()).await.unwrap();
     assert_eq!(shop.replies()[0]["visibility"], "private");
 }
 
@@ -127,7 +122,7 @@ async fn every_answer_means_what_the_contract_says(#[case] fault: Fault, #[case]
     let source = source(&configured(&shop, Idempotency::Lookup), &clock);
     shop.faults().next("reply", fault);
 
-    let error = source.publish(&reply(&clock)).await.unwrap_err();
+    let error = source.publish(&reply(&clock), &permit()).await.unwrap_err();
 
     let told = match &error {
         PortError::RetryAfter(wait) => {
@@ -142,7 +137,7 @@ async fn every_answer_means_what_the_contract_says(#[case] fault: Fault, #[case]
     assert_eq!(told, meaning, "{error:?}");
     // One call, never a second by itself; and the look-up tells the truth.
     assert_eq!(shop.calls().len(), 1);
-    let found = source.find(&reply(&clock)).await.unwrap();
+    let found = source.find(&reply(&clock), None).await.unwrap();
     assert_eq!(matches!(found, Look::Found(_)), !shop.replies().is_empty());
 }
 
@@ -163,12 +158,12 @@ async fn a_page_of_a_gateway_proves_nothing(#[case] status: u16) {
     shop.gateway().next("lookup", 404, false);
 
     for error in [
-        source.publish(&reply(&clock)).await.unwrap_err(),
-        source.find(&reply(&clock)).await.unwrap_err(),
+        source.publish(&reply(&clock), &permit()).await.unwrap_err(),
+        source.find(&reply(&clock), None).await.unwrap_err(),
     ] {
         assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
     }
-    let found = source.find(&reply(&clock)).await.unwrap();
+    let found = source.find(&reply(&clock), None).await.unwrap();
     assert!(matches!(found, Look::Found(_)), "{found:?}");
 }
 
@@ -178,7 +173,7 @@ async fn an_id_that_nobody_can_keep_is_not_taken() {
     let shop = Shop::open(Arc::new(clock.clone()), true).await;
     let source = source(&configured(&shop, Idempotency::Lookup), &clock);
     shop.lengthen_ids();
-    let error = source.publish(&reply(&clock)).await.unwrap_err();
+    let error = source.publish(&reply(&clock), &permit()).await.unwrap_err();
     assert!(
         matches!(&error, PortError::Unknown(why) if why.contains("too long")),
         "{error:?}"
@@ -193,11 +188,11 @@ async fn a_key_with_odd_characters_arrives_and_is_found() {
     let mut reply = reply(&clock);
     reply.key = IdempotencyKey::new("reply &1\r\nü");
 
-    source.publish(&reply).await.unwrap();
+    source.publish(&reply, &permit()).await.unwrap();
 
     assert_eq!(shop.calls(), ["reply+%261%0D%0A%C3%BC"]);
     assert_eq!(shop.replies()[0]["reply_id"], "reply &1\r\nü");
-    assert!(matches!(source.find(&reply).await.unwrap(), Look::Found(_)));
+    assert!(matches!(source.find(&reply, None).await.unwrap(), Look::Found(_)));
 }
 
 #[tokio::test]
@@ -207,15 +202,13 @@ async fn a_reply_that_stands_elsewhere_is_not_believed() {
     let source = source(&configured(&shop, Idempotency::Lookup), &clock);
     shop.misplace();
 
-    for error in [
-        source.publish(&reply(&clock)).await.unwrap_err(),
-        source.find(&reply(&clock)).await.unwrap_err(),
-    ] {
-        assert!(
-            matches!(&error, PortError::Unknown(why) if why.contains("does not stand under the post p1")),
-            "{error:?}"
-        );
-    }
+    // It is said where it stands; the core sees that it does not belong there.
+    let published = source.publish(&reply(&clock), &permit()).await.unwrap();
+    assert_ne!(published.parent, Some("p1".into()));
+    let Look::Found(found) = source.find(&reply(&clock), None).await.unwrap() else {
+        panic!("it is there");
+    };
+    assert_eq!(found, published);
 }
 
 #[tokio::test]
@@ -227,11 +220,11 @@ async fn the_same_call_again_is_one_reply_where_the_key_is_honoured() {
     let source = source(&config, &clock);
     shop.faults().next("reply", Fault::AcceptThenDrop);
 
-    source.publish(&reply(&clock)).await.unwrap_err();
+    source.publish(&reply(&clock), &permit()).await.unwrap_err();
     // Nobody can be asked, and nobody needs to be.
-    assert_eq!(source.find(&reply(&clock)).await.unwrap(), Look::NotLooked);
+    assert_eq!(source.find(&reply(&clock), None).await.unwrap(), Look::NotLooked);
     clock.advance(Duration::from_secs(120));
-    source.publish(&reply(&clock)).await.unwrap();
+    source.publish(&reply(&clock), &permit()).await.unwrap();
 
     assert_eq!(shop.calls(), ["reply-1", "reply-1"]);
     assert_eq!(shop.replies().len(), 1);
@@ -250,10 +243,13 @@ async fn a_lookup_that_fails_proves_nothing() {
         Fault::Hang,
     ] {
         shop.faults().next("lookup", fault);
-        let error = source.find(&reply(&clock)).await.unwrap_err();
+        let error = source.find(&reply(&clock), None).await.unwrap_err();
         assert!(matches!(error, PortError::Unknown(_)), "{error:?}");
     }
-    assert_eq!(source.find(&reply(&clock)).await.unwrap(), Look::Absent);
+    assert_eq!(
+        source.find(&reply(&clock), None).await.unwrap(),
+        Look::Absent { fresh: true }
+    );
 }
 
 #[tokio::test]
@@ -266,7 +262,7 @@ async fn a_receiver_that_is_not_there_was_not_reached() {
     drop(shop);
     // The port is free as soon as the server has let go of it.
     let error = loop {
-        match source.publish(&reply(&clock)).await {
+        match source.publish(&reply(&clock), &permit()).await {
             Err(error @ PortError::NotReached(_)) => break error,
             Err(PortError::Unknown(_)) | Ok(_) => tokio::task::yield_now().await,
             Err(other) => panic!("{other:?}"),
@@ -281,7 +277,7 @@ async fn a_receiver_that_is_not_there_was_not_reached() {
 
     let listener = TcpListener::bind(port).await.unwrap();
     let _shop = Shop::on(listener, Arc::new(clock.clone()), true);
-    source.publish(&reply(&clock)).await.unwrap();
+    source.publish(&reply(&clock), &permit()).await.unwrap();
     assert_eq!(source.links()[0].state(), LinkState::Up);
 }
 
@@ -297,7 +293,7 @@ async fn a_source_without_a_reply_address_only_listens() {
     assert!(source.abilities().label.contains("listens only"));
     let refusal = source.compose("Hello", "ann", Audience::Public).refusal.unwrap();
     assert!(refusal.contains("only listens"), "{refusal}");
-    let error = source.publish(&reply(&clock)).await.unwrap_err();
+    let error = source.publish(&reply(&clock), &permit()).await.unwrap_err();
     assert!(
         matches!(&error, PortError::Refused(why) if why.contains("reply_url")),
         "{error:?}"
@@ -438,6 +434,20 @@ async fn a_signed_post_becomes_a_case_and_the_same_post_again_changes_nothing() 
     assert!(market.core.thread(1).contains("Hello?"));
 }
 
+/// People see a thread before the chat's answer about it has come to us.
+#[tokio::test]
+async fn what_is_said_in_a_thread_the_moment_it_opens_is_about_its_case() {
+    let mut market = Market::open(Idempotency::Key).await;
+    market.send(post("p1", "ann", "It broke.")).await;
+
+    let claim = market.core.says_in(Some(0), "claim");
+    let (answer, ()) = tokio::join!(claim, market.core.deliver());
+    assert!(matches!(answer, Response::Done(_)), "{answer:?}");
+
+    let answer = market.core.says_in(Some(7), "claim").await;
+    assert!(matches!(answer, Response::Refused(_)), "{answer:?}");
+}
+
 #[tokio::test]
 async fn edits_and_deletions_are_shown() {
     let mut market = Market::open(Idempotency::Key).await;
@@ -538,6 +548,34 @@ async fn a_body_over_a_mebibyte_is_refused(#[case] in_pieces: bool) {
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{told}");
 }
 
+/// Most clients write the whole body before they read.
+#[tokio::test]
+async fn who_sends_too_much_reads_the_refusal() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let market = Market::open(Idempotency::Key).await;
+    let body = "x".repeat(3 * 1024 * 1024);
+    let mut request = format!(
+        "POST /webhooks/shop HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in signed("msg_1", 1_800_000_000, body.as_bytes()) {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let address = market.address();
+    let at = (address.host_str().unwrap(), address.port().unwrap());
+    let mut stream = tokio::net::TcpStream::connect(at).await.unwrap();
+
+    stream
+        .write_all(format!("{request}\r\n{body}").as_bytes())
+        .await
+        .unwrap();
+    let mut answer = vec![0; 4096];
+    let length = stream.read(&mut answer).await.unwrap();
+
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+}
+
 #[tokio::test]
 async fn sources_stand_beside_each_other_each_with_its_own_secret() {
     let clock = ManualClock::default();
@@ -614,7 +652,7 @@ async fn where_nobody_can_be_asked_a_person_decides() {
     assert_eq!(market.shop.calls().len(), 1);
     let case = &market.core.cases().await[0];
     assert_eq!(
-        case.pending.map(|pending| pending.state),
+        case.pending.as_ref().map(|pending| pending.state),
         Some(ReplyState::NeedsHuman)
     );
 }

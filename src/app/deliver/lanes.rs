@@ -56,8 +56,12 @@ impl Idle {
                 | Effect::UpdateCard { .. }
                 | Effect::Tell { .. }
                 | Effect::UpdateReply { .. } => idle.remove(&row.lane) || taken.contains_key(&row.lane),
-                // A reply's claim is its beginning.
-                Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake => false,
+                // A reply's claim is its beginning; a look may be taken as often as one likes.
+                Effect::SendReply { .. }
+                | Effect::Reconcile { .. }
+                | Effect::Mend { .. }
+                | Effect::Expire { .. }
+                | Effect::Wake => false,
             };
             if begins {
                 let count = taken.entry(row.lane.clone()).or_default();

@@ -1,16 +1,18 @@
 //! Threads, cards and messages in the chats. Losing one is not tolerable, a double one is mended:
-//! an attempt that may have had its effect is looked for before it is made again.
+//! an attempt that may have had its effect is looked for before it is made again; and because a chat may
+//! show it late, it is looked for once more when that is over (see `mend`).
 
+use super::facts::{Facts, Place};
 use super::{Delivery, Pause, Turn};
 use crate::app::inbound::Unavailable;
-use crate::app::read::{self, Told};
+use crate::app::read;
 use crate::app::request::{Request, Settled};
+use crate::app::work::speaks_of;
 use crate::domain::{
-    Case, CaseNumber, ChannelId, ChatName, Effect, EffectId, EffectRow, Event, EventId, EventRecord,
-    IdempotencyKey, Instant, Lane, Message, MessageId, Post, ReplyId, ThreadId,
+    Case, ChannelId, Doubted, Effect, EffectId, EffectRow, EventId, EventRecord, IdempotencyKey, Instant,
+    Lane, Message, MessageId, ReplyId, ThreadId,
 };
-use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, PortError, PostMessage};
-use crate::store::{self, ReplyMessage, Thread};
+use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -21,20 +23,12 @@ const QUICK: Duration = Duration::from_millis(5);
 /// The most quick calls that are written down together.
 const TOGETHER: usize = 32;
 
-/// Everything that the effects of a turn are about.
-struct Facts {
-    cases: HashMap<CaseNumber, Case>,
-    firsts: HashMap<CaseNumber, Post>,
-    threads: HashMap<(CaseNumber, ChatName, ChannelId), (ThreadId, MessageId)>,
-    events: HashMap<EventId, EventRecord>,
-    told: Told,
-    reply_messages: HashMap<ReplyId, Vec<ReplyMessage>>,
-}
-
 /// What a delivered effect leaves to write down.
 enum Delivered {
     Settled(Vec<Settled>),
     Failed(PortError),
+    /// To be tried again at this time; nothing else waits for it.
+    PutOff(Instant),
 }
 
 impl Delivery {
@@ -73,10 +67,18 @@ impl Delivery {
                 break;
             }
             let last = std::mem::take(&mut settled);
+            let last = if matches!(row.effect, Effect::Mend { .. }) {
+                // What was told is asked from the outbox: all of it must be written down.
+                self.settle(last).await;
+                Vec::new()
+            } else {
+                last
+            };
             let (unwritten, delivered) = self.meanwhile(last, self.deliver(&row, &mut facts)).await;
             settled = unwritten;
             match delivered {
                 Delivered::Settled(done) => settled.extend(done),
+                Delivered::PutOff(due_at) => left.push(EffectRow { due_at, ..row }),
                 Delivered::Failed(error) => {
                     let (kept, why) = failed(row, error, &mut settled);
                     left.extend(kept);
@@ -118,68 +120,14 @@ impl Delivery {
         (Vec::new(), done)
     }
 
-    async fn facts(&self, effects: &[EffectRow]) -> Result<Facts, Unavailable> {
-        let numbers: Vec<_> = effects
-            .iter()
-            .map(|row| row.case)
-            .collect::<HashSet<_>>()
-            .into_iter()
-            .collect();
-        let store::Facts {
-            cases,
-            firsts,
-            threads,
-        } = self.store.facts(&numbers).await?;
-        let cases: HashMap<_, _> = cases.into_iter().map(|case| (case.number, case)).collect();
-        let mut ids = Vec::new();
-        let mut reply_messages = HashMap::new();
-        for row in effects {
-            match &row.effect {
-                Effect::Tell { event, .. } => ids.push(*event),
-                Effect::UpdateReply { reply, .. } => {
-                    reply_messages.insert(*reply, self.store.reply_messages(*reply).await?);
-                    let replies = self.store.replies(&[*reply]).await?;
-                    ids.extend(replies.iter().filter_map(|reply| reply.held_by));
-                }
-                Effect::OpenThread { .. }
-                | Effect::UpdateCard { .. }
-                | Effect::SendReply { .. }
-                | Effect::Reconcile { .. }
-                | Effect::Wake => {}
-            }
-        }
-        let events = if ids.is_empty() {
-            Vec::new()
-        } else {
-            self.store.events(&ids).await?
-        };
-        let about = events
-            .iter()
-            .filter_map(|record| Some((record, &cases.get(&record.case)?.source)));
-        let told = Told::load(&self.store, about).await?;
-        Ok(Facts {
-            firsts: firsts
-                .into_iter()
-                .map(|stored| (stored.case, stored.post))
-                .collect(),
-            threads: threads
-                .into_iter()
-                .map(|row: Thread| ((row.case, row.chat, row.channel), (row.thread, row.card)))
-                .collect(),
-            events: events.into_iter().map(|record| (record.id, record)).collect(),
-            told,
-            reply_messages,
-            cases,
-        })
-    }
-
     async fn deliver(&self, row: &EffectRow, facts: &mut Facts) -> Delivered {
         let (chat, channel) = match &row.effect {
             Effect::OpenThread { chat, channel }
             | Effect::UpdateCard { chat, channel }
             | Effect::Tell { chat, channel, .. }
+            | Effect::Mend { chat, channel, .. }
             | Effect::UpdateReply { chat, channel, .. } => (chat, channel),
-            Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake => {
+            Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake | Effect::Expire { .. } => {
                 return Delivered::Settled(vec![Settled::Done(row.id)]);
             }
         };
@@ -204,7 +152,13 @@ impl Delivery {
                 self.update_reply(platform.as_ref(), row, channel, *reply, facts)
                     .await
             }
-            Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake => {
+            Effect::Mend { doubt, last, .. } => {
+                match self.mend(platform.as_ref(), row, doubt, *last, facts).await {
+                    Ok(settled) => Ok(settled),
+                    Err(put_off) => return Delivered::PutOff(put_off),
+                }
+            }
+            Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake | Effect::Expire { .. } => {
                 Ok(vec![Settled::Done(row.id)])
             }
         };
@@ -231,9 +185,7 @@ impl Delivery {
         if facts.threads.contains_key(&place) {
             return Ok(vec![Settled::Done(row.id)]);
         }
-        self.open_as(platform, row, channel, facts, Some(row.id))
-            .await
-            .map(|settled| vec![settled])
+        self.open_as(platform, row, channel, facts, Some(row.id)).await
     }
 
     async fn open_as(
@@ -243,7 +195,7 @@ impl Delivery {
         channel: &ChannelId,
         facts: &mut Facts,
         effect: Option<EffectId>,
-    ) -> Result<Settled, PortError> {
+    ) -> Result<Vec<Settled>, PortError> {
         let Some(case) = facts.cases.get(&row.case) else {
             return Err(PortError::Refused(format!("there is no case {}", row.case)));
         };
@@ -258,10 +210,17 @@ impl Delivery {
         let shown = if order.earlier.is_some() { 0 } else { case.version };
         let opened = timed(platform.open_thread(&order)).await?;
         let place = (row.case, platform.name().clone(), channel.clone());
+        let mut settled = Vec::new();
+        if let Some(since) = order.earlier {
+            let what = Doubted::Root {
+                from: self.told_from(row, facts),
+            };
+            settled.push(self.doubt(row, &place, order.key, since, opened.clone(), what));
+        }
         facts
             .threads
             .insert(place, (opened.thread.clone(), opened.card.clone()));
-        Ok(Settled::Opened {
+        settled.push(Settled::Opened {
             effect,
             case: row.case,
             chat: platform.name().clone(),
@@ -269,7 +228,24 @@ impl Delivery {
             thread: opened.thread,
             card: opened.card,
             shown,
-        })
+        });
+        Ok(settled)
+    }
+
+    /// From when on things are told in the thread that this effect opens.
+    fn told_from(&self, row: &EffectRow, facts: &Facts) -> Instant {
+        let told = match &row.effect {
+            Effect::OpenThread { .. } => Some(Instant::MIN_UTC),
+            Effect::Tell { event, .. } => facts.events.get(event).map(|record| record.at),
+            Effect::UpdateCard { .. }
+            | Effect::UpdateReply { .. }
+            | Effect::Mend { .. }
+            | Effect::SendReply { .. }
+            | Effect::Reconcile { .. }
+            | Effect::Expire { .. }
+            | Effect::Wake => row.begun_at,
+        };
+        told.unwrap_or(Instant::MIN_UTC)
     }
 
     async fn update_card(
@@ -282,21 +258,26 @@ impl Delivery {
         let place = (row.case, platform.name().clone(), channel.clone());
         let mut settled = vec![Settled::Done(row.id)];
         // A thread that is not open yet will show the truth when it opens.
-        if let (Some((thread, card)), Some(case)) = (facts.threads.get(&place), facts.cases.get(&row.case)) {
-            let open = case.is_open();
-            let content = Content::Card(read::card(&self.rules, case, facts.firsts.get(&row.case)));
+        let card = facts
+            .cases
+            .get(&row.case)
+            .map(|case| read::card(&self.rules, case, facts.firsts.get(&row.case)));
+        let Some(card) = card else { return Ok(settled) };
+        while let Some((thread, message)) = facts.threads.get(&place).cloned() {
             let order = EditMessage {
                 channel: channel.clone(),
-                thread: thread.clone(),
-                message: card.clone(),
-                content,
+                thread,
+                message,
+                content: Content::Card(card.clone()),
             };
             match timed(platform.edit(&order)).await {
+                Err(PortError::Gone(_)) if self.moved(&place, facts).await? => {}
                 // Somebody removed the card of a case that is not done: it gets a new thread.
-                Err(PortError::Gone(_)) if open => {
-                    settled.push(self.open_as(platform, row, channel, facts, None).await?);
+                Err(PortError::Gone(_)) if facts.cases.get(&row.case).is_some_and(Case::is_open) => {
+                    settled.extend(self.open_as(platform, row, channel, facts, None).await?);
+                    break;
                 }
-                Ok(()) | Err(PortError::Gone(_)) => {}
+                Ok(()) | Err(PortError::Gone(_)) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -314,10 +295,7 @@ impl Delivery {
         let (Some(record), Some(case)) = (facts.events.get(&event), facts.cases.get(&row.case)) else {
             return Ok(vec![Settled::Done(row.id)]);
         };
-        let reply = match record.event {
-            Event::ReplyHeld { reply, .. } => Some(reply),
-            _ => None,
-        };
+        let reply = speaks_of(&record.event);
         let place = (platform.name(), channel);
         let Some(message) = facts.told.message(&self.rules, place, &case.source, record) else {
             return Ok(vec![Settled::Done(row.id)]);
@@ -341,6 +319,8 @@ impl Delivery {
                 chat: platform.name().clone(),
                 channel: channel.clone(),
                 message: posted,
+                // What an earlier attempt may have posted shows the reply as it was then.
+                shown: earlier(row).map_or_else(|| facts.told.step_of(reply), |_| 0),
             },
             None => Settled::Done(row.id),
         });
@@ -366,21 +346,62 @@ impl Delivery {
             message,
             earlier: earlier(row),
         };
-        if let Some((thread, _)) = facts.threads.get(&place) {
+        let told = facts.events.get(&told_by(row));
+        let reply = told.and_then(|record| speaks_of(&record.event));
+        while let Some((thread, _)) = facts.threads.get(&place) {
             order.thread = thread.clone();
             match timed(platform.post(&order)).await {
+                Err(PortError::Gone(_)) if self.moved(&place, facts).await? => {}
                 Err(PortError::Gone(reason)) => {
                     tracing::info!(case = %row.case, lane = %row.lane, reason, "A thread is gone; it is opened anew.");
+                    break;
                 }
-                done => return done,
+                done => return done.map(|message| self.posted(row, &place, order, message, reply, settled)),
             }
         }
-        settled.push(self.open_as(platform, row, channel, facts, None).await?);
+        settled.extend(self.open_as(platform, row, channel, facts, None).await?);
         match facts.threads.get(&place) {
             Some((thread, _)) => order.thread = thread.clone(),
             None => return Err(PortError::Refused("the thread is missing".to_owned())),
         }
-        timed(platform.post(&order)).await
+        let done = timed(platform.post(&order)).await;
+        done.map(|message| self.posted(row, &place, order, message, reply, settled))
+    }
+
+    /// Takes note of a message that stands; of one that may stand twice, that it is to be looked for.
+    fn posted(
+        &self,
+        row: &EffectRow,
+        place: &Place,
+        order: PostMessage,
+        message: MessageId,
+        reply: Option<ReplyId>,
+        settled: &mut Vec<Settled>,
+    ) -> MessageId {
+        if let Some(since) = order.earlier {
+            let stands = Opened {
+                thread: order.thread,
+                card: message.clone(),
+            };
+            let what = Doubted::Message { reply };
+            settled.push(self.doubt(row, place, order.key, since, stands, what));
+        }
+        message
+    }
+
+    /// Whether a thread that is gone was one of two, and the case has another one now.
+    async fn moved(&self, place: &Place, facts: &mut Facts) -> Result<bool, PortError> {
+        let threads = self.store.threads(&[place.0]).await;
+        let threads = threads.map_err(|error| PortError::NotReached(error.to_string()))?;
+        let now = threads
+            .into_iter()
+            .find(|thread| thread.chat == place.1 && thread.channel == place.2)
+            .map(|thread| (thread.thread, thread.card));
+        let moved = now.is_some() && now.as_ref() != facts.threads.get(place);
+        if let (true, Some(now)) = (moved, now) {
+            facts.threads.insert(place.clone(), now);
+        }
+        Ok(moved)
     }
 
     async fn update_reply(
@@ -392,8 +413,7 @@ impl Delivery {
         facts: &Facts,
     ) -> Result<Vec<Settled>, PortError> {
         let place = (row.case, platform.name().clone(), channel.clone());
-        let held =
-            |record: &&EventRecord| matches!(record.event, Event::ReplyHeld { reply: of, .. } if of == reply);
+        let held = |record: &&EventRecord| speaks_of(&record.event) == Some(reply);
         let message = facts.reply_messages.get(&reply).and_then(|messages| {
             messages
                 .iter()
@@ -438,6 +458,21 @@ fn latest_cards(effects: &[EffectRow]) -> HashSet<EffectId> {
     latest.into_values().collect()
 }
 
+/// The event that an effect tells; none has the number zero.
+fn told_by(row: &EffectRow) -> EventId {
+    match &row.effect {
+        Effect::Tell { event, .. } => *event,
+        Effect::OpenThread { .. }
+        | Effect::UpdateCard { .. }
+        | Effect::UpdateReply { .. }
+        | Effect::Mend { .. }
+        | Effect::SendReply { .. }
+        | Effect::Reconcile { .. }
+        | Effect::Expire { .. }
+        | Effect::Wake => EventId(0),
+    }
+}
+
 /// When an attempt of an earlier turn began whose end is not known.
 fn earlier(row: &EffectRow) -> Option<Instant> {
     if row.attempts > 0 { row.begun_at } else { None }
@@ -462,7 +497,7 @@ fn failed(mut row: EffectRow, error: PortError, settled: &mut Vec<Settled>) -> (
     }
 }
 
-async fn timed<T>(call: impl Future<Output = Result<T, PortError>>) -> Result<T, PortError> {
+pub(super) async fn timed<T>(call: impl Future<Output = Result<T, PortError>>) -> Result<T, PortError> {
     match tokio::time::timeout(CALL, call).await {
         Ok(done) => done,
         Err(_) => Err(PortError::Unknown(format!(

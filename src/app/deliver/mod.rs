@@ -1,7 +1,9 @@
 //! The outbox at work: effects go out lane by lane. Order holds inside a lane; a lane that is limited
 //! or broken waits alone. The worker is woken by the ledger and by due times; it never polls.
 
+mod facts;
 mod lanes;
+mod mend;
 mod mirror;
 mod publish;
 
@@ -32,8 +34,6 @@ pub(super) struct Delivery {
     pub chats: HashMap<ChatName, Arc<dyn ChatPlatform>>,
     pub clock: Arc<dyn Clock>,
     pub inbound: Inbound,
-    /// The most time a publishing call takes, as configured.
-    pub timeout: Duration,
     /// Cancelled when no new delivery may begin.
     pub stop: CancellationToken,
 }
@@ -99,6 +99,7 @@ impl Worker {
             tracing::warn!(reply = %reply.id, case = %reply.case, "A reply was being sent when Hearback ended.");
             publish::interrupted(&self.delivery, reply.id).await?;
         }
+        publish::forget(&self.delivery, &open).await?;
         for lane in self.delivery.store.lanes().await? {
             self.lanes.rescan(lane);
         }

@@ -2,17 +2,24 @@
 //! not certain is looked for after the settle time, never simply repeated.
 
 use super::{Delivery, LONGEST_PAUSE, Pause, Turn};
+use crate::app::claims;
 use crate::app::inbound::Unavailable;
-use crate::app::request::{ReplyEnd, Request, Settled};
-use crate::domain::{Effect, EffectRow, Lane, ReplyId, ReplyState};
-use crate::port::{Class, Look, PortError, SocialPlatform};
+use crate::app::replies;
+use crate::app::request::{Claimed, ReplyEnd, Request, Settled};
+use crate::domain::{Effect, EffectRow, Lane, Reply, ReplyId, ReplyState, Standing, message};
+use crate::port::{Class, Look, Permit, PortError, SocialPlatform, Target};
 use chrono::TimeDelta;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long an unknown end is looked for before a person is asked.
 const LOOK_FOR: TimeDelta = TimeDelta::minutes(15);
 /// The first pause between two looks.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
+/// How much a replica that takes over may lack.
+const LOST_BY_A_REPLICA: TimeDelta = TimeDelta::minutes(10);
+/// How long a lane waits between two looks at the switch that stops publishing.
+const PAUSED: Duration = Duration::from_secs(1);
 /// What a call may take longer than its own time-out before it is given up here.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -22,12 +29,69 @@ pub(super) async fn interrupted(delivery: &Delivery, reply: ReplyId) -> Result<(
     let settled = vec![Settled::Reply {
         effect: None,
         reply,
+        fence: None,
         end,
     }];
     delivery
         .inbound
         .ask(|answer| Request::Settle { settled, answer })
         .await
+}
+
+/// Replies that may have been sent by what the database lost: after a restored backup all that are
+/// older than it, after a replica took over those of the last minutes.
+pub(super) async fn forget(delivery: &Delivery, open: &[Reply]) -> Result<(), Unavailable> {
+    let (lost, reason): (Vec<_>, _) = match &delivery.rules.standing {
+        Standing::Sound | Standing::New | Standing::Copied { .. } => return Ok(()),
+        Standing::RolledBack { sealed_at, .. } => {
+            let older = |reply: &&Reply| reply.created_at <= *sealed_at;
+            let reason = "The database was restored from a backup, and forgot what it had sent since";
+            (open.iter().filter(older).collect(), reason)
+        }
+        Standing::FailedOver { since } => {
+            let from = *since - LOST_BY_A_REPLICA;
+            let touched = |reply: &&Reply| {
+                matches!(reply.state, ReplyState::Held | ReplyState::Queued) || reply.created_at >= from
+            };
+            let reason = "PostgreSQL was replaced by a replica, which may have lost what was sent last";
+            (open.iter().filter(touched).collect(), reason)
+        }
+    };
+    let settled: Vec<_> = lost
+        .into_iter()
+        .map(|reply| Settled::Reply {
+            effect: None,
+            reply: reply.id,
+            fence: None,
+            end: ReplyEnd::Forgotten(reason.to_owned()),
+        })
+        .collect();
+    if settled.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(
+        replies = settled.len(),
+        reason,
+        "Nothing of these is sent before it was looked for."
+    );
+    delivery
+        .inbound
+        .ask(|answer| Request::Settle { settled, answer })
+        .await
+}
+
+/// Why nothing may be sent by this database, in words.
+fn may_not_send(standing: &Standing) -> Option<String> {
+    match standing {
+        Standing::Sound | Standing::New | Standing::FailedOver { .. } => None,
+        Standing::Copied { .. } | Standing::RolledBack { .. } => {
+            let trouble = standing.trouble().unwrap_or_default();
+            Some(format!(
+                "nothing is published, because {trouble}; {}",
+                standing.mend()
+            ))
+        }
+    }
 }
 
 impl Delivery {
@@ -48,10 +112,15 @@ impl Delivery {
                     effect: row.id,
                     case: row.case,
                 })),
+                Effect::Expire { reply } => Ok(Attempt::ended(Settled::Expired {
+                    effect: row.id,
+                    reply: *reply,
+                })),
                 Effect::OpenThread { .. }
                 | Effect::UpdateCard { .. }
                 | Effect::Tell { .. }
-                | Effect::UpdateReply { .. } => Ok(Attempt::ended(Settled::Done(row.id))),
+                | Effect::UpdateReply { .. }
+                | Effect::Mend { .. } => Ok(Attempt::ended(Settled::Done(row.id))),
             };
             match outcome {
                 Ok(Attempt { settled, pause: told }) => {
@@ -77,24 +146,46 @@ impl Delivery {
         Turn { lane, left, pause }
     }
 
+    /// Reads what the reply answers, claims it, and only then publishes it.
     async fn send(&self, row: &EffectRow, id: ReplyId) -> Result<Attempt, Unavailable> {
+        if let Some(why) = may_not_send(&self.rules.standing) {
+            let settled = reply_ends(row, id, ReplyEnd::Waits(why.clone()));
+            let pause = Pause::Failed(why);
+            return Ok(Attempt { settled, pause });
+        }
+        if let Some(stopped) = self.look_before(row, id).await? {
+            return Ok(stopped);
+        }
+        // The lease is counted from before the claim: a sender that is held up during its commit has
+        // less time left, never more.
+        let permit = Permit::new(Arc::clone(&self.clock), replies::lease(self.rules.timeout));
         let claimed = self
             .inbound
             .ask(|answer| Request::Claim { reply: id, answer })
             .await?;
-        let Some(reply) = claimed else {
-            return self.not_claimed(row, id).await;
+        let reply = match claimed {
+            Claimed::Send(reply) => reply,
+            Claimed::No => return self.not_claimed(row, id).await,
+            Claimed::Paused => return Ok(Attempt::waits(row, id, Pause::Told(PAUSED))),
         };
         let mut pause = Pause::No;
-        let end = match self.rules.networks.get(&reply.source) {
-            None => ReplyEnd::Failed(format!("the source {} is not configured any more", reply.source)),
-            Some(network) => {
-                let limit = self.timeout + GRACE;
-                match tokio::time::timeout(limit, network.publish(&reply)).await {
-                    Ok(Ok(published)) => ReplyEnd::Sent {
-                        remote: published.id,
-                        url: published.url,
-                    },
+        let sealed = match &self.rules.seal {
+            Some(seal) => seal.raise().await.map_err(|error| error.to_string()),
+            None => Ok(()),
+        };
+        let end = match (sealed, self.rules.networks.get(&reply.source)) {
+            // No byte was sent.
+            (Err(why), _) => {
+                pause = Pause::Failed(why.clone());
+                ReplyEnd::Waits(why)
+            }
+            (Ok(()), None) => {
+                ReplyEnd::Failed(format!("the source {} is not configured any more", reply.source))
+            }
+            (Ok(()), Some(network)) => {
+                let limit = self.rules.timeout + GRACE;
+                match tokio::time::timeout(limit, network.publish(&reply, &permit)).await {
+                    Ok(Ok(published)) => ReplyEnd::Sent(published),
                     Ok(Err(error)) => {
                         let (end, wait) = refused(error);
                         pause = wait;
@@ -104,8 +195,41 @@ impl Delivery {
                 }
             }
         };
-        let settled = reply_ends(row, id, end);
+        let settled = Settled::Reply {
+            effect: Some(row.id),
+            reply: id,
+            fence: Some(reply.fence),
+            end,
+        };
         Ok(Attempt { settled, pause })
+    }
+
+    /// Looks at the post that is answered, as its platform shows it now. `Some`: the reply is not
+    /// claimed.
+    async fn look_before(&self, row: &EffectRow, id: ReplyId) -> Result<Option<Attempt>, Unavailable> {
+        let Some(reply) = self.store.replies(&[id]).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        let waits = matches!(reply.state, ReplyState::Held | ReplyState::Queued);
+        let Some(network) = self.rules.networks.get(&reply.source).filter(|_| waits) else {
+            return Ok(None);
+        };
+        let of_case = self.store.replies_of(reply.case).await?;
+        let ours: Vec<_> = of_case.into_iter().filter_map(|reply| reply.remote_id).collect();
+        let limit = self.rules.timeout + GRACE;
+        let (end, pause) = match tokio::time::timeout(limit, network.target(&reply, &ours)).await {
+            Ok(Ok(target)) => match changed(&reply, target) {
+                Some(end) => (end, Pause::No),
+                None => return Ok(None),
+            },
+            Ok(Err(error)) => unread(error),
+            Err(_) => {
+                let why = "the post that it answers could not be read in time".to_owned();
+                (ReplyEnd::Waits(why.clone()), Pause::Failed(why))
+            }
+        };
+        let settled = reply_ends(row, id, end);
+        Ok(Some(Attempt { settled, pause }))
     }
 
     /// A reply that may not be claimed was taken back, or is done. Only one that is being sent was
@@ -126,26 +250,30 @@ impl Delivery {
         let replies = self.store.replies(&[id]).await?;
         let Some(reply) = replies
             .into_iter()
-            .find(|reply| reply.state == ReplyState::Ambiguous)
+            .find(|reply| matches!(reply.state, ReplyState::Ambiguous | ReplyState::Reconciling))
         else {
             return Ok(Attempt::ended(Settled::Done(row.id)));
         };
         let mut pause = Pause::No;
+        let looked_at = self.now();
         let end = match self.rules.networks.get(&reply.source) {
             None => ReplyEnd::AskPerson(format!("the source {} is not configured any more", reply.source)),
-            Some(network) => match self.look(network.as_ref(), &reply).await {
-                Ok(Look::Found(published)) => ReplyEnd::Sent {
-                    remote: published.id,
-                    url: published.url,
-                },
-                Ok(Look::Absent) => ReplyEnd::NotThere,
-                Ok(Look::NotLooked) => ReplyEnd::Repeat,
+            Some(network) => match self.look(network.as_ref(), &reply).await? {
+                Ok(Look::Found(published)) => ReplyEnd::Sent(published),
+                Ok(Look::Several(all)) => ReplyEnd::Several(all),
+                Ok(Look::Absent { fresh }) if fresh || !self.is_over(&reply) => {
+                    ReplyEnd::NotThere { fresh, looked_at }
+                }
+                Ok(Look::Absent { .. }) => ReplyEnd::AskPerson(
+                    "the platform shows an old state of our account, so what is missing there proves nothing"
+                        .to_owned(),
+                ),
+                Ok(Look::NotLooked) => ReplyEnd::Repeat { looked_at },
                 Err(error) => {
                     if let PortError::RetryAfter(wait) = error {
                         pause = Pause::Told(wait);
                     }
-                    let since = reply.doubted_at.unwrap_or(reply.created_at) + self.rules.settle;
-                    if self.now() - since > LOOK_FOR {
+                    if self.is_over(&reply) {
                         ReplyEnd::AskPerson(format!("Hearback could not look: {error}"))
                     } else {
                         ReplyEnd::LookAgain(self.now() + backoff(row.attempts))
@@ -153,23 +281,85 @@ impl Delivery {
                 }
             },
         };
-        let settled = reply_ends(row, id, end);
+        // What was looked for is this attempt. Another one may be claimed before this is written down.
+        let settled = Settled::Reply {
+            effect: Some(row.id),
+            reply: id,
+            fence: Some(reply.fence),
+            end,
+        };
         Ok(Attempt { settled, pause })
+    }
+
+    /// Whether it was looked for long enough.
+    fn is_over(&self, reply: &Reply) -> bool {
+        let since = reply.settled_at.or(reply.doubted_at).unwrap_or(reply.created_at);
+        self.now() - since > LOOK_FOR
     }
 
     async fn look(
         &self,
         network: &dyn SocialPlatform,
-        reply: &crate::domain::Reply,
-    ) -> Result<Look, PortError> {
-        match network.abilities().class {
+        reply: &Reply,
+    ) -> Result<Result<Look, PortError>, Unavailable> {
+        let canary = self.store.last_sent(&reply.source).await?;
+        Ok(match network.abilities().class {
             Class::None => Err(PortError::Unknown("the platform cannot be asked".to_owned())),
-            Class::Key | Class::Lookup => {
-                match tokio::time::timeout(self.timeout + GRACE, network.find(reply)).await {
+            Class::Key { .. } | Class::Id | Class::Lookup => {
+                let limit = self.rules.timeout + GRACE;
+                match tokio::time::timeout(limit, network.find(reply, canary.as_ref())).await {
                     Ok(found) => found,
                     Err(_) => Err(PortError::Unknown("no answer in time".to_owned())),
                 }
             }
+        })
+    }
+}
+
+/// What the post that is answered says about the reply: `Some` stops it.
+fn changed(reply: &Reply, target: Target) -> Option<ReplyEnd> {
+    let (reason, now) = match target {
+        Target::NotReadable => return None,
+        Target::Stands { text } => {
+            let before = reply.target_text.as_deref()?;
+            if claims::same_words(before, &text) {
+                return None;
+            }
+            (
+                "The customer edited the post that it answers.".to_owned(),
+                Some(text),
+            )
+        }
+        Target::Answered { .. } if reply.over_answer => return None,
+        Target::Answered { text, url } => {
+            let at = url.map(|url| format!(" ({url})")).unwrap_or_default();
+            let words = message::one_line(&text, 200);
+            (
+                format!("Our account has answered that post already, by other means{at}: «{words}»"),
+                None,
+            )
+        }
+        Target::Gone(why) | Target::Locked(why) => (format!("It cannot be answered any more: {why}."), None),
+    };
+    Some(ReplyEnd::TargetChanged { reason, now })
+}
+
+/// The post could not be read: nothing was sent, and it is tried again.
+fn unread(error: PortError) -> (ReplyEnd, Pause) {
+    let reason = error.to_string();
+    match error {
+        PortError::RetryAfter(wait) => (
+            ReplyEnd::Waits("the platform wants us to wait".to_owned()),
+            Pause::Told(wait),
+        ),
+        PortError::NotReached(_)
+        | PortError::Closed(_)
+        | PortError::Refused(_)
+        | PortError::Gone(_)
+        | PortError::Unauthorized(_)
+        | PortError::Unknown(_) => {
+            let reason = format!("the post that it answers could not be read: {reason}");
+            (ReplyEnd::Waits(reason.clone()), Pause::Failed(reason))
         }
     }
 }
@@ -181,6 +371,12 @@ struct Attempt {
 }
 
 impl Attempt {
+    /// Nothing changed: the same effect comes again after the pause.
+    fn waits(row: &EffectRow, reply: ReplyId, pause: Pause) -> Self {
+        let settled = reply_ends(row, reply, ReplyEnd::LookAgain(row.due_at));
+        Self { settled, pause }
+    }
+
     fn ended(settled: Settled) -> Self {
         Self {
             settled,
@@ -193,6 +389,7 @@ fn reply_ends(row: &EffectRow, reply: ReplyId, end: ReplyEnd) -> Settled {
     Settled::Reply {
         effect: Some(row.id),
         reply,
+        fence: None,
         end,
     }
 }
@@ -240,6 +437,8 @@ fn owed_at(settled: &Settled, row: &EffectRow) -> Option<crate::domain::Instant>
         | Settled::Dead(..)
         | Settled::Opened { .. }
         | Settled::ReplyTold { .. }
+        | Settled::Expired { .. }
+        | Settled::Owes { .. }
         | Settled::Woken { .. } => None,
     }
 }

@@ -45,6 +45,18 @@ pub fn granted(case: &Case, events: &[Event]) -> Response {
             audience,
             ..
         } => return reply_taken(number, *until, words, *audience),
+        Event::ReplyDrafted { .. } => format!(
+            "Nothing is sent yet for {number}: please look once more. The message in its thread has the buttons."
+        ),
+        Event::ReplySubmitted { until, .. } => format!(
+            "Nothing is sent yet for {number}: an approver has to agree, by {}.",
+            when(*until)
+        ),
+        Event::ReplyRejected { .. } => format!("The reply to {number} is rejected. Nothing was published."),
+        Event::ReplyToldAbsent { .. } => {
+            format!("Thank you. A second person has to look before the reply to {number} is sent again.")
+        }
+        Event::ReplyAbandoned { .. } => format!("The reply to {number} is given up. Nothing more is sent."),
         Event::ReplyCancelled { .. } => {
             format!("The reply to {number} is taken back. Nothing was published.")
         }
@@ -58,7 +70,16 @@ pub fn granted(case: &Case, events: &[Event]) -> Response {
         | Event::ReplyFailed { .. }
         | Event::ReplyUncertain { .. }
         | Event::ReplyDelayed { .. }
-        | Event::ReplyNeedsHuman { .. } => format!("Done: {number}."),
+        | Event::ReplyEdited { .. }
+        | Event::ReplyApproved { .. }
+        | Event::ReplyExpired { .. }
+        | Event::ReplyStale { .. }
+        | Event::ReplyCollided { .. }
+        | Event::ReplyNotSeen { .. }
+        | Event::PublishingPaused { .. }
+        | Event::PublishingResumed { .. }
+        | Event::ReplyNeedsHuman { .. }
+        | Event::Erased => format!("Done: {number}."),
     };
     Response::Done(Message::line(line))
 }
@@ -235,6 +256,8 @@ pub fn form(case: CaseNumber, verb: &str, network: &str) -> Option<Form> {
         submit: submit.to_owned(),
         max: 3_000,
         optional,
+        value: String::new(),
+        reply: None,
     })
 }
 
@@ -308,6 +331,22 @@ fn brief(event: &Event) -> String {
         Event::Labelled { added, removed } => labelled(added, removed).trim().to_owned(),
         Event::ReplyHeld { text, .. } => format!("gave a reply: {}", one_line(text, 200)),
         Event::ReplyCancelled { .. } => "cancelled the reply".to_owned(),
+        Event::ReplyDrafted { text, .. } => format!("drafted a reply: {}", one_line(text, 200)),
+        Event::ReplySubmitted { text, .. } => format!("asked for approval of: {}", one_line(text, 200)),
+        Event::ReplyEdited { after, .. } => format!("changed the reply to: {}", one_line(after, 200)),
+        Event::ReplyApproved { .. } => "approved the reply".to_owned(),
+        Event::ReplyRejected { reason, .. } if reason.is_empty() => "rejected the reply".to_owned(),
+        Event::ReplyRejected { reason, .. } => format!("rejected the reply: {}", one_line(reason, 200)),
+        Event::ReplyExpired { .. } => "let the reply expire: nobody said yes in time".to_owned(),
+        Event::ReplyStale { reason, .. } => format!("stopped the reply: {}", one_line(reason, 200)),
+        Event::ReplyCollided { text, .. } => {
+            format!("wanted to answer too, and was not sent: {}", one_line(text, 200))
+        }
+        Event::ReplyNotSeen { .. } => "looked for the reply and did not see it".to_owned(),
+        Event::ReplyToldAbsent { .. } => "says that the reply is not there".to_owned(),
+        Event::ReplyAbandoned { .. } => "gave the reply up".to_owned(),
+        Event::PublishingPaused { reason, .. } => format!("paused publishing: {}", one_line(reason, 200)),
+        Event::PublishingResumed { .. } => "let publishing go on".to_owned(),
         Event::ReplySent { url, .. } => format!("published the reply {}", url.as_deref().unwrap_or_default()),
         Event::ReplyFailed { reason, .. } => {
             format!("could not publish the reply: {}", one_line(reason, 200))
@@ -318,6 +357,7 @@ fn brief(event: &Event) -> String {
             format!("could not publish the reply yet: {}", one_line(reason, 200))
         }
         Event::ReplyNeedsHuman { .. } => "asked a person about the reply".to_owned(),
+        Event::Erased => "erased what the customer wrote and is called".to_owned(),
     }
 }
 

@@ -1,10 +1,13 @@
 //! The card: the first message of a thread, true at the moment it is made.
 
+use super::reply::paused_line;
 use super::{CARD_TEXT, grouped, text, when};
+use crate::app::pauses::Pause;
 use crate::domain::case::PendingReply;
 use crate::domain::message::{cut, one_line};
 use crate::domain::{
-    Author, Button, Card, Case, Message, Part, Post, Press, ReplyState, Span, Status, Style, Visibility,
+    Author, Button, Card, Case, CaseNumber, Message, Part, Post, Press, ReplyState, Span, Status, Style,
+    Visibility,
 };
 
 /// Everything a card is made of.
@@ -18,6 +21,24 @@ pub struct CardFacts<'a> {
     pub network: &'a str,
     /// Whether a private answer is possible.
     pub private: bool,
+    /// Why nothing is published at present.
+    pub pause: Option<&'a Pause>,
+}
+
+/// What stands where a thread was opened twice, and people wrote in both. The chat adds the address of
+/// the one to go on in.
+#[must_use]
+pub fn pointer(case: CaseNumber) -> Card {
+    Card {
+        title: format!("{case} · opened twice"),
+        status: "double".to_owned(),
+        message: Message::default()
+            .with(Part::Heading(vec![text(format!("{case} · this thread was opened twice"))]))
+            .with(Part::Line(vec![text(
+                "Please go on in the other one. What Hearback told here stands there too; what people wrote here \
+                 stays here.",
+            )])),
+    }
 }
 
 /// The card: the first message of a thread, true at the moment it is made.
@@ -28,6 +49,7 @@ pub fn card(facts: CardFacts<'_>) -> Card {
         first,
         network,
         private,
+        pause,
     } = facts;
     let author = first.map(|post| &post.author);
     let who = author.map_or_else(|| case.author.to_string(), display_name);
@@ -47,7 +69,10 @@ pub fn card(facts: CardFacts<'_>) -> Card {
         }
     }
     message = message.with(Part::Fields(card_fields(case)));
-    if let Some(pending) = case.pending {
+    if let Some(pause) = pause {
+        message = message.with(Part::Line(vec![Span::Strong(paused_line(pause))]));
+    }
+    if let Some(pending) = &case.pending {
         message = message.with(Part::Small(vec![text(pending_line(pending))]));
     }
     let message = message.with(Part::Buttons(card_buttons(case, private)));
@@ -160,11 +185,17 @@ fn card_fields(case: &Case) -> Vec<(String, Vec<Span>)> {
     fields
 }
 
-fn pending_line(pending: PendingReply) -> &'static str {
+fn pending_line(pending: &PendingReply) -> &'static str {
     match pending.state {
         ReplyState::NeedsHuman => "A reply needs a person: see the thread.",
-        ReplyState::Ambiguous => "It is being found out whether a reply was published.",
-        ReplyState::Held
+        ReplyState::Ambiguous | ReplyState::Reconciling => {
+            "It is being found out whether a reply was published."
+        }
+        ReplyState::Draft => "A reply waits for its author's second yes.",
+        ReplyState::PendingApproval => "A reply waits for an approver.",
+        ReplyState::Stale => "A reply was stopped, because what it answers changed: see the thread.",
+        ReplyState::Abandoned
+        | ReplyState::Held
         | ReplyState::Queued
         | ReplyState::Sending
         | ReplyState::Sent

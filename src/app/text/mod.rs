@@ -2,10 +2,12 @@
 
 mod answer;
 mod card;
+mod reply;
 mod thread;
 
 pub use answer::*;
-pub use card::{CardFacts, card};
+pub use card::{CardFacts, card, pointer};
+pub use reply::*;
 pub use thread::{Telling, told};
 
 use crate::domain::message::cut;

@@ -1,13 +1,11 @@
 //! What a thread is told about an event.
 
 use super::card::{display_name, post_note, shown_text};
+use super::reply::{ReplyFacts, needs_human, reply_message};
 use super::{THREAD_TEXT, sentence, text, when, when_exactly};
 use crate::app::directory::Directory;
 use crate::domain::message::{cut, one_line};
-use crate::domain::{
-    Audience, Button, By, CaseNumber, ChannelId, ChatName, Event, EventRecord, Instant, Message, Part, Post,
-    Press, Reply, ReplyState, Span, Style,
-};
+use crate::domain::{Audience, By, ChannelId, ChatName, Event, EventRecord, Message, Part, Post, Span};
 
 /// What a thread is told about an event, with what is needed to tell it.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +21,7 @@ pub struct Telling<'a> {
     /// The post it is about, if it is about one.
     pub post: Option<&'a Post>,
     /// The reply it is about, as it stands now.
-    pub reply: Option<&'a Reply>,
+    pub reply: Option<ReplyFacts<'a>>,
 }
 
 /// The message of an event. `None` when the thread need not be told (the card says it).
@@ -88,12 +86,60 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
         Event::PrioritySet { priority } => plain(format!(" set the priority to {priority}.")),
         Event::KindSet { kind } => plain(format!(" says this is: {kind}.")),
         Event::Labelled { added, removed } => plain(labelled(added, removed)),
-        Event::ReplyHeld {
-            audience,
-            text: words,
-            until,
+        Event::ReplyDrafted { .. } | Event::ReplySubmitted { .. } | Event::ReplyHeld { .. } => {
+            // There is one message about a reply; it is renewed where it stands.
+            reply
+                .filter(|facts| facts.reply.held_by.is_none_or(|by| by == record.id))
+                .map(reply_message)
+        }
+        Event::ReplyEdited { before, after, .. } => Some(
+            Message::default()
+                .with(Part::Line(vec![
+                    Span::Strong(who),
+                    text(" changed the reply. Before:"),
+                ]))
+                .with(Part::Quote(cut(before, THREAD_TEXT)))
+                .with(Part::Line(vec![text("Now:")]))
+                .with(Part::Quote(cut(after, THREAD_TEXT))),
+        ),
+        Event::ReplyApproved { .. } => plain(" approved the reply.".to_owned()),
+        Event::ReplyRejected { reason, .. } if reason.is_empty() => {
+            plain(" rejected the reply. Nothing was published.".to_owned())
+        }
+        Event::ReplyRejected { reason, .. } => Some(
+            Message::default()
+                .with(Part::Line(vec![
+                    Span::Strong(who),
+                    text(" rejected the reply. Nothing was published:"),
+                ]))
+                .with(Part::Quote(cut(reason, THREAD_TEXT))),
+        ),
+        Event::ReplyExpired { .. } => small(vec![text(
+            "Nobody said yes to the reply in time. Nothing was published.",
+        )]),
+        Event::ReplyStale {
+            reason,
+            before,
+            after,
             ..
-        } => Some(held(record.case, &who, *audience, words, *until, reply)),
+        } => Some(stale(reason, before.as_deref(), after.as_deref())),
+        Event::ReplyCollided { text: words, .. } => Some(
+            Message::default()
+                .with(Part::Line(vec![
+                    Span::Strong(who),
+                    text(" wanted to answer too, while this reply is under way. Not sent:"),
+                ]))
+                .with(Part::Quote(cut(words, THREAD_TEXT))),
+        ),
+        Event::ReplyNotSeen { look_at, .. } => small(vec![text(format!(
+            "The reply was not to be seen. Hearback looks once more at {} before it sends anything.",
+            when_exactly(*look_at)
+        ))]),
+        Event::ReplyToldAbsent { .. } => reply.map(|facts| needs_human(facts, "", Some(&who))),
+        Event::ReplyAbandoned { .. } => plain(
+            " gave the reply up: whether it was published is not known, and nothing more is sent.".to_owned(),
+        ),
+        Event::PublishingPaused { .. } | Event::PublishingResumed { .. } => None,
         Event::ReplyCancelled { .. } => plain(" took the reply back. Nothing was published.".to_owned()),
         Event::ReplySent {
             audience,
@@ -102,11 +148,11 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
             ..
         } => Some(sent(*audience, words, url.as_deref())),
         Event::ReplyFailed { reason, .. } => Some(Message::default().with(Part::Line(vec![
-            Span::Strong("The reply was not published.".to_owned()),
-            text(format!(" {}", cut(reason, 500))),
+            Span::Strong("The reply was not published:".to_owned()),
+            text(format!(" {}", sentence(reason))),
         ]))),
         Event::ReplyUncertain { reason, look_at, .. } => Some(Message::default().with(Part::Line(vec![
-            Span::Strong("It is not certain whether the reply was published.".to_owned()),
+            Span::Strong("It is not certain whether the reply was published:".to_owned()),
             text(format!(
                 " {} Hearback looks at {} and tells here.",
                 sentence(reason),
@@ -120,14 +166,42 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
             "The reply is being sent again, under the same key: it is published once.",
         )]),
         Event::ReplyDelayed { reason, .. } => Some(Message::default().with(Part::Line(vec![
-            Span::Strong("The reply could not go out yet.".to_owned()),
+            Span::Strong("The reply could not go out yet:".to_owned()),
             text(format!(
                 " {} Hearback goes on trying; while the reply waits, `cancel` can take it back.",
                 sentence(reason)
             )),
         ]))),
-        Event::ReplyNeedsHuman { reply, reason } => Some(needs_human(record.case, reply.0, reason)),
+        Event::ReplyNeedsHuman { reason, .. } => reply.map(|facts| needs_human(facts, reason, None)),
+        Event::Erased => small(vec![text(
+            "What the customer wrote and is called was erased from the records. This thread still shows it: \
+             delete what must go.",
+        )]),
     }
+}
+
+/// What a reply answers changed: the difference, and that somebody is asked.
+fn stale(reason: &str, before: Option<&str>, after: Option<&str>) -> Message {
+    let mut message = Message::default().with(Part::Line(vec![
+        Span::Strong("The reply was stopped; nothing was published.".to_owned()),
+        text(format!(
+            " {} The message about the reply has buttons to send it anyway, to change it, or to discard it.",
+            sentence(reason)
+        )),
+    ]));
+    if let Some(before) = before {
+        message = message
+            .with(Part::Line(vec![text(
+                "When the reply was approved, the post said:",
+            )]))
+            .with(Part::Quote(cut(before, THREAD_TEXT)));
+    }
+    if let Some(after) = after {
+        message = message
+            .with(Part::Line(vec![text("Now:")]))
+            .with(Part::Quote(cut(after, THREAD_TEXT)));
+    }
+    message
 }
 
 pub(super) fn actor(by: &By) -> String {
@@ -204,53 +278,6 @@ pub(super) fn labelled(added: &[String], removed: &[String]) -> String {
     format!(" {}.", out.join(" and "))
 }
 
-fn held(
-    case: CaseNumber,
-    who: &str,
-    audience: Audience,
-    words: &str,
-    until: Instant,
-    reply: Option<&Reply>,
-) -> Message {
-    let state = reply.map_or(ReplyState::Held, |reply| reply.state);
-    let waits = reply
-        .is_some_and(|reply| reply.state == ReplyState::Queued && reply.reason.is_some() && !reply.tainted);
-    let way = match audience {
-        Audience::Public => "answers in public",
-        Audience::Private => "answers in private",
-    };
-    let message = Message::default()
-        .with(Part::Line(vec![
-            Span::Strong(who.to_owned()),
-            text(format!(" {way}:")),
-        ]))
-        .with(Part::Quote(words.to_owned()));
-    let note = match state {
-        ReplyState::Held => format!("Is published at {} unless somebody cancels.", when_exactly(until)),
-        ReplyState::Queued if waits => "Waits: it could not go out yet.".to_owned(),
-        ReplyState::Queued | ReplyState::Sending => "Is being published.".to_owned(),
-        ReplyState::Sent => "Published.".to_owned(),
-        ReplyState::Failed => "Was not published.".to_owned(),
-        ReplyState::Ambiguous | ReplyState::NeedsHuman => {
-            "Whether it was published is not certain.".to_owned()
-        }
-        ReplyState::Cancelled => "Taken back. Nothing was published.".to_owned(),
-    };
-    let message = message.with(Part::Small(vec![text(note)]));
-    if state != ReplyState::Held && !waits {
-        return message;
-    }
-    let cancel = Press::Command {
-        case,
-        line: "cancel".to_owned(),
-    };
-    message.with(Part::Buttons(vec![Button {
-        label: "Cancel".to_owned(),
-        press: cancel,
-        style: Style::Danger,
-    }]))
-}
-
 fn sent(audience: Audience, words: &str, url: Option<&str>) -> Message {
     let done = match audience {
         Audience::Public => "The reply is published.",
@@ -267,24 +294,4 @@ fn sent(audience: Audience, words: &str, url: Option<&str>) -> Message {
     Message::default()
         .with(Part::Line(line))
         .with(Part::Quote(words.to_owned()))
-}
-
-fn needs_human(case: CaseNumber, reply: i64, reason: &str) -> Message {
-    let button = |label: &str, there, style| Button {
-        label: label.to_owned(),
-        press: Press::Settle { case, reply, there },
-        style,
-    };
-    Message::default()
-        .with(Part::Line(vec![
-            Span::Strong("Please look: was the reply published?".to_owned()),
-            text(format!(
-                " {} Hearback sends nothing more for this case until somebody says.",
-                sentence(reason)
-            )),
-        ]))
-        .with(Part::Buttons(vec![
-            button("It is there", true, Style::Primary),
-            button("Not there, send again", false, Style::Danger),
-        ]))
 }

@@ -2,7 +2,44 @@
 
 use super::{Case, Kind, LONGEST_SNOOZE, MOST_LABELS, PendingReply, Priority, Status};
 use crate::domain::reply::ReplyState;
-use crate::domain::{Agent, Audience, CaseNumber, Event, Instant, ReplyId, Role, TeamName};
+use crate::domain::{Agent, Audience, CaseNumber, Event, Instant, Remark, ReplyId, Role, TeamName};
+
+/// What stands between a reply and its undo window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing: it goes out at this time unless somebody takes it back.
+    Hold {
+        /// The end of the undo window.
+        until: Instant,
+    },
+    /// Its author has to say yes once more.
+    Confirm {
+        /// Why.
+        remarks: Vec<Remark>,
+    },
+    /// Somebody else has to agree.
+    Approve {
+        /// What was said about it.
+        remarks: Vec<Remark>,
+        /// Until when somebody can.
+        until: Instant,
+    },
+}
+
+/// A text of a reply that somebody said yes to, or is to say yes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wording {
+    /// Which reply.
+    pub reply: ReplyId,
+    /// Which text of it.
+    pub version: i64,
+    /// Who wrote it.
+    pub author: Agent,
+    /// For whom.
+    pub audience: Audience,
+    /// Exactly what is published.
+    pub text: String,
+}
 
 /// What somebody wishes to happen to a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,15 +53,24 @@ pub enum Wish {
     /// Leave a remark.
     Note(String),
     /// Publish a text, already composed as it will be published.
-    Reply {
-        /// The new reply's number.
-        reply: ReplyId,
-        /// For whom.
-        audience: Audience,
-        /// Exactly what is published.
-        text: String,
+    Reply(Wording, Gate),
+    /// Say yes once more to a reply of one's own, as it is worded now.
+    Confirm(Wording, Gate),
+    /// Agree to somebody else's reply.
+    Approve {
+        /// As it is to be published.
+        wording: Wording,
+        /// What it said before who approves changed it.
+        before: Option<String>,
+        /// The fingerprint of what is approved.
+        hash: String,
         /// The end of the undo window.
         until: Instant,
+    },
+    /// Do not agree to it.
+    Reject {
+        /// Why.
+        reason: String,
     },
     /// Take the waiting reply back.
     Cancel,
@@ -129,6 +175,27 @@ pub enum Refusal {
         /// The case.
         case: CaseNumber,
     },
+    /// No reply waits for a yes.
+    #[error("No reply to {case} is waiting for approval.")]
+    NothingToApprove {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// No reply waits for its author's second yes.
+    #[error("That reply to {case} is not waiting for you any more; nothing changed.")]
+    NothingToConfirm {
+        /// The case.
+        case: CaseNumber,
+    },
+    /// Who wrote it cannot agree to it.
+    #[error("You wrote that reply, so somebody else has to approve it.")]
+    OwnReply,
+    /// Not one of those who approve.
+    #[error("Only an approver, a lead or an admin can do that. Ask one of them.")]
+    NotApprover,
+    /// Somebody else's reply.
+    #[error("Only who wrote that reply, or a lead, can send it.")]
+    NotYourReply,
     /// No words.
     #[error("There is nothing to {verb}: write the text after the verb.")]
     Empty {
@@ -183,24 +250,44 @@ pub fn decide(case: &Case, by: &Agent, role: Role, wish: Wish, now: Instant) -> 
         Wish::Note(text) => Ok(vec![Event::Noted {
             text: spoken(text, "note")?,
         }]),
-        Wish::Reply {
-            reply,
-            audience,
-            text,
-            until,
-        } => {
-            let text = spoken(text, "send")?;
+        Wish::Reply(wording, gate) => {
+            let text = spoken(wording.text, "send")?;
             let mut events = take_for_reply(case, by, role)?;
-            events.push(Event::ReplyHeld {
-                reply,
-                audience,
-                text,
-                until,
-            });
+            events.push(gated(Wording { text, ..wording }, gate));
             Ok(events)
         }
-        Wish::Cancel => match case.pending {
-            Some(pending) if pending.state == ReplyState::Held => {
+        Wish::Confirm(wording, gate) => confirm(case, by, role, wording, gate),
+        Wish::Approve {
+            wording,
+            before,
+            hash,
+            until,
+        } => {
+            let pending = awaits_approval(case, by, role)?;
+            let text = spoken(wording.text, "send")?;
+            let mut events = Vec::new();
+            if let Some(before) = before {
+                events.push(Event::ReplyEdited {
+                    reply: pending.id,
+                    version: wording.version,
+                    before,
+                    after: text.clone(),
+                });
+            }
+            events.push(Event::ReplyApproved {
+                reply: pending.id,
+                version: wording.version,
+                hash,
+            });
+            events.push(gated(Wording { text, ..wording }, Gate::Hold { until }));
+            Ok(events)
+        }
+        Wish::Reject { reason } => Ok(vec![Event::ReplyRejected {
+            reply: awaits_approval(case, by, role)?.id,
+            reason,
+        }]),
+        Wish::Cancel => match &case.pending {
+            Some(pending) if waits_for_people(pending.state) || pending.state == ReplyState::Held => {
                 Ok(vec![Event::ReplyCancelled { reply: pending.id }])
             }
             Some(pending) if pending.state == ReplyState::NeedsHuman => {
@@ -221,7 +308,7 @@ pub fn decide(case: &Case, by: &Agent, role: Role, wish: Wish, now: Instant) -> 
         }
         Wish::Resolve { outcome } => {
             open(case)?;
-            if let Some(pending) = case.pending {
+            if let Some(pending) = &case.pending {
                 return Err(under_way(number, pending));
             }
             Ok(vec![Event::Resolved { outcome }])
@@ -268,7 +355,7 @@ fn claim(case: &Case, by: &Agent) -> Result<Vec<Event>, Refusal> {
 /// A reply belongs to the owner. Nobody's case becomes the writer's by it; a lead may step in.
 fn take_for_reply(case: &Case, by: &Agent, role: Role) -> Result<Vec<Event>, Refusal> {
     open(case)?;
-    if let Some(pending) = case.pending {
+    if let Some(pending) = &case.pending {
         return Err(under_way(case.number, pending));
     }
     match case.is_owned_by_other(by) {
@@ -322,12 +409,88 @@ fn open(case: &Case) -> Result<(), Refusal> {
     }
 }
 
-fn under_way(case: CaseNumber, pending: PendingReply) -> Refusal {
+fn under_way(case: CaseNumber, pending: &PendingReply) -> Refusal {
     if pending.state == ReplyState::NeedsHuman {
         Refusal::ReplyUnsettled { case }
     } else {
         Refusal::ReplyUnderWay { case }
     }
+}
+
+/// A text, with what stands between it and its undo window.
+fn gated(wording: Wording, gate: Gate) -> Event {
+    let Wording {
+        reply,
+        version,
+        author,
+        audience,
+        text,
+    } = wording;
+    match gate {
+        Gate::Hold { until } => Event::ReplyHeld {
+            reply,
+            audience,
+            text,
+            until,
+            version,
+            author: Some(author),
+        },
+        Gate::Confirm { remarks } => Event::ReplyDrafted {
+            reply,
+            version,
+            author,
+            audience,
+            text,
+            remarks,
+        },
+        Gate::Approve { remarks, until } => Event::ReplySubmitted {
+            reply,
+            version,
+            author,
+            audience,
+            text,
+            remarks,
+            until,
+        },
+    }
+}
+
+/// Whether a reply stays where it is until somebody says something, and nothing of it has left.
+fn waits_for_people(state: ReplyState) -> bool {
+    matches!(
+        state,
+        ReplyState::Draft | ReplyState::PendingApproval | ReplyState::Stale
+    )
+}
+
+fn confirm(case: &Case, by: &Agent, role: Role, wording: Wording, gate: Gate) -> Result<Vec<Event>, Refusal> {
+    let waits = |pending: &&PendingReply| {
+        pending.id == wording.reply && matches!(pending.state, ReplyState::Draft | ReplyState::Stale)
+    };
+    let Some(pending) = case.pending.as_ref().filter(waits) else {
+        return Err(Refusal::NothingToConfirm { case: case.number });
+    };
+    if pending.author != by.key && role < Role::Lead {
+        return Err(Refusal::NotYourReply);
+    }
+    open(case)?;
+    let text = spoken(wording.text, "send")?;
+    Ok(vec![gated(Wording { text, ..wording }, gate)])
+}
+
+/// The reply that this agent may approve or reject: somebody else's, that waits for it.
+fn awaits_approval<'a>(case: &'a Case, by: &Agent, role: Role) -> Result<&'a PendingReply, Refusal> {
+    let waits = |pending: &&PendingReply| pending.state == ReplyState::PendingApproval;
+    let Some(pending) = case.pending.as_ref().filter(waits) else {
+        return Err(Refusal::NothingToApprove { case: case.number });
+    };
+    if role < Role::Approver {
+        return Err(Refusal::NotApprover);
+    }
+    if pending.author == by.key {
+        return Err(Refusal::OwnReply);
+    }
+    Ok(pending)
 }
 
 fn spoken(text: String, verb: &'static str) -> Result<String, Refusal> {

@@ -203,8 +203,12 @@ class Team {
     clearTimeout(this.hiding);
   }
 
-  /** The undo window, to the second. */
+  /** The undo window, and every other moment that is awaited, to the second. */
   countDown() {
+    for (const time of byId("console").querySelectorAll("time[data-until]")) {
+      const text = remaining(Number(time.dataset.until), Date.now());
+      if (time.textContent !== text) time.textContent = text;
+    }
     for (const held of byId("thread").querySelectorAll(".held")) {
       const until = Number(held.dataset.until);
       const left = Math.max(0, until - Date.now());
@@ -290,6 +294,15 @@ class Team {
       } else if (event.key === "Escape") this.hideAnswer();
     });
   }
+}
+
+/** How long it is still, as part of a sentence. */
+function remaining(until, now) {
+  const seconds = Math.ceil((until - now) / 1000);
+  return seconds <= 0 ? "now"
+    : seconds <= 90 ? `in ${seconds} s`
+    : seconds <= 5400 ? `in ${Math.ceil(seconds / 60)} min`
+    : `in ${Math.ceil(seconds / 3600)} h`;
 }
 
 function caseOf(hash) {

@@ -6,9 +6,11 @@ use hearback::adapter::chat::discord::Discord;
 use hearback::app::{App, Directory, Group, Home, Identity, Inbound, Member, Parts, TeamEntry, Worker};
 use hearback::domain::{
     Agent, Audience, Author, Clock as _, ManualClock, NativeId, Post, PostKind, Reply, Role, Sighting,
-    SourceName, Visibility,
+    SourceName, Standing, Visibility,
 };
-use hearback::port::{Abilities, ChatPlatform, Class, Composed, Look, PortError, Published, SocialPlatform};
+use hearback::port::{
+    Abilities, ChatPlatform, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target,
+};
 use hearback::store::Store;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,9 +41,10 @@ impl SocialPlatform for Network {
 
     fn abilities(&self) -> Abilities {
         Abilities {
-            class: Class::Key,
+            class: Class::Id,
             private: true,
             label: "Fedi".to_owned(),
+            account: None,
         }
     }
 
@@ -55,7 +58,15 @@ impl SocialPlatform for Network {
         }
     }
 
-    async fn publish(&self, reply: &Reply) -> Result<Published, PortError> {
+    async fn target(&self, _: &Reply, _: &[NativeId]) -> Result<Target, PortError> {
+        Ok(Target::NotReadable)
+    }
+
+    async fn visit(&self, _: &Reply, _: &str) -> Result<Option<Published>, PortError> {
+        Ok(None)
+    }
+
+    async fn publish(&self, reply: &Reply, _: &Permit) -> Result<Published, PortError> {
         self.published
             .lock()
             .unwrap()
@@ -64,11 +75,13 @@ impl SocialPlatform for Network {
         Ok(Published {
             url: Some(format!("https://fedi.example/{id}")),
             id: id.as_str().into(),
+            parent: Some(reply.target.clone()),
+            author: None,
         })
     }
 
-    async fn find(&self, _: &Reply) -> Result<Look, PortError> {
-        Ok(Look::Absent)
+    async fn find(&self, _: &Reply, _: Option<&NativeId>) -> Result<Look, PortError> {
+        Ok(Look::Absent { fresh: true })
     }
 }
 
@@ -119,15 +132,16 @@ impl Stage {
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
         let chat: Arc<dyn ChatPlatform> = discord.clone();
         let parts = Parts {
-            store: store.clone(),
             directory: directory(channel),
             chats: vec![chat],
             networks: vec![network.clone()],
-            clock: Arc::new(clock.clone()),
             hold: Duration::from_secs(10),
             timeout: Duration::from_secs(20),
             settle: Duration::from_secs(120),
+            standing: Standing::Sound,
+            seal: None,
             stop: stop.clone(),
+            ..Parts::around(store.clone(), Arc::new(clock.clone()))
         };
         let App { inbound, worker, .. } = App::start(parts, &tracker).await.unwrap();
         tracker.spawn(Arc::clone(&discord).run(inbound.clone(), stop.clone()));

@@ -103,6 +103,10 @@ pub struct World {
     pub heartbeat_interval: u64,
     /// Nonces are forgotten, as they are after some minutes.
     pub forget_nonces: bool,
+    /// Messages and threads that no reading shows yet.
+    pub hidden: Vec<u64>,
+    /// Calls that were cut off before they were carried out: method, path, body.
+    dropped: Vec<(String, String, Value)>,
 }
 
 /// What the fake's handlers share.
@@ -230,6 +234,11 @@ impl FakeDiscord {
             .filter(|call| call.name == name)
             .cloned()
             .collect()
+    }
+
+    /// What was cut off is carried out now, late.
+    pub fn carry_out_late(&self) {
+        rest::carry_out_late(&self.shared);
     }
 
     /// What people see in a channel or a thread, oldest first.

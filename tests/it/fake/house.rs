@@ -7,10 +7,10 @@ use hearback::app::{
 };
 use hearback::domain::{
     Agent, Case, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post, Role,
-    SourceName, ThreadId,
+    SourceName, Standing, ThreadId,
 };
 use hearback::port::{
-    ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage, SocialPlatform,
+    ChatPlatform, Content, EditMessage, OpenThread, Opened, Permit, PortError, PostMessage, SocialPlatform,
 };
 use hearback::store::{CaseFilter, Store};
 use std::sync::Arc;
@@ -24,6 +24,11 @@ use tokio_util::task::TaskTracker;
 pub const HOLD: Duration = Duration::from_secs(10);
 /// How long after an uncertain end the look comes.
 pub const SETTLE: Duration = Duration::from_secs(120);
+
+/// The right to send, for as long as a test takes.
+pub fn permit() -> Permit {
+    Permit::new(Arc::new(ManualClock::default()), Duration::from_secs(60))
+}
 
 /// A chat that remembers what it was told, in plain text: per thread the card, then the messages.
 pub struct Memory {
@@ -140,15 +145,16 @@ impl Core {
             ..Directory::default()
         };
         let parts = Parts {
-            store: store.clone(),
             directory,
             chats: vec![chat.clone()],
             networks,
-            clock: Arc::new(clock.clone()),
             hold: HOLD,
             timeout: Duration::from_secs(20),
             settle: SETTLE,
+            standing: Standing::Sound,
+            seal: None,
             stop: stop.clone(),
+            ..Parts::around(store.clone(), Arc::new(clock.clone()))
         };
         let App { inbound, worker, .. } = App::start(parts, &tracker).await.unwrap();
         let mut core = Self {
@@ -216,6 +222,12 @@ impl Core {
     /// Ada says something in the chat.
     #[track_caller]
     pub fn says(&mut self, line: &str) -> impl Future<Output = Response> + use<> {
+        self.says_in(None, line)
+    }
+
+    /// Ada says something in a thread of the chat.
+    #[track_caller]
+    pub fn says_in(&mut self, thread: Option<usize>, line: &str) -> impl Future<Output = Response> + use<> {
         self.given += 1;
         let given = Given {
             key: format!("memory:{}", self.given),
@@ -228,7 +240,7 @@ impl Core {
             },
             place: Place {
                 channel: None,
-                thread: None,
+                thread: thread.map(|thread| ThreadId::new(thread.to_string())),
             },
             input: Input::Text(line.to_owned()),
         };

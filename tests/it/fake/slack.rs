@@ -214,6 +214,14 @@ struct State {
     /// Where the answers to a command go: response id to user, channel.
     responses: HashMap<String, (String, String)>,
     acks: Vec<String>,
+    /// Messages that no reading shows yet.
+    hidden: Vec<String>,
+    /// Calls that were cut off before they were carried out.
+    dropped: Vec<(String, Value)>,
+    /// The most messages of a page, whatever is asked for.
+    page: Option<usize>,
+    /// The pause between two readings in seconds, and when the last was.
+    looks: Option<(i64, i64)>,
     /// Methods whose answers wait.
     held: HashMap<String, watch::Receiver<bool>>,
     last: i64,
@@ -332,6 +340,49 @@ impl SlackFake {
     /// Takes away the scope that a method needs.
     pub fn remove_scope(&self, method: &str) {
         self.inner.state().without_scope.push(method.to_owned());
+    }
+
+    /// A message that stands, but that no reading shows until [`Self::show_all`].
+    pub fn hide(&self, ts: &str) {
+        self.inner.state().hidden.push(ts.to_owned());
+    }
+
+    /// Readings show everything again.
+    pub fn show_all(&self) {
+        self.inner.state().hidden.clear();
+    }
+
+    /// What was cut off is carried out now, late.
+    pub fn carry_out_late(&self) {
+        let dropped = std::mem::take(&mut self.inner.state().dropped);
+        for (method, body) in dropped {
+            let done = perform(&self.inner, &method, &Method::POST, &body);
+            assert_eq!(done["ok"], true, "{done}");
+        }
+        self.inner.touch();
+    }
+
+    /// Readings give at most so many messages, once in so many seconds.
+    pub fn limit_readings(&self, most: usize, every: i64) {
+        let mut state = self.inner.state();
+        state.page = Some(most);
+        state.looks = Some((every, i64::MIN / 2));
+    }
+
+    /// Another app posts with metadata of whatever shape.
+    pub fn post_foreign(&self, channel: &str, metadata: Value, blocks: Value) {
+        let mut state = self.inner.state();
+        let ts = self.inner.next_ts(&mut state);
+        state.messages.push(Posted {
+            channel: channel.to_owned(),
+            ts,
+            thread: None,
+            user: "U0APP".to_owned(),
+            text: "foreign".to_owned(),
+            blocks,
+            metadata,
+            edits: 0,
+        });
     }
 
     /// Somebody deletes a message; a thread goes with its first one.
@@ -953,7 +1004,8 @@ async fn call(
         inner.touch();
         answer
     };
-    match inner.faults.take(&method) {
+    let early = too_early(&inner, &method).map(Fault::RateLimited);
+    match early.or_else(|| inner.faults.take(&method)) {
         None => {
             let answered = work();
             let held = inner.state().held.get(&method).cloned();
@@ -975,13 +1027,31 @@ async fn call(
             work();
             broken()
         }
-        Some(Fault::Drop) => broken(),
+        Some(Fault::Drop) => {
+            inner.state().dropped.push((method, body));
+            broken()
+        }
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Garbage) => {
             work();
             "<html>not JSON".into_response()
         }
     }
+}
+
+/// How long a reading must wait, in seconds.
+fn too_early(inner: &Inner, method: &str) -> Option<String> {
+    if !matches!(method, "conversations.history" | "conversations.replies") {
+        return None;
+    }
+    let now = inner.clock.now().timestamp();
+    let mut state = inner.state();
+    let (every, last) = state.looks.as_mut()?;
+    if now - *last < *every {
+        return Some((*every - (now - *last)).to_string());
+    }
+    *last = now;
+    None
 }
 
 fn answer(body: &Value) -> Response {
@@ -1045,6 +1115,7 @@ fn perform(inner: &Inner, method: &str, http: &Method, body: &Value) -> Value {
         }
         "chat.postMessage" => post_message(inner, &mut state, body),
         "chat.update" => update(&mut state, body),
+        "chat.delete" => delete(&mut state, body),
         "chat.postEphemeral" => {
             state.problems.extend(inspect("chat.postEphemeral", body));
             state.whispers.push(Whisper {
@@ -1151,6 +1222,19 @@ fn update(state: &mut State, body: &Value) -> Value {
     json!({"ok": true, "channel": body["channel"], "ts": ts, "text": body["text"]})
 }
 
+/// Only one's own messages.
+fn delete(state: &mut State, body: &Value) -> Value {
+    let ts = body["ts"].as_str().unwrap_or_default().to_owned();
+    match state.messages.iter().position(|message| message.ts == ts) {
+        Some(at) if state.messages[at].user == BOT => {
+            state.messages.remove(at);
+            json!({"ok": true, "channel": body["channel"], "ts": ts})
+        }
+        Some(_) => refuse("cant_delete_message"),
+        None => refuse("message_not_found"),
+    }
+}
+
 fn open_view(state: &mut State, body: &Value) -> Value {
     let trigger = body["trigger_id"].as_str().unwrap_or_default();
     let Some(user) = state.triggers.remove(trigger) else {
@@ -1183,6 +1267,7 @@ fn history(state: &State, body: &Value, thread: Option<&str>) -> Value {
         bound("latest").unwrap_or(f64::MAX),
     );
     let limit: usize = body["limit"].as_str().unwrap_or("100").parse().unwrap();
+    let limit = limit.min(state.page.unwrap_or(limit));
     let from: usize = body["cursor"].as_str().unwrap_or("0").parse().unwrap();
     let channel = body["channel"].as_str().unwrap_or_default();
     let stands = |thread: &str| state.messages.iter().any(|message| message.ts == thread);
@@ -1192,7 +1277,7 @@ fn history(state: &State, body: &Value, thread: Option<&str>) -> Value {
     let mut messages: Vec<_> = state
         .messages
         .iter()
-        .filter(|message| message.channel == channel)
+        .filter(|message| message.channel == channel && !state.hidden.contains(&message.ts))
         .filter(|message| match thread {
             Some(thread) => message.thread.as_deref() == Some(thread) || message.ts == thread,
             None => message.thread.is_none(),

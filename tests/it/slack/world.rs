@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use hearback::adapter::chat::slack::{Limits, Slack, Timing};
 use hearback::app::{App, Directory, Group, Home, Identity, Inbound, Member, Parts, TeamEntry};
 use hearback::domain::*;
-use hearback::port::{Abilities, Class, Composed, Look, PortError, Published, SocialPlatform};
+use hearback::port::{
+    Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target,
+};
 use hearback::store::Store;
 use sqlx::{Connection as _, Executor as _};
 use std::future::Future;
@@ -47,7 +49,8 @@ impl Net {
     }
 }
 
-struct Shop(SourceName, Arc<Net>);
+/// The network, as a platform.
+pub struct Shop(pub SourceName, pub Arc<Net>);
 
 #[async_trait]
 impl SocialPlatform for Shop {
@@ -57,9 +60,10 @@ impl SocialPlatform for Shop {
 
     fn abilities(&self) -> Abilities {
         Abilities {
-            class: Class::Key,
+            class: Class::Id,
             private: false,
             label: "Shop".to_owned(),
+            account: None,
         }
     }
 
@@ -73,17 +77,27 @@ impl SocialPlatform for Shop {
         }
     }
 
-    async fn publish(&self, reply: &Reply) -> Result<Published, PortError> {
+    async fn target(&self, _: &Reply, _: &[NativeId]) -> Result<Target, PortError> {
+        Ok(Target::NotReadable)
+    }
+
+    async fn visit(&self, _: &Reply, _: &str) -> Result<Option<Published>, PortError> {
+        Ok(None)
+    }
+
+    async fn publish(&self, reply: &Reply, _: &Permit) -> Result<Published, PortError> {
         let mut published = self.1.published.lock().unwrap();
         published.push((reply.target.to_string(), reply.text.clone()));
         Ok(Published {
             id: format!("r{}", published.len()).into(),
             url: Some(format!("https://shop.example/r{}", published.len())),
+            parent: Some(reply.target.clone()),
+            author: None,
         })
     }
 
-    async fn find(&self, _: &Reply) -> Result<Look, PortError> {
-        Ok(Look::Absent)
+    async fn find(&self, _: &Reply, _: Option<&NativeId>) -> Result<Look, PortError> {
+        Ok(Look::Absent { fresh: true })
     }
 }
 
@@ -148,15 +162,16 @@ impl World {
         let net = Arc::new(Net::default());
         let (stop, running) = (CancellationToken::new(), TaskTracker::new());
         let parts = Parts {
-            store: store.clone(),
             directory: directory(),
             chats: vec![ours.clone()],
             networks: vec![Arc::new(Shop("shop".into(), Arc::clone(&net)))],
-            clock,
             hold: Duration::ZERO,
             timeout: Duration::from_secs(5),
             settle: Duration::from_secs(1),
+            standing: Standing::Sound,
+            seal: None,
             stop: stop.clone(),
+            ..Parts::around(store.clone(), clock)
         };
         let core = TaskTracker::new();
         let app = App::start(parts, &core).await.unwrap();
@@ -221,31 +236,7 @@ impl World {
 
     /// A customer writes in a conversation.
     pub async fn post(&self, id: &str, conversation: &str, name: &str, text: &str) {
-        let post = Post {
-            source: "shop".into(),
-            id: id.into(),
-            conversation: conversation.into(),
-            in_reply_to: None,
-            kind: PostKind::Post,
-            visibility: Visibility::Public,
-            url: Some(format!("https://shop.example/{id}")),
-            author: Author {
-                id: "ann".into(),
-                handle: "ann".to_owned(),
-                name: name.to_owned(),
-                followers: None,
-                url: None,
-            },
-            text: text.to_owned(),
-            created_at: SystemClock.now(),
-            edited_at: None,
-            deleted: false,
-            lang: None,
-            media: Vec::new(),
-            metrics: Metrics::default(),
-            rating: None,
-        };
-        let seen = vec![Sighting::Post(Box::new(post))];
+        let seen = vec![sighting(id, conversation, name, text)];
         let intake = self.inbound.posts_seen(&"shop".into(), seen, None).await.unwrap();
         assert_eq!(intake.accepted, 1);
     }
@@ -278,6 +269,35 @@ impl World {
     }
 }
 
+/// A customer's post.
+pub fn sighting(id: &str, conversation: &str, name: &str, text: &str) -> Sighting {
+    let post = Post {
+        source: "shop".into(),
+        id: id.into(),
+        conversation: conversation.into(),
+        in_reply_to: None,
+        kind: PostKind::Post,
+        visibility: Visibility::Public,
+        url: Some(format!("https://shop.example/{id}")),
+        author: Author {
+            id: "ann".into(),
+            handle: "ann".to_owned(),
+            name: name.to_owned(),
+            followers: None,
+            url: None,
+        },
+        text: text.to_owned(),
+        created_at: SystemClock.now(),
+        edited_at: None,
+        deleted: false,
+        lang: None,
+        media: Vec::new(),
+        metrics: Metrics::default(),
+        rating: None,
+    };
+    Sighting::Post(Box::new(post))
+}
+
 /// A transaction that is open.
 pub struct Held(sqlx::SqliteConnection);
 
@@ -304,7 +324,8 @@ pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
         .unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }
 
-fn directory() -> Directory {
+/// Who works here.
+pub fn directory() -> Directory {
     let chat = ChatName::new("slack");
     let member = |name: &str, user: &str| Member {
         agent: Agent {

@@ -147,6 +147,8 @@ struct Filled {
     case: i64,
     verb: String,
     text: String,
+    #[serde(default)]
+    reply: Option<i64>,
 }
 
 async fn form(
@@ -160,17 +162,16 @@ async fn form(
         case,
         verb,
         text,
+        reply,
     } = filled;
     let case = CaseNumber(case);
-    let text = text.replace("\r\n", "\n");
-    give(
-        &here,
-        &chair,
-        (&by, &nonce),
-        Input::Form { case, verb, text },
-        Some(case),
-    )
-    .await
+    let input = Input::Form {
+        case,
+        verb,
+        text: text.replace("\r\n", "\n"),
+        reply,
+    };
+    give(&here, &chair, (&by, &nonce), input, Some(case)).await
 }
 
 async fn give(

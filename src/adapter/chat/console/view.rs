@@ -5,8 +5,8 @@ use super::Seat;
 use crate::adapter::html::{avatar, time};
 use crate::app::{BoardEntry, Entry, ThreadView};
 use crate::command::{VerbSpec, schema};
-use crate::domain::message::inert;
-use crate::domain::{Button, By, Card, CaseNumber, Form, Message, Part, Press, Span, Status, Style};
+use crate::domain::message::{inert, moment};
+use crate::domain::{Button, By, Card, CaseNumber, Form, Instant, Message, Part, Press, Span, Status, Style};
 use maud::{Markup, html};
 
 /// The part of the page that stays; board and thread are fetched into it.
@@ -195,7 +195,7 @@ pub(super) fn no_thread(case: CaseNumber) -> Markup {
 }
 
 /// The undo window: how long it still is, and the way back.
-fn held(case: CaseNumber, until: crate::domain::Instant) -> Markup {
+fn held(case: CaseNumber, until: Instant) -> Markup {
     let press = Press::Command {
         case,
         line: "cancel".to_owned(),
@@ -310,9 +310,17 @@ fn span(run: &Span) -> Markup {
                     bdi { (inert(label)) } " (" bdi { (inert(url)) } ")"
                 }
             }
+            Span::Until { at } => { (awaited(*at)) }
             Span::Person { name, ping } => { span.person.pinged[ping.is_some()] { "@" bdi { (inert(name)) } } }
         }
     }
+}
+
+/// A moment that the page's script counts down to.
+fn awaited(at: Instant) -> Markup {
+    let exact = at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let words = moment(at);
+    html! { time.awaited datetime=(exact) title=(words) data-until=(at.timestamp_millis()) { (words) } }
 }
 
 fn is_web(address: &str) -> bool {
@@ -330,15 +338,23 @@ pub(super) fn ask(form: &Form) -> Markup {
         submit,
         max,
         optional,
+        value: _,
+        reply,
     } = form;
+    let value = form.prefill(usize::from(*max)).unwrap_or_default();
     html! {
         form.ask method="post" action="/console/form" autocomplete="off" {
             h3 #ask-title { (title) }
             input type="hidden" name="case" value=(case.0);
             input type="hidden" name="verb" value=(verb);
+            @if let Some(reply) = reply { input type="hidden" name="reply" value=(reply); }
             label {
                 span { (label) }
-                textarea name="text" rows="5" maxlength=(max) placeholder=(hint) required[!optional] autofocus {}
+                // A line break at the very beginning is dropped by browsers.
+                textarea name="text" rows="5" maxlength=(max) placeholder=(hint) required[!optional] autofocus {
+                    @if value.starts_with('\n') { "\n" }
+                    (value)
+                }
             }
             p.form-say role="alert" {}
             div.ask-foot {

@@ -116,6 +116,8 @@ mod tests {
           dm:1 [text:3!] [case:3…]
           note:1 [text:3!] [case:3…]
           escalate:1 [team:3] [reason:3] [case:3…]
+          approve:1 [case:3…]
+          reject:1 [reason:3] [case:3…]
           cancel:1 [case:3…]
           resolve:1 [outcome:3] [case:3…]
           reopen:1 [case:3…]
@@ -128,6 +130,8 @@ mod tests {
           queue:1
           mine:1
           search:1 [text:3!]
+          pause:1 [reason:3]
+          resume:1
           help:1 [verb:3]
         claim [0]
           case:3…

@@ -1,4 +1,4 @@
-//! Finds what an earlier attempt made: a message with our stamp, or a forum post that begins with one.
+//! Finds what earlier attempts made: messages with our stamp, or forum posts that begin with one.
 
 use super::rest::{Failure, Route};
 use super::threads::{Stamp, Threads, id_in};
@@ -17,16 +17,27 @@ const AFTERMATH: TimeDelta = TimeDelta::seconds(30);
 /// The most pages of a hundred that are read to find an earlier attempt: of a channel's messages, or
 /// of a forum's archived posts.
 const PAGES: usize = 20;
+
+/// How much is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Much {
+    /// One is enough.
+    First,
+    /// Everything that stands.
+    All,
+}
+
 impl Threads {
-    /// Reads on from the moment of the first attempt to that of the last.
-    pub(super) async fn find_message(
+    /// Reads on from the moment of the first attempt to that of the last. The earliest first.
+    pub(super) async fn find_messages(
         &self,
         channel: u64,
         stamp: &Stamp,
-        first: Instant,
-        last: Instant,
-    ) -> Result<Option<u64>, Failure> {
+        (first, last): (Instant, Instant),
+        much: Much,
+    ) -> Result<Vec<u64>, Failure> {
         let me = self.me().await?;
+        let mut found = Vec::new();
         let mut after = snowflake::at(first - SKEW);
         let end = snowflake::at(last + AFTERMATH + SKEW);
         for _ in 0..PAGES {
@@ -38,8 +49,12 @@ impl Threads {
             let messages = page.as_array().map(Vec::as_slice).unwrap_or_default();
             for message in messages {
                 if id_in(&message["author"], "id").ok() == Some(me) && render::carries(message, &stamp.mark) {
-                    return id_in(message, "id").map(Some);
+                    found.push(id_in(message, "id")?);
                 }
+            }
+            found.sort_unstable();
+            if much == Much::First && !found.is_empty() {
+                return Ok(found);
             }
             let newest = messages
                 .iter()
@@ -47,36 +62,39 @@ impl Threads {
                 .max();
             match newest {
                 Some(newest) if messages.len() >= 100 && newest > after && newest < end => after = newest,
-                Some(_) | None => return Ok(None),
+                Some(_) | None => return Ok(found),
             }
         }
-        not_found_in(channel);
-        Ok(None)
+        too_much_in(channel);
+        Ok(found)
     }
 
-    /// Looks among our posts of a forum, the open and the archived ones, made since then.
-    pub(super) async fn find_post(
+    /// Looks among our posts of a forum, the open and the archived ones, made since then. The earliest
+    /// first.
+    pub(super) async fn find_posts(
         &self,
         forum: u64,
         stamp: &Stamp,
         begun: Instant,
-    ) -> Result<Option<u64>, Failure> {
+        much: Much,
+    ) -> Result<Vec<u64>, Failure> {
         let since = begun - SKEW;
         let open = Route::plain(format!("/guilds/{}/threads/active", self.guild));
         let open = self.rest.get(open).await?;
-        if let Some(found) = self.post_among(&open, forum, stamp, since).await? {
-            return Ok(Some(found));
-        }
+        let mut found = self.posts_among(&open, forum, stamp, since).await?;
         let mut before = String::new();
         for _ in 0..PAGES {
+            found.sort_unstable();
+            found.dedup();
+            if much == Much::First && !found.is_empty() {
+                return Ok(found);
+            }
             let route = Route::bot(
                 format!("/channels/{forum}/threads/archived/public?limit=100{before}"),
                 format!("/channels/{forum}/threads/archived/public"),
             );
             let page = self.rest.get(route).await?;
-            if let Some(found) = self.post_among(&page, forum, stamp, since).await? {
-                return Ok(Some(found));
-            }
+            found.extend(self.posts_among(&page, forum, stamp, since).await?);
             // The last archived come first; what was archived before then was made before then.
             let last = page["threads"].as_array().and_then(|threads| threads.last());
             let archived = last
@@ -87,22 +105,27 @@ impl Threads {
                     let at = at.to_utc().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
                     before = format!("&before={at}");
                 }
-                Some(_) | None => return Ok(None),
+                Some(_) | None => {
+                    found.sort_unstable();
+                    found.dedup();
+                    return Ok(found);
+                }
             }
         }
-        not_found_in(forum);
-        Ok(None)
+        too_much_in(forum);
+        Ok(found)
     }
 
-    /// Our post with this stamp in a list of threads.
-    async fn post_among(
+    /// Our posts with this stamp in a list of threads.
+    async fn posts_among(
         &self,
         page: &Value,
         forum: u64,
         stamp: &Stamp,
         since: Instant,
-    ) -> Result<Option<u64>, Failure> {
+    ) -> Result<Vec<u64>, Failure> {
         let me = self.me().await?;
+        let mut found = Vec::new();
         let since = snowflake::at(since);
         let threads = page["threads"].as_array().into_iter().flatten();
         let ours = threads.filter(|thread| {
@@ -117,18 +140,18 @@ impl Threads {
                 format!("/channels/{thread}/messages/:id"),
             );
             match self.rest.get(route).await {
-                Ok(first) if render::carries(&first, &stamp.mark) => return Ok(Some(thread)),
+                Ok(first) if render::carries(&first, &stamp.mark) => found.push(thread),
                 Ok(_) => {}
                 // Its first message was deleted: it cannot be ours to go on with.
                 Err(Failure::Refused { .. }) => {}
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// The bot's own user id: whose messages can be ours.
-    async fn me(&self) -> Result<u64, Failure> {
+    pub(super) async fn me(&self) -> Result<u64, Failure> {
         let known = *self.me.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known {
             return Ok(known);
@@ -140,9 +163,9 @@ impl Threads {
 }
 
 /// A message twice is better than none, and a second look would find no more.
-fn not_found_in(channel: u64) {
+fn too_much_in(channel: u64) {
     tracing::warn!(
         channel,
-        "Too much was written in the channel to find what a broken call may have posted; it is posted again."
+        "Too much was written in the channel to find what a broken call may have posted."
     );
 }

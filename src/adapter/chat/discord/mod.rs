@@ -13,6 +13,7 @@ mod endpoint;
 mod escape;
 mod find;
 mod gateway;
+mod mend;
 mod render;
 mod rest;
 mod snowflake;
@@ -29,7 +30,9 @@ use crate::adapter::supervise::supervise;
 use crate::app::Inbound;
 use crate::config;
 use crate::domain::{ChatName, Clock, MessageId};
-use crate::port::{ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
+use crate::port::{
+    ChatPlatform, EditMessage, FindTraces, OpenThread, Opened, PortError, PostMessage, Withdraw,
+};
 use answer::Answers;
 use async_trait::async_trait;
 use ed25519_dalek::VerifyingKey;
@@ -256,5 +259,13 @@ impl ChatPlatform for Discord {
 
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
         self.threads.edit(order).await
+    }
+
+    async fn traces(&self, order: &FindTraces) -> Result<Vec<Opened>, PortError> {
+        self.threads.traces(order).await
+    }
+
+    async fn withdraw(&self, order: &Withdraw) -> Result<(), PortError> {
+        self.threads.withdraw(order).await
     }
 }

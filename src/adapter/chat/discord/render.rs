@@ -31,6 +31,9 @@ const THREAD_NAME: usize = 100;
 const BUTTONS: usize = 25;
 /// The most units of a button's label, and of what it carries.
 const BUTTON: (usize, usize) = (80, 100);
+/// The most characters of a text field.
+/// <https://discord.com/developers/docs/components/reference#text-input-text-input-structure>
+const MOST_INPUT: u16 = 4000;
 /// Previews of links are not made.
 const SUPPRESS_EMBEDS: u64 = 1 << 2;
 /// Only the person who acted sees it.
@@ -97,9 +100,14 @@ pub(super) fn modal(form: &Form) -> Value {
     let label = plain_within(&form.label, 45);
     let field = CreateInputText::new(InputTextStyle::Paragraph, label, "text")
         .placeholder(plain_within(&form.hint, 100))
-        .max_length(form.max.clamp(1, 4000))
+        .max_length(form.max.clamp(1, MOST_INPUT))
         .required(!form.optional);
-    let id = format!("form:{}:{}", form.case.0, form.verb);
+    let field = match form.prefill(MOST_INPUT.into()) {
+        Some(value) => field.value(value),
+        None => field,
+    };
+    let about = form.reply.map_or_else(String::new, |reply| format!(":{reply}"));
+    let id = format!("form:{}:{}{about}", form.case.0, form.verb);
     let modal = CreateModal::new(id, plain_within(&form.title, 45))
         .components(vec![CreateActionRow::InputText(field)]);
     serde_json::to_value(modal).unwrap_or_default()
@@ -388,8 +396,10 @@ mod tests {
             submit: "Send".to_owned(),
             max: 500,
             optional: false,
+            value: String::new(),
+            reply: None,
         };
-        let modal = modal(&form);
+        let modal = super::modal(&form);
         assert_eq!(modal["custom_id"], "form:12:reply");
         let field = &modal["components"][0]["components"][0];
         assert_eq!(
@@ -397,6 +407,37 @@ mod tests {
             (&json!("text"), &json!(500))
         );
         assert_eq!(field["required"], true);
+        assert!(field.get("value").is_none());
+
+        let edit = |value: &str| {
+            let value = value.to_owned();
+            super::modal(&Form {
+                value,
+                reply: Some(31),
+                max: 3000,
+                ..form.clone()
+            })
+        };
+        let words = "Dear @everyone,\n *thanks*";
+        assert_eq!(edit(words)["custom_id"], "form:12:reply:31");
+        assert_eq!(edit(words)["components"][0]["components"][0]["value"], words);
+        let long = edit(&"x".repeat(3001));
+        assert!(long["components"][0]["components"][0].get("value").is_none());
+    }
+
+    #[test]
+    fn an_awaited_moment_counts_down_but_not_in_a_title() {
+        let at = chrono::DateTime::from_timestamp(1_800_000_009, 0).unwrap();
+        let line = vec![Span::Text("Is published ".to_owned()), Span::Until { at }];
+        let body = message(&Message::default().with(Part::Small(line.clone())), "ab");
+        assert_eq!(body["content"], "-# Is published <t:1800000009:R> · ab");
+        let case = Card {
+            title: "t".to_owned(),
+            status: "new".to_owned(),
+            message: Message::default().with(Part::Heading(line)),
+        };
+        let title = card(&case, "ab")["embeds"][0]["title"].clone();
+        assert_eq!(title, "Is published at 2027\\-01\\-15 08\\:00\\:09 UTC");
     }
 
     fn span() -> impl Strategy<Value = Span> {
@@ -409,6 +450,9 @@ mod tests {
                 .prop_map(|(label, url)| Span::Link { label, url }),
             (hostile, proptest::option::of("[0-9]{1,3}"))
                 .prop_map(|(name, ping)| Span::Person { name, ping }),
+            (0i64..4_000_000_000).prop_map(|second| Span::Until {
+                at: chrono::DateTime::from_timestamp(second, 0).unwrap()
+            }),
         ]
     }
 

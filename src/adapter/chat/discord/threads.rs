@@ -7,6 +7,7 @@
 //! once the nonce may be forgotten. State is shown by the forum's tags and never by renaming: a
 //! thread's name changes twice in ten minutes at most, and a third attempt blocks all its other calls.
 
+use super::find::Much;
 use super::render;
 use super::rest::{Failure, Rest, Route, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE};
 use crate::adapter::attempts::Attempts;
@@ -23,7 +24,7 @@ const AUTO_ARCHIVE_MINUTES: u32 = 10_080;
 /// The thread was made already. <https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>
 const THREAD_EXISTS: u64 = 160_004;
 /// The thread is archived.
-const ARCHIVED: u64 = 50083;
+pub(super) const ARCHIVED: u64 = 50083;
 /// A message older than an hour was edited too often of late.
 const EDITED_TOO_OFTEN: u64 = 30046;
 /// The most cards without a thread that are remembered.
@@ -55,7 +56,7 @@ pub(super) struct Threads {
     pub rest: Arc<Rest>,
     pub guild: String,
     installation: String,
-    clock: Arc<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
     attempts: Attempts,
     kinds: Mutex<HashMap<u64, Kind>>,
     /// Cards that stand in a text channel, and wait for the thread that is to be born from them.
@@ -78,7 +79,7 @@ impl Threads {
     }
 
     /// Marks a delivery: the same for every attempt, and not that of another installation.
-    fn stamp(&self, key: &str) -> Stamp {
+    pub(super) fn stamp(&self, key: &str) -> Stamp {
         let digest = Sha256::digest(format!("{}:{key}", self.installation));
         Stamp {
             nonce: hex::encode(&digest[..12]),
@@ -195,10 +196,11 @@ impl Threads {
         order: &OpenThread,
         stamp: &Stamp,
     ) -> Result<Opened, Failure> {
-        if let Some(begun) = order.earlier
-            && let Some(thread) = self.find_post(forum, stamp, begun).await?
-        {
-            return Ok(opened(thread, thread));
+        if let Some(begun) = order.earlier {
+            let looked = self.find_posts(forum, stamp, begun, Much::First).await;
+            if let Some(thread) = self.decide(&order.key, looked)? {
+                return Ok(opened(thread, thread));
+            }
         }
         let mut applied: Vec<_> = tag_for(tags, &order.card).into_iter().collect();
         if applied.is_empty() && required {
@@ -248,7 +250,10 @@ impl Threads {
     ) -> Result<u64, Failure> {
         if let Some(begun) = earlier {
             let last = self.attempts.latest(key, begun);
-            if let Some(found) = self.find_message(channel, stamp, begun, last).await? {
+            let looked = self
+                .find_messages(channel, stamp, (begun, last), Much::First)
+                .await;
+            if let Some(found) = self.decide(key, looked)? {
                 return Ok(found);
             }
         }
@@ -258,6 +263,22 @@ impl Threads {
         self.attempts.begun(key, self.clock.now());
         let posted = self.rest.call(Method::POST, route, Some(&body)).await?;
         id_in(&posted, "id")
+    }
+
+    /// What a look for an earlier attempt showed.
+    fn decide(
+        &self,
+        key: &IdempotencyKey,
+        looked: Result<Vec<u64>, Failure>,
+    ) -> Result<Option<u64>, Failure> {
+        let passes = |failure: &Failure| {
+            matches!(
+                failure,
+                Failure::Limited(_) | Failure::NotReached(_) | Failure::Unknown(_)
+            )
+        };
+        let first = looked.map(|found| found.first().copied());
+        self.attempts.decide(key, self.clock.now(), first, passes)
     }
 
     pub(super) async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
@@ -283,7 +304,13 @@ impl Threads {
         Ok(())
     }
 
-    async fn replace(&self, place: u64, thread: u64, message: u64, content: &Content) -> Result<(), Failure> {
+    pub(super) async fn replace(
+        &self,
+        place: u64,
+        thread: u64,
+        message: u64,
+        content: &Content,
+    ) -> Result<(), Failure> {
         let body = match content {
             Content::Card(card) => render::card(card, ""),
             Content::Message(message) => render::message(message, ""),
@@ -334,13 +361,13 @@ impl Threads {
         Ok(tags.filter_map(as_id).collect())
     }
 
-    async fn patch_thread(&self, thread: u64, body: &Value) -> Result<(), Failure> {
+    pub(super) async fn patch_thread(&self, thread: u64, body: &Value) -> Result<(), Failure> {
         let route = Route::plain(format!("/channels/{thread}"));
         self.rest.call(Method::PATCH, route, Some(body)).await.map(drop)
     }
 
     /// What a channel is, as far as we know; asked where we do not.
-    async fn kind(&self, channel: u64) -> Result<Kind, Failure> {
+    pub(super) async fn kind(&self, channel: u64) -> Result<Kind, Failure> {
         let known = self
             .kinds
             .lock()
@@ -394,7 +421,7 @@ fn tag_for(tags: &[(String, u64)], card: &Card) -> Option<u64> {
         .map(|(_, id)| *id)
 }
 
-fn opened(thread: u64, card: u64) -> Opened {
+pub(super) fn opened(thread: u64, card: u64) -> Opened {
     Opened {
         thread: ThreadId::from(thread.to_string()),
         card: MessageId::from(card.to_string()),
@@ -402,7 +429,7 @@ fn opened(thread: u64, card: u64) -> Opened {
 }
 
 /// Ids go into addresses, so only numbers are taken.
-fn id(text: &str, what: &str) -> Result<u64, PortError> {
+pub(super) fn id(text: &str, what: &str) -> Result<u64, PortError> {
     text.parse().map_err(|_| {
         PortError::Refused(format!(
             "{text:?} is not the id of a Discord {what}: it must be a number"

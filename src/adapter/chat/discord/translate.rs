@@ -253,11 +253,16 @@ fn form(data: &Value) -> Result<Input, Unreadable> {
         .and_then(|rest| rest.split_once(':'))
         .ok_or_else(known)?;
     let case: CaseNumber = case.parse().map_err(|_| known())?;
+    let (verb, reply) = match verb.split_once(':') {
+        Some((verb, reply)) => (verb, Some(reply.parse().map_err(|_| known())?)),
+        None => (verb, None),
+    };
     let typed = field(&data["components"]).ok_or_else(|| Unreadable("a form without its text".to_owned()))?;
     Ok(Input::Form {
         case,
         verb: verb.to_owned(),
         text: typed,
+        reply,
     })
 }
 
@@ -400,18 +405,22 @@ mod tests {
             json!([{"type": 1, "components": [field]}]),
             json!([{"type": 18, "component": field}]),
         ] {
-            let given = given(&raw(
-                5,
-                &json!({"custom_id": "form:12:reply", "components": components}),
-            ));
-            let text = "Sorry!".to_owned();
-            let form = Input::Form {
-                case: CaseNumber(12),
-                verb: "reply".to_owned(),
-                text,
-            };
-            assert_eq!(given.input, form);
+            for (id, reply) in [("form:12:reply", None), ("form:12:reply:31", Some(31))] {
+                let data = json!({"custom_id": id, "components": components});
+                let form = Input::Form {
+                    case: CaseNumber(12),
+                    verb: "reply".to_owned(),
+                    text: "Sorry!".to_owned(),
+                    reply,
+                };
+                assert_eq!(given(&raw(5, &data)).input, form);
+            }
         }
+        let damaged = raw(
+            5,
+            &json!({"custom_id": "form:12:reply:x", "components": [{"components": [field]}]}),
+        );
+        assert!(translate(&damaged.to_string(), "1").is_err());
     }
 
     #[test]

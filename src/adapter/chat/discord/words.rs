@@ -2,6 +2,7 @@
 
 use super::escape::{code, escape_line, escape_within, length, link};
 use super::render::{FIELDS, user};
+use crate::domain::message::moment;
 use crate::domain::{Part, Span};
 
 /// The most lines of a quote; more would push our own words out of sight.
@@ -92,7 +93,7 @@ fn own_part(part: &Part, most: usize) -> Option<String> {
     }
 }
 
-/// What becomes of links.
+/// What becomes of links, and of moments that count down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Links {
     Live,
@@ -114,7 +115,7 @@ pub(super) fn line(spans: &[Span], links: Links, most: usize) -> String {
             Span::Text(text) => (text, ""),
             Span::Strong(text) | Span::Person { name: text, .. } => (text, "**"),
             Span::Link { label, .. } => (label, ""),
-            Span::Code(_) => break,
+            Span::Code(_) | Span::Until { .. } => break,
         };
         let room = left.saturating_sub(2 * frame.len());
         let cut = escape_within(&flat(text), room);
@@ -144,6 +145,9 @@ fn whole_span(span: &Span, links: Links) -> String {
             Some(id) => format!("<@{id}>"),
             None => strong(name),
         },
+        // <https://discord.com/developers/docs/reference#message-formatting-timestamp-styles>
+        Span::Until { at } if links == Links::Live => format!("<t:{}:R>", at.timestamp()),
+        Span::Until { at } => escape_line(&moment(*at)),
     }
 }
 

@@ -137,6 +137,7 @@ pub(super) fn meaning(code: &str) -> Meaning {
         | "no_text"
         | "too_many_attachments"
         | "cant_update_message"
+        | "cant_delete_message"
         | "edit_window_closed"
         | "block_mismatch"
         | "cannot_reply_to_message"

@@ -185,9 +185,9 @@ impl Slack {
             Input::Options { .. } | Input::Press(_) | Input::Ask { .. } => return Ok(input.clone()),
         };
         let verb = verb.to_lowercase();
-        if matches!(verb.as_str(), "reply" | "dm")
-            && let Some(name) = emoji::foreign(words)
-        {
+        // The form of a reply that is changed is called by more than its verb.
+        let published = matches!(verb.as_str(), "reply" | "dm") || verb.starts_with("r.edit.");
+        if published && let Some(name) = emoji::foreign(words) {
             return Err(format!(
                 "Nothing was done: customers cannot see :{name}:, an emoji of this workspace only. Leave it out, or \
                  choose another."
@@ -314,6 +314,7 @@ fn memory(form: &Form, place: &Place, back: &Back) -> Memory {
     Memory {
         case: form.case.0,
         verb: form.verb.clone(),
+        reply: form.reply,
         channel: place.channel.as_ref().map(ToString::to_string),
         thread: place.thread.as_ref().map(ToString::to_string),
         seen: back.seen.clone(),

@@ -3,15 +3,17 @@
 //! slack-morphism carries the models: Block Kit, windows, the requests that send them. The transport
 //! is our own, for reasons told where it stands: the Web API in `api`, Socket Mode in `socket`, the
 //! signed endpoints in `http`, the reading of payloads in `translate`. `hear` leads what comes in,
-//! `mirror` what goes out, `render` makes messages, `people` knows who somebody is.
+//! `mirror` what goes out, `find` and `mend` what stands there already, `render` makes messages, `people` knows who somebody is.
 
 mod api;
 mod emoji;
 mod escape;
 mod examine;
+mod find;
 mod hear;
 mod http;
 mod manifest;
+mod mend;
 mod mirror;
 mod modal;
 mod pace;
@@ -30,11 +32,14 @@ use crate::adapter::supervise::{Lost, supervise};
 use crate::app::Inbound;
 use crate::config;
 use crate::domain::{ChatName, Clock, MessageId};
-use crate::port::{ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
+use crate::port::{
+    ChatPlatform, EditMessage, FindTraces, OpenThread, Opened, PortError, PostMessage, Withdraw,
+};
 use anyhow::Context as _;
 use api::Api;
 use async_trait::async_trait;
 use axum::Router;
+use find::Sweeps;
 use hear::Told;
 use http::Doubts;
 use pace::Pace;
@@ -76,6 +81,7 @@ pub struct Slack {
     posts: Pace,
     edits: Pace,
     attempts: Attempts,
+    sweeps: Sweeps,
     people: People,
     me: Mutex<Option<Me>>,
     api_link: Link,
@@ -113,6 +119,7 @@ impl Slack {
             posts: Pace::new(limits.post_every, limits.post_burst),
             edits: Pace::new(limits.edit_every, limits.edit_burst),
             attempts: Attempts::new(clock.now()),
+            sweeps: Sweeps::default(),
             people: People::default(),
             me: Mutex::default(),
             api_link: Link::new("slack:api"),
@@ -246,5 +253,13 @@ impl ChatPlatform for Slack {
 
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
         self.change(order).await
+    }
+
+    async fn traces(&self, order: &FindTraces) -> Result<Vec<Opened>, PortError> {
+        self.find_traces(order).await
+    }
+
+    async fn withdraw(&self, order: &Withdraw) -> Result<(), PortError> {
+        self.take_away(order).await
     }
 }

@@ -16,6 +16,10 @@ pub(super) const CALLBACK: &str = "hearback_form";
 /// The one field of the window: its block and its action.
 pub(super) const FIELD: &str = "words";
 
+/// The most characters of a text field.
+/// <https://docs.slack.dev/reference/block-kit/block-elements/plain-text-input-element>
+const MOST_INPUT: u16 = 3000;
+
 /// What a window remembers: a submission does not tell where the window was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Memory {
@@ -23,6 +27,9 @@ pub(super) struct Memory {
     pub case: i64,
     /// The verb its words are for.
     pub verb: String,
+    /// The reply it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<i64>,
     /// The channel it was opened in.
     #[serde(default)]
     pub channel: Option<String>,
@@ -51,10 +58,13 @@ pub(super) fn view(form: &Form, memory: &Memory) -> SlackView {
     let mut field = SlackBlockPlainTextInputElement::new()
         .with_action_id(FIELD.into())
         .with_multiline(true)
-        .with_max_length(u64::from(form.max.clamp(1, 3000)))
+        .with_max_length(u64::from(form.max.clamp(1, MOST_INPUT)))
         .with_focus_on_load(true);
     if !form.hint.is_empty() {
         field = field.with_placeholder(plain(&form.hint, 150));
+    }
+    if let Some(value) = form.prefill(MOST_INPUT.into()) {
+        field = field.with_initial_value(value.to_owned());
     }
     let input = SlackInputBlock::new(plain(&form.label, 2000), field.into())
         .with_block_id(FIELD.into())
@@ -89,10 +99,13 @@ mod tests {
             submit: "Reply".to_owned(),
             max: 500,
             optional: false,
+            value: String::new(),
+            reply: None,
         };
         let memory = Memory {
             case: 7,
             verb: "reply".to_owned(),
+            reply: None,
             channel: Some("C1".to_owned()),
             thread: Some("1.0".to_owned()),
             seen: None,
@@ -113,5 +126,30 @@ mod tests {
         );
         let back: Memory = serde_json::from_str(json["private_metadata"].as_str().unwrap()).unwrap();
         assert_eq!(back, memory);
+    }
+
+    #[test]
+    fn a_text_to_be_changed_stands_in_the_field_verbatim() {
+        let form = |value: &str| Form {
+            case: CaseNumber(7),
+            verb: "edit".to_owned(),
+            title: "Edit".to_owned(),
+            label: "What Ann will read".to_owned(),
+            hint: String::new(),
+            submit: "Approve".to_owned(),
+            max: 3000,
+            optional: false,
+            value: value.to_owned(),
+            reply: Some(31),
+        };
+        let field = |value: &str| {
+            let json = serde_json::to_value(view(&form(value), &Memory::default())).unwrap();
+            json["blocks"][0]["element"].clone()
+        };
+        let words = "Dear Ann,\n <b> & *you* \u{202E}";
+        assert_eq!(field(words)["initial_value"], words);
+        assert!(field("").get("initial_value").is_none());
+        assert!(field(&"x".repeat(3001)).get("initial_value").is_none());
+        assert_eq!(field(&"x".repeat(3000))["max_length"], 3000);
     }
 }

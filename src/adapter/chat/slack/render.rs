@@ -5,8 +5,9 @@
 //! no mrkdwn at all. Limits: <https://docs.slack.dev/reference/block-kit/blocks>.
 
 use super::escape::escape;
-use crate::domain::message::{inert, one_line};
-use crate::domain::{Button, Message, Part, Press, Span, Style};
+use crate::domain::message::{inert, moment, one_line};
+use crate::domain::{Button, Instant, Message, Part, Press, Span, Style};
+use serde_json::json;
 use slack_morphism::blocks::{
     SlackActionBlockElement, SlackActionsBlock, SlackBlock, SlackBlockButtonElement, SlackBlockButtonStyle,
     SlackBlockPlainText, SlackContextBlock, SlackContextBlockElement, SlackRichTextBlock,
@@ -135,7 +136,7 @@ fn quote(text: &str, words: &mut Budget) -> Option<SlackBlock> {
 fn small(spans: &[Span], words: &mut Budget) -> Option<SlackBlock> {
     let literal = spans.iter().all(|span| match span {
         Span::Text(_) | Span::Strong(_) | Span::Code(_) => true,
-        Span::Link { .. } => false,
+        Span::Link { .. } | Span::Until { .. } => false,
         Span::Person { ping, .. } => ping.is_none(),
     });
     if !literal {
@@ -172,6 +173,7 @@ fn inline(spans: &[Span], bold: bool, words: &mut Budget) -> Vec<SlackRichTextIn
                 Some(id) => out.push(SlackRichTextUser::new(id.to_owned().into()).into()),
                 None => out.extend(literal(name, words, SlackRichTextText::bold)),
             },
+            Span::Until { at } => out.push(until(*at, words)),
         }
     }
     out
@@ -213,6 +215,18 @@ fn link(label: &str, url: &str, bold: bool, words: &mut Budget) -> Option<SlackR
     })
 }
 
+/// Relative where the reader's Slack draws it, with the reader's own time to the second: Slack does
+/// not count down by itself. Written as JSON: the model has a time of another crate in it.
+/// <https://docs.slack.dev/reference/block-kit/block-elements/date-element>
+fn until(at: Instant, words: &mut Budget) -> SlackRichTextInlineElement {
+    SlackRichTextInlineElement::Unknown(json!({
+        "type": "date",
+        "timestamp": at.timestamp(),
+        "format": "{ago} ({time_secs})",
+        "fallback": words.take(&moment(at), MOST_TEXT),
+    }))
+}
+
 /// Ids of people begin with `U`, those of a foreign workspace's also with `W`.
 fn is_user(id: &str) -> bool {
     id.starts_with(['U', 'W']) && id.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -223,8 +237,7 @@ fn shape(button: &Button, used: &mut HashMap<String, u32>) -> SlackActionBlockEl
     let verb = match &button.press {
         Press::Command { line, .. } => line.split_whitespace().next().unwrap_or("do").to_owned(),
         Press::Ask { verb, .. } => verb.clone(),
-        Press::Settle { there: true, .. } => "sent".to_owned(),
-        Press::Settle { there: false, .. } => "again".to_owned(),
+        Press::Reply { verb, .. } => format!("reply-{}", verb.word()),
     };
     let count = used.entry(verb.clone()).or_default();
     *count += 1;
@@ -280,7 +293,7 @@ mod tests {
     use super::*;
     use crate::domain::CaseNumber;
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     const HOSTILE: &str =
         "<!channel> <!here> <@U1> <https://evil.example|bank> *b* _i_ `c` @here &lt;!here&gt; \u{202E}x";
@@ -382,6 +395,24 @@ mod tests {
                 ]},
             ])
         );
+    }
+
+    #[test]
+    fn an_awaited_moment_is_told_in_the_readers_time() {
+        let at = chrono::DateTime::from_timestamp(1_800_000_009, 0).unwrap();
+        let message = Message::default().with(Part::Small(vec![
+            Span::Text("Is published ".to_owned()),
+            Span::Until { at },
+        ]));
+        let fallback = "at 2027-01-15 08:00:09 UTC";
+        assert_eq!(
+            blocks_of(&message),
+            json!([{"type": "rich_text", "block_id": "m:0", "elements": [{"type": "rich_text_section", "elements": [
+                {"type": "text", "text": "Is published "},
+                {"type": "date", "timestamp": 1_800_000_009, "format": "{ago} ({time_secs})", "fallback": fallback},
+            ]}]}])
+        );
+        assert_eq!(super::fallback(&message), format!("Is published {fallback}"));
     }
 
     #[test]

@@ -106,6 +106,13 @@ struct Envelope {
     retry_reason: Option<String>,
 }
 
+impl Envelope {
+    /// Which repetition this is, if it is one: Slack counts from 0, and 0 is the first time.
+    fn again(&self) -> Option<u32> {
+        self.retry_attempt.filter(|attempt| *attempt > 0)
+    }
+}
+
 /// One socket.
 struct Socket {
     write: SplitSink<Stream, Frame>,
@@ -334,7 +341,7 @@ fn take(slack: &Arc<Slack>, text: &str, tell: &mpsc::Sender<String>, inbound: &I
             return None;
         }
     };
-    if let Some(attempt) = envelope.retry_attempt {
+    if let Some(attempt) = envelope.again() {
         tracing::info!(
             attempt,
             reason = envelope.retry_reason,
@@ -396,10 +403,10 @@ mod tests {
         let Ok(Incoming::EventsApi(envelope)) = read(text) else {
             panic!("not an envelope");
         };
-        assert_eq!(
-            (envelope.retry_attempt, envelope.payload),
-            (Some(1), json!({"a": 1}))
-        );
+        assert_eq!((envelope.again(), envelope.payload), (Some(1), json!({"a": 1})));
+        let first =
+            r#"{"type":"events_api","envelope_id":"e","payload":{},"retry_attempt":0,"retry_reason":""}"#;
+        assert!(matches!(read(first), Ok(Incoming::EventsApi(envelope)) if envelope.again().is_none()));
         assert!(read(r#"{"type":"of_tomorrow","envelope_id":"e"}"#).is_err());
     }
 

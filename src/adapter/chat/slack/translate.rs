@@ -344,6 +344,7 @@ fn submission(payload: &Value) -> Result<Heard, String> {
             case: memory.case(),
             verb: memory.verb,
             text: words,
+            reply: memory.reply,
         },
         back: Back {
             way: Way::Form,
@@ -480,6 +481,7 @@ mod tests {
         let memory = Memory {
             case: 7,
             verb: "reply".to_owned(),
+            reply: Some(31),
             channel: Some("C1".to_owned()),
             thread: Some("5.0".to_owned()),
             seen: None,
@@ -495,7 +497,8 @@ mod tests {
             Input::Form {
                 case: memory.case(),
                 verb: "reply".to_owned(),
-                text: "Sorry & thanks\n<b>".to_owned()
+                text: "Sorry & thanks\n<b>".to_owned(),
+                reply: Some(31),
             }
         );
         assert_eq!(act.place.thread, Some("5.0".into()));

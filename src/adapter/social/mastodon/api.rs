@@ -5,6 +5,7 @@ use crate::adapter::http;
 use crate::adapter::ids::header_safe;
 use crate::adapter::supervise::Lost;
 use crate::domain::{Clock, message};
+use crate::port::Permit;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -142,14 +143,14 @@ impl Api {
         path: &[&str],
         key: &str,
         body: &serde_json::Value,
-        limit: Duration,
+        (limit, permit): (Duration, &Permit),
     ) -> Result<T, Failed> {
         let call = self.writer.post(self.address(path)).json(body);
         let call = self
             .authorized(call)
             .header("Idempotency-Key", header_safe(key).as_ref())
             .timeout(limit);
-        decode(&self.read(call).await?)
+        decode(&http::permitted(permit, self.read(call)).await?)
     }
 
     /// An address on the server. Segments are escaped: an id cannot leave its place.

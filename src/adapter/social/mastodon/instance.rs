@@ -5,12 +5,17 @@ use super::wire::{Account, Instance, NodeInfo, NodeInfoIndex};
 use crate::domain::NativeId;
 use crate::port::Class;
 use reqwest::StatusCode;
+use std::time::Duration;
 use url::Url;
 
 /// The most characters of a status where the server does not tell.
 pub const DEFAULT_CHARACTERS: usize = 500;
 /// How many characters an address counts as, where the server does not tell.
 pub const DEFAULT_PER_URL: usize = 23;
+
+/// How long a key is remembered, less a margin for clocks that differ
+/// (<https://docs.joinmastodon.org/methods/statuses/#create>: an hour).
+const KEY_WINDOW: Duration = Duration::from_secs(50 * 60);
 
 /// The programs whose differences matter to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +44,7 @@ impl Software {
     /// How an uncertain end is cleared up.
     pub fn class(self) -> Class {
         match self {
-            Self::Mastodon | Self::Pleroma => Class::Key,
+            Self::Mastodon | Self::Pleroma => Class::Key { window: KEY_WINDOW },
             Self::Snac | Self::Other => Class::Lookup,
         }
     }
@@ -224,7 +229,7 @@ mod tests {
     }
 
     #[rstest]
-    #[case("2.7.2 (compatible; Pleroma 2.9.1)", Class::Key)]
+    #[case("2.7.2 (compatible; Pleroma 2.9.1)", Class::Key { window: KEY_WINDOW })]
     #[case("4.0.0 (not true; really snac/2.96)", Class::Lookup)]
     #[case("4.5.2", Class::Lookup)]
     fn without_nodeinfo_the_version_must_prove_it(#[case] version: &str, #[case] class: Class) {

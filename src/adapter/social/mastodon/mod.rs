@@ -18,6 +18,7 @@ mod instance;
 mod publish;
 mod roots;
 mod stream;
+mod target;
 mod text;
 mod translate;
 mod trouble;
@@ -28,8 +29,8 @@ use crate::adapter::link::Link;
 use crate::adapter::supervise::{Lost, supervise};
 use crate::app::Inbound;
 use crate::config;
-use crate::domain::{Audience, Clock, Reply, SourceName};
-use crate::port::{Abilities, Class, Composed, Look, PortError, Published, SocialPlatform};
+use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
+use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
 use anyhow::Context as _;
 use api::{Api, Failed};
 use async_trait::async_trait;
@@ -195,12 +196,14 @@ impl SocialPlatform for Mastodon {
 
     /// Until the server was asked, the least is assumed.
     fn abilities(&self) -> Abilities {
+        let known = self.known_already();
         Abilities {
-            class: self
-                .known_already()
+            class: known
+                .as_ref()
                 .map_or(Class::Lookup, |known| known.software.class()),
             private: true,
             label: "Mastodon".to_owned(),
+            account: known.map(|known| NativeId::new(&known.me)),
         }
     }
 
@@ -233,12 +236,20 @@ impl SocialPlatform for Mastodon {
         }
     }
 
-    async fn publish(&self, reply: &Reply) -> Result<Published, PortError> {
-        self.send(reply).await
+    async fn target(&self, reply: &Reply, ours: &[NativeId]) -> Result<Target, PortError> {
+        self.before_sending(reply, ours).await
     }
 
-    async fn find(&self, reply: &Reply) -> Result<Look, PortError> {
-        self.look(reply).await
+    async fn publish(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
+        self.send(reply, permit).await
+    }
+
+    async fn find(&self, reply: &Reply, canary: Option<&NativeId>) -> Result<Look, PortError> {
+        self.look(reply, canary).await
+    }
+
+    async fn visit(&self, reply: &Reply, address: &str) -> Result<Option<Published>, PortError> {
+        self.at(reply, address).await
     }
 }
 

@@ -9,11 +9,12 @@
 use super::Mastodon;
 use super::api::Failed;
 use super::instance::{Known, Software};
+use super::target::is_meant;
 use super::wire::{Descendants, Status};
 use super::{count, text, translate};
 use crate::adapter::ids;
-use crate::domain::{Audience, Instant, Reply, Visibility};
-use crate::port::{Look, PortError, Published};
+use crate::domain::{Audience, Instant, NativeId, Reply, Visibility};
+use crate::port::{Class, Look, Permit, PortError, Published};
 use chrono::TimeDelta;
 use reqwest::StatusCode;
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ const MOST_PAGES: usize = 5;
 const PAGE: usize = 40;
 
 impl Mastodon {
-    pub(super) async fn send(&self, reply: &Reply) -> Result<Published, PortError> {
+    pub(super) async fn send(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
         // Half of the time for reading, what is left for publishing: all of it ends in time.
         let deadline = tokio::time::Instant::now() + self.reply_timeout;
         let reading = tokio::time::timeout(self.reply_timeout / 2, async {
@@ -57,10 +58,10 @@ impl Mastodon {
         let left = deadline.saturating_duration_since(tokio::time::Instant::now());
         let answer: Status = self
             .api
-            .publish(&["api", "v1", "statuses"], &key, &body, left)
+            .publish(&["api", "v1", "statuses"], &key, &body, (left, permit))
             .await
             .map_err(|error| refusal(known.software, error))?;
-        proven(&known, reply, &answer)
+        published(&known, &answer)
     }
 
     /// The post to answer, as it is now: servers answer a missing one with a post on its own.
@@ -73,29 +74,26 @@ impl Mastodon {
             }
             Err(error) => return Err(before(error)),
         };
-        if known.software.stable(&parent.id) != reply.target || parent.account.id != reply.author.as_str() {
+        if !is_meant(known, reply, &parent) {
             return Err(stop(
                 "the server shows another post under that id, so nothing was published",
-            ));
-        }
-        if parent.edited_at.is_some_and(|at| at > reply.created_at) {
-            return Err(stop(
-                "the post was edited after the reply was written, so nothing was published: read it again",
             ));
         }
         Ok(parent)
     }
 
-    pub(super) async fn look(&self, reply: &Reply) -> Result<Look, PortError> {
+    pub(super) async fn look(&self, reply: &Reply, canary: Option<&NativeId>) -> Result<Look, PortError> {
         let known = self.known().await.map_err(unread)?;
         let begun = reply.begun_at.unwrap_or(reply.created_at);
         let mut ours = self.own_statuses(&known, begun - SKEW).await?;
+        let fresh = self.shows(&known, &ours, canary).await?;
         // Some servers leave direct posts out of the account's list; the thread has them.
         let path = ["api", "v1", "statuses", reply.target.as_str(), "context"];
         match self.api.get::<Descendants>(&path, &[]).await {
             Ok(context) => ours.extend(context.descendants.into_iter().map(|own| (own.id.clone(), own))),
             Err(error) if error.is_missing() => {
-                if reply.audience == Audience::Private && known.software.class() != crate::port::Class::Key {
+                if reply.audience == Audience::Private && !matches!(known.software.class(), Class::Key { .. })
+                {
                     return Err(PortError::Unknown(
                         "the post is gone, and this server shows private answers only under it".to_owned(),
                     ));
@@ -111,7 +109,27 @@ impl Mastodon {
                     .as_deref()
                     .is_some_and(|parent| known.software.stable(parent) == reply.target)
         });
-        verdict(&known, reply, begun, ours.into_values().collect())
+        verdict(&known, (reply, fresh), begun, ours.into_values().collect())
+    }
+
+    /// Whether the list of our statuses shows the newest that is known to stand: a copy of the database
+    /// that lags would not. One that somebody removed meanwhile cannot be asked for.
+    async fn shows(
+        &self,
+        known: &Known,
+        ours: &BTreeMap<String, Status>,
+        canary: Option<&NativeId>,
+    ) -> Result<bool, PortError> {
+        let Some(canary) = canary else { return Ok(true) };
+        if ours.values().any(|own| known.software.stable(&own.id) == *canary) {
+            return Ok(true);
+        }
+        // It may be older than what was listed: then the copy need not be new to show it.
+        match self.status(canary.as_str()).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(unread(error)),
+        }
     }
 
     /// What our account wrote since then.
@@ -167,35 +185,27 @@ fn rank(visibility: Visibility) -> u8 {
     }
 }
 
-/// Only an answer of our account under the right post is a published reply.
-fn proven(known: &Known, reply: &Reply, answer: &Status) -> Result<Published, PortError> {
-    let address = answer.url.as_deref().unwrap_or(&answer.id);
-    if answer.account.id != known.me {
-        return Err(PortError::Unknown(format!(
-            "the server says that the reply stands under another account: look at {address}"
-        )));
-    }
-    let parent = answer.in_reply_to_id.as_deref();
-    if parent.map(|id| known.software.stable(id)).as_ref() != Some(&reply.target) {
-        return Err(PortError::Unknown(format!(
-            "the server published the reply, but not under the post it answers: look at {address}"
-        )));
-    }
-    published(known, answer)
-}
-
-fn published(known: &Known, status: &Status) -> Result<Published, PortError> {
+/// What the server says it published; the caller judges whether it stands where it belongs.
+pub(super) fn published(known: &Known, status: &Status) -> Result<Published, PortError> {
     let id = known.software.stable(&status.id);
     let id = ids::reply_id(id.as_str())
         .map_err(|why| PortError::Unknown(format!("the reply was published, but {why}")))?;
+    let parent = status.in_reply_to_id.as_deref();
     Ok(Published {
         id,
         url: status.url.clone(),
+        parent: parent.map(|id| known.software.stable(id)),
+        author: Some(NativeId::new(&status.account.id)),
     })
 }
 
 /// What our answers to a post, since the attempt began, say about the reply.
-fn verdict(known: &Known, reply: &Reply, begun: Instant, ours: Vec<Status>) -> Result<Look, PortError> {
+fn verdict(
+    known: &Known,
+    (reply, fresh): (&Reply, bool),
+    begun: Instant,
+    ours: Vec<Status>,
+) -> Result<Look, PortError> {
     let wanted = comparable(&reply.text);
     let (same, other): (Vec<_>, Vec<_>) = ours
         .iter()
@@ -205,15 +215,15 @@ fn verdict(known: &Known, reply: &Reply, begun: Instant, ours: Vec<Status>) -> R
         other.iter().find(|own| own.created_at >= begun + DOUBT),
     ) {
         ([one], _) => published(known, one).map(Look::Found),
-        ([], None) => Ok(Look::Absent),
+        ([], None) => Ok(Look::Absent { fresh }),
         ([], Some(own)) => Err(PortError::Unknown(format!(
             "our account answered the post meanwhile, in other words: look at {}",
             own.url.as_deref().unwrap_or(&own.id)
         ))),
-        (several, _) => Err(PortError::Unknown(format!(
-            "the reply stands {} times under the post",
-            several.len()
-        ))),
+        (several, _) => {
+            let all = several.iter().map(|own| published(known, own));
+            all.collect::<Result<_, _>>().map(Look::Several)
+        }
     }
 }
 
@@ -228,7 +238,7 @@ fn comparable(text: &str) -> String {
 
 /// A failure before anything was published. What the server refuses to show stays refused; what
 /// broke may be tried again.
-fn before(error: Failed) -> PortError {
+pub(super) fn before(error: Failed) -> PortError {
     match error {
         Failed::Limited(wait) => PortError::RetryAfter(wait),
         Failed::Status {

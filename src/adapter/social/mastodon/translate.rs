@@ -8,13 +8,7 @@ use chrono::SubsecRound as _;
 
 /// The post a status is.
 pub fn post(source: &SourceName, known: &Known, status: &Status, conversation: NativeId) -> Post {
-    let body = text::plain(&status.content, &status.mentions);
-    let text = match status.spoiler_text.trim() {
-        "" => body,
-        warning => format!("CW: {}\n\n{body}", warning.replace('\0', "\u{FFFD}"))
-            .trim_end()
-            .to_owned(),
-    };
+    let text = words(status);
     let account = &status.account;
     let name = account.display_name.trim().replace('\0', "\u{FFFD}");
     Post {
@@ -51,6 +45,17 @@ pub fn post(source: &SourceName, known: &Known, status: &Status, conversation: N
             views: 0,
         },
         rating: None,
+    }
+}
+
+/// What a status says, with its content warning.
+pub fn words(status: &Status) -> String {
+    let body = text::plain(&status.content, &status.mentions);
+    match status.spoiler_text.trim() {
+        "" => body,
+        warning => format!("CW: {}\n\n{body}", warning.replace('\0', "\u{FFFD}"))
+            .trim_end()
+            .to_owned(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::adapter::link::Link;
 use crate::app::{Cursor, Inbound};
 use crate::config;
 use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
-use crate::port::{Abilities, Class, Composed, Look, PortError, Published, SocialPlatform};
+use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
 use anyhow::Context as _;
 use async_trait::async_trait;
 use axum::Router;
@@ -35,6 +35,8 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 /// What people call the network.
 pub const LABEL: &str = "Town Square";
+/// The account that answers there.
+const BRAND: &str = "brand";
 /// The file in the data folder.
 pub const FILE: &str = "playground.jsonl";
 /// What of the square is listened to.
@@ -210,9 +212,11 @@ impl SocialPlatform for Playground {
 
     fn abilities(&self) -> Abilities {
         Abilities {
-            class: Class::Key,
+            // A reply's key is kept for good: there is one place for it.
+            class: Class::Id,
             private: true,
             label: LABEL.to_owned(),
+            account: Some(NativeId::new(BRAND)),
         }
     }
 
@@ -226,7 +230,19 @@ impl SocialPlatform for Playground {
         }
     }
 
-    async fn publish(&self, reply: &Reply) -> Result<Published, PortError> {
+    /// Nobody answers there but by Hearback.
+    async fn target(&self, reply: &Reply, _: &[NativeId]) -> Result<Target, PortError> {
+        let square = self.book.square();
+        let Some(item) = square.item(&reply.target).filter(|item| !item.deleted) else {
+            return Ok(Target::Gone("the post is gone".to_owned()));
+        };
+        Ok(Target::Stands {
+            text: item.text.clone(),
+        })
+    }
+
+    async fn publish(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
+        permit.check()?;
         let key = reply_key(reply);
         let wish = Wish::Answer {
             to: reply.target.clone(),
@@ -236,23 +252,39 @@ impl SocialPlatform for Playground {
             key: key.clone(),
         };
         match self.write(Some(key), move |_| wish).await {
-            Ok(id) => Ok(self.published(id)),
+            Ok(id) => Ok(self.published(id, reply)),
             Err(NotWritten::Sorry(sorry)) => Err(PortError::Refused(sorry.to_string())),
             Err(NotWritten::Disk(NotAppended::Certainly(why))) => Err(PortError::NotReached(why)),
             Err(NotWritten::Disk(NotAppended::Perhaps(why))) => Err(PortError::Unknown(why)),
         }
     }
 
-    async fn find(&self, reply: &Reply) -> Result<Look, PortError> {
+    async fn find(&self, reply: &Reply, _: Option<&NativeId>) -> Result<Look, PortError> {
         let found = self.book.square().under(&reply_key(reply)).cloned();
-        Ok(found.map_or(Look::Absent, |id| Look::Found(self.published(id))))
+        let absent = Look::Absent { fresh: true };
+        Ok(found.map_or(absent, |id| Look::Found(self.published(id, reply))))
+    }
+
+    async fn visit(&self, reply: &Reply, address: &str) -> Result<Option<Published>, PortError> {
+        let square = self.book.square();
+        let id = square.under(&reply_key(reply));
+        match id.filter(|id| permalink(&self.base, id) == address.trim()) {
+            Some(id) => Ok(Some(self.published(id.clone(), reply))),
+            None => Err(PortError::Refused(
+                "this reply does not stand at that address".to_owned(),
+            )),
+        }
     }
 }
 
 impl Playground {
-    fn published(&self, id: NativeId) -> Published {
-        let url = Some(permalink(&self.base, &id));
-        Published { id, url }
+    fn published(&self, id: NativeId, reply: &Reply) -> Published {
+        Published {
+            url: Some(permalink(&self.base, &id)),
+            id,
+            parent: Some(reply.target.clone()),
+            author: Some(NativeId::new(BRAND)),
+        }
     }
 }
 

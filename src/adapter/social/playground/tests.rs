@@ -1,7 +1,5 @@
 use super::*;
-use crate::domain::{
-    Agent, CaseNumber, IdempotencyKey, ManualClock, ReplyId, ReplyState, Sighting, Visibility,
-};
+use crate::domain::{Agent, CaseNumber, ManualClock, ReplyId, ReplyState, Sighting, Visibility};
 use square::customer;
 
 fn open(folder: &Path) -> Playground {
@@ -35,36 +33,30 @@ async fn write(
 }
 
 fn reply(key: &str, to: &NativeId, author: &str, audience: Audience) -> Reply {
+    let ada = Agent {
+        key: "Ada".to_owned(),
+        name: "Ada".to_owned(),
+    };
+    let now = chrono::DateTime::UNIX_EPOCH;
     Reply {
-        id: ReplyId(1),
-        case: CaseNumber(1),
-        source: "square".into(),
         conversation: to.clone(),
         target: to.clone(),
-        target_visibility: Visibility::Public,
         author: author.into(),
         author_handle: "ann".to_owned(),
-        lang: None,
         audience,
         text: "We are on it.".to_owned(),
-        agent: Agent {
-            key: "Ada".to_owned(),
-            name: "Ada".to_owned(),
-        },
-        key: IdempotencyKey::from(key),
         state: ReplyState::Sending,
-        created_at: chrono::DateTime::UNIX_EPOCH,
-        hold_until: chrono::DateTime::UNIX_EPOCH,
         fence: 1,
-        held_by: None,
-        doubts: 0,
-        doubted_at: None,
-        tainted: false,
-        begun_at: None,
-        remote_id: None,
-        url: None,
-        reason: None,
+        ..Reply::blank(ReplyId(1), CaseNumber(1), "square".into(), ada, key.into(), now)
     }
+}
+
+/// Time stands still for it.
+fn permit() -> Permit {
+    Permit::new(
+        std::sync::Arc::new(ManualClock::default()),
+        std::time::Duration::from_secs(1),
+    )
 }
 
 fn posts(square: &Playground, after: i64) -> Vec<String> {
@@ -96,11 +88,11 @@ async fn listeners_see_what_customers_did_in_order_and_not_what_the_brand_said()
     let square = open(folder.path());
     let post = write(&square, "Ann Lee", "Where is my box?", None).await;
     square
-        .publish(&reply("r1", &post, "u-ann_lee", Audience::Private))
+        .publish(&reply("r1", &post, "u-ann_lee", Audience::Private), &permit())
         .await
         .unwrap();
     let found = square
-        .find(&reply("r1", &post, "u-ann_lee", Audience::Private))
+        .find(&reply("r1", &post, "u-ann_lee", Audience::Private), None)
         .await;
     let Look::Found(answer) = found.unwrap() else {
         panic!("the answer is not there");
@@ -153,17 +145,20 @@ async fn the_same_key_publishes_once_even_across_a_restart() {
     let square = open(folder.path());
     let post = write(&square, "Ann", "Where is my box?", None).await;
     let order = reply("r1", &post, "u-ann", Audience::Public);
-    assert_eq!(square.find(&order).await.unwrap(), Look::Absent);
-    let published = square.publish(&order).await.unwrap();
+    assert_eq!(
+        square.find(&order, None).await.unwrap(),
+        Look::Absent { fresh: true }
+    );
+    let published = square.publish(&order, &permit()).await.unwrap();
     assert_eq!(
         published.url,
         Some(format!("http://127.0.0.1:8080/playground#{}", published.id))
     );
-    assert_eq!(square.publish(&order).await.unwrap(), published);
+    assert_eq!(square.publish(&order, &permit()).await.unwrap(), published);
     drop(square);
     let square = open(folder.path());
-    assert_eq!(square.publish(&order).await.unwrap(), published);
-    assert_eq!(square.find(&order).await.unwrap(), Look::Found(published));
+    assert_eq!(square.publish(&order, &permit()).await.unwrap(), published);
+    assert_eq!(square.find(&order, None).await.unwrap(), Look::Found(published));
     let shown = square
         .book
         .square()
@@ -180,7 +175,7 @@ async fn a_reply_goes_under_the_right_post_or_nowhere() {
     let square = open(folder.path());
     let post = write(&square, "Ann", "Where is my box?", None).await;
     let wrong = square
-        .publish(&reply("r1", &post, "u-bob", Audience::Public))
+        .publish(&reply("r1", &post, "u-bob", Audience::Public), &permit())
         .await
         .unwrap_err();
     assert!(matches!(wrong, PortError::Refused(_)), "{wrong}");
@@ -190,7 +185,7 @@ async fn a_reply_goes_under_the_right_post_or_nowhere() {
         .await
         .unwrap();
     let error = square
-        .publish(&reply("r2", &post, "u-ann", Audience::Public))
+        .publish(&reply("r2", &post, "u-ann", Audience::Public), &permit())
         .await
         .unwrap_err();
     assert!(
@@ -228,7 +223,7 @@ async fn what_may_not_be_written_is_refused_in_words() {
     let square = open(folder.path());
     let post = write(&square, "Ann", "Where is my box?", None).await;
     let answer = square
-        .publish(&reply("r1", &post, "u-ann", Audience::Public))
+        .publish(&reply("r1", &post, "u-ann", Audience::Public), &permit())
         .await
         .unwrap();
     let say = async |wish: Wish| square.write(None, move |_| wish).await.unwrap_err().to_string();
@@ -312,7 +307,7 @@ async fn a_conversation_goes_up_when_somebody_writes_in_it() {
     };
     assert_eq!(shown(), ["Two", "One"]);
     square
-        .publish(&reply("r1", &first, "u-ann", Audience::Public))
+        .publish(&reply("r1", &first, "u-ann", Audience::Public), &permit())
         .await
         .unwrap();
     write(&square, "Ann", "Thanks", Some(&first)).await;

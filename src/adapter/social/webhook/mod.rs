@@ -25,14 +25,18 @@ use crate::adapter::http;
 use crate::adapter::link::Link;
 use crate::app::Inbound;
 use crate::config::{self, Idempotency};
-use crate::domain::{Audience, Clock, Reply, SourceName};
-use crate::port::{Abilities, Class, Composed, Look, PortError, Published, SocialPlatform};
+use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
+use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use url::Url;
+
+/// How long a receiver is believed to remember a `webhook-id`: Standard Webhooks asks for no time; the
+/// senders' longest retry schedules span a day (<https://www.standardwebhooks.com/>).
+const KEY_WINDOW: Duration = Duration::from_secs(20 * 3600);
 
 /// One webhook source.
 pub struct Webhook {
@@ -88,7 +92,7 @@ impl Webhook {
             lookup_url: config.lookup_url.clone(),
             class: match (&config.reply_url, config.idempotency) {
                 (None, _) | (_, Idempotency::None) => Class::None,
-                (_, Idempotency::Key) => Class::Key,
+                (_, Idempotency::Key) => Class::Key { window: KEY_WINDOW },
                 (_, Idempotency::Lookup) => Class::Lookup,
             },
             limit: config.limit,
@@ -133,6 +137,7 @@ impl SocialPlatform for Webhook {
             class: self.class,
             private: true,
             label: format!("{}{listens}", self.source),
+            account: Some(NativeId::new(self.source.as_str())),
         }
     }
 
@@ -152,11 +157,21 @@ impl SocialPlatform for Webhook {
         }
     }
 
-    async fn publish(&self, reply: &Reply) -> Result<Published, PortError> {
-        reply::publish(self, reply).await
+    /// The contract has no call that reads a post: edits and deletions are told to us.
+    async fn target(&self, _: &Reply, _: &[NativeId]) -> Result<Target, PortError> {
+        Ok(Target::NotReadable)
     }
 
-    async fn find(&self, reply: &Reply) -> Result<Look, PortError> {
+    async fn publish(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
+        reply::publish(self, reply, permit).await
+    }
+
+    async fn find(&self, reply: &Reply, _: Option<&NativeId>) -> Result<Look, PortError> {
         reply::find(self, reply).await
+    }
+
+    /// The contract has no call that reads an address.
+    async fn visit(&self, _: &Reply, _: &str) -> Result<Option<Published>, PortError> {
+        Ok(None)
     }
 }

@@ -9,13 +9,17 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post as on_post;
 use axum::{Json, Router};
-use std::error::Error as _;
+use futures_util::StreamExt as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The most bytes of a request.
 pub const MOST_BODY: usize = 1024 * 1024;
+/// The most bytes that are read of a request that is too large.
+const MOST_DISCARDED: usize = 4 * MOST_BODY;
+/// How long that may take.
+const DISCARDING: Duration = Duration::from_secs(2);
 /// How long a request's body may take to arrive.
 const SLOWEST: Duration = Duration::from_secs(10);
 /// After how many seconds to come again when nothing could be stored.
@@ -67,19 +71,37 @@ async fn collect(headers: &HeaderMap, body: Body) -> Result<Bytes, Rejected> {
     let told = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if told.is_some_and(|length| length > MOST_BODY) {
+    let told = told.unwrap_or_default();
+    if told > MOST_DISCARDED {
         return Err(Rejected::TooLarge);
     }
-    match tokio::time::timeout(SLOWEST, axum::body::to_bytes(body, MOST_BODY)).await {
+    let patience = if told > MOST_BODY { DISCARDING } else { SLOWEST };
+    match tokio::time::timeout(patience, read(body, told)).await {
+        Err(_) if told > MOST_BODY => Err(Rejected::TooLarge),
         Err(_) => Err(Rejected::TooSlow),
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if error.source().is_some_and(is_over_limit) => Err(Rejected::TooLarge),
-        Ok(Err(_)) => Err(Rejected::Broken),
+        Ok(collected) => collected,
     }
 }
 
-fn is_over_limit(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.to_string().contains("length limit")
+/// Reads the body. One that is too large is read on for a while and thrown away: many a client writes
+/// all of it before it reads, and would find a broken connection in place of the answer.
+async fn read(body: Body, told: usize) -> Result<Bytes, Rejected> {
+    let mut pieces = body.into_data_stream();
+    let (mut kept, mut length) = (Vec::new(), 0_usize);
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Rejected::Broken)?;
+        length = length.saturating_add(piece.len());
+        if length > MOST_DISCARDED {
+            break;
+        }
+        if length.max(told) <= MOST_BODY {
+            kept.extend_from_slice(&piece);
+        }
+    }
+    if length.max(told) > MOST_BODY {
+        return Err(Rejected::TooLarge);
+    }
+    Ok(kept.into())
 }
 
 impl Rejected {
@@ -105,7 +127,8 @@ impl Rejected {
             }
             Self::Malformed(malformed) => (StatusCode::BAD_REQUEST, Json(malformed)).into_response(),
             Self::Unavailable(reason) => {
-                tracing::error!(source = %webhook.source, reason, "A webhook could not be stored.");
+                // The desk says once that it cannot write; not once for each request.
+                tracing::debug!(source = %webhook.source, reason, "A webhook could not be stored.");
                 let mut answer = tell(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "nothing was stored: send it again, with the same webhook-id",

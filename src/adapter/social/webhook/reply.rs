@@ -6,7 +6,7 @@ use crate::adapter::finding::Finding;
 use crate::adapter::http;
 use crate::adapter::ids::{self, header_safe};
 use crate::domain::{Audience, Reply, Visibility, message};
-use crate::port::{Look, PortError, Published};
+use crate::port::{Class, Look, Permit, PortError, Published};
 use reqwest::{Response, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -42,7 +42,11 @@ struct Receipt {
     in_reply_to: Option<String>,
 }
 
-pub(super) async fn publish(webhook: &Webhook, reply: &Reply) -> Result<Published, PortError> {
+pub(super) async fn publish(
+    webhook: &Webhook,
+    reply: &Reply,
+    permit: &Permit,
+) -> Result<Published, PortError> {
     let Some(url) = &webhook.reply_url else {
         return Err(PortError::Refused(format!(
             "the source {} only listens: give it a reply_url",
@@ -67,11 +71,13 @@ pub(super) async fn publish(webhook: &Webhook, reply: &Reply) -> Result<Publishe
     let call = signed(webhook, webhook.client.post(url.clone()), reply, &body)
         .header(header::CONTENT_TYPE, "application/json")
         .body(body);
-    let answer = call.send().await.map_err(|error| unsent(webhook, &error))?;
+    let answer = http::permitted(permit, call.send())
+        .await
+        .map_err(|error| unsent(webhook, &error))?;
     webhook.link.up();
     let status = answer.status();
     if status.is_success() {
-        return receipt(answer, reply).await;
+        return receipt(answer).await;
     }
     Err(refusal(webhook, answer).await)
 }
@@ -79,8 +85,8 @@ pub(super) async fn publish(webhook: &Webhook, reply: &Reply) -> Result<Publishe
 pub(super) async fn find(webhook: &Webhook, reply: &Reply) -> Result<Look, PortError> {
     let Some(url) = &webhook.lookup_url else {
         return match webhook.class {
-            crate::port::Class::Key => Ok(Look::NotLooked),
-            crate::port::Class::Lookup | crate::port::Class::None => Err(PortError::Unknown(format!(
+            Class::Key { .. } | Class::Id => Ok(Look::NotLooked),
+            Class::Lookup | Class::None => Err(PortError::Unknown(format!(
                 "the source {} has no lookup_url: nobody can be asked",
                 webhook.source
             ))),
@@ -97,13 +103,14 @@ pub(super) async fn find(webhook: &Webhook, reply: &Reply) -> Result<Look, PortE
         .await
         .map_err(|error| PortError::Unknown(format!("the look-up: {}", http::explain(&error))))?;
     match answer.status() {
-        StatusCode::OK => receipt(answer, reply).await.map(Look::Found),
+        StatusCode::OK => receipt(answer).await.map(Look::Found),
         StatusCode::TOO_MANY_REQUESTS => Err(PortError::RetryAfter(wait(webhook, &answer))),
         StatusCode::NOT_FOUND if is_page(&answer) => Err(PortError::Unknown(
             "the look-up answered 404 with a page for browsers: that is a gateway's, and proves nothing"
                 .to_owned(),
         )),
-        StatusCode::NOT_FOUND => Ok(Look::Absent),
+        // It is asked for this one reply, and answers for it: there is no list that could lag.
+        StatusCode::NOT_FOUND => Ok(Look::Absent { fresh: true }),
         other => Err(PortError::Unknown(format!("the look-up answered {other}"))),
     }
 }
@@ -134,8 +141,8 @@ fn signed(
         .header(SIGNATURE, webhook.secret.sign(&id, now, body))
 }
 
-/// Only an answer that names the reply and the post it stands under proves that it stands there.
-async fn receipt(answer: Response, reply: &Reply) -> Result<Published, PortError> {
+/// Only an answer that names the reply proves anything; the caller judges where it stands.
+async fn receipt(answer: Response) -> Result<Published, PortError> {
     let status = answer.status();
     let unproven = |why: String| PortError::Unknown(format!("the receiver answered {status}, but {why}"));
     let body = http::body(answer).await.map_err(&unproven)?;
@@ -144,15 +151,11 @@ async fn receipt(answer: Response, reply: &Reply) -> Result<Published, PortError
             "not with {{\"id\",\"url\",\"in_reply_to\"}} of the published reply ({error})"
         ))
     })?;
-    if receipt.in_reply_to.as_deref() != Some(reply.target.as_str()) {
-        return Err(unproven(format!(
-            "says the reply {} does not stand under the post {}: look at it",
-            receipt.id, reply.target
-        )));
-    }
     Ok(Published {
         id: ids::reply_id(&receipt.id).map_err(|why| unproven(why.to_owned()))?,
         url: receipt.url,
+        parent: receipt.in_reply_to.map(Into::into),
+        author: None,
     })
 }
 

@@ -77,13 +77,30 @@ async fn handle(
             told();
             broken_off()
         }
-        Some(Fault::Drop) => broken_off(),
+        Some(Fault::Drop) => {
+            let dropped = (method.to_string(), path.to_owned(), body.clone());
+            shared.world().dropped.push(dropped);
+            broken_off()
+        }
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Garbage) => {
             told();
             "<html>".into_response()
         }
     }
+}
+
+/// What was cut off is carried out now.
+pub fn carry_out_late(shared: &Shared) {
+    let dropped = std::mem::take(&mut shared.world().dropped);
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", format!("Bot {TOKEN}").parse().unwrap());
+    for (method, path, body) in dropped {
+        let method = method.parse().unwrap();
+        let (status, told) = serve(shared, &method, &path, "", &headers, &body);
+        assert!(status < 300, "{method} {path}: {told}");
+    }
+    shared.touch();
 }
 
 /// What the real one says with these statuses; none with those of whatever stands before it.
@@ -226,6 +243,10 @@ fn serve(
             let new = shared.new_id();
             with_channel(shared, id(1), |world| create(world, id(1), new, body))
         }
+        ("DELETE", ["channels", _]) => with_channel(shared, id(1), |world| remove_thread(world, id(1))),
+        ("DELETE", ["channels", _, "messages", _]) => {
+            with_channel(shared, id(1), |world| remove(world, id(1), id(3)))
+        }
         ("GET", ["channels", _, "messages", _]) => match shared.world().posts.get(&id(3)) {
             Some(post) => (200, shown(post)),
             None => error(404, 10008, "Unknown Message"),
@@ -303,7 +324,9 @@ fn threads(world: &World, limit: usize, wanted: impl Fn(u64, &Channel) -> bool) 
         .channels
         .iter()
         .rev()
-        .filter(|(id, channel)| channel.owner.is_some() && wanted(**id, channel))
+        .filter(|(id, channel)| {
+            channel.owner.is_some() && wanted(**id, channel) && !world.hidden.contains(id)
+        })
         .map(|(id, _)| self::channel(world, *id))
         .collect();
     let shown = &found[..limit.min(found.len())];
@@ -367,7 +390,7 @@ fn list(world: &World, channel: u64, query: &str) -> Told {
     let posts = world
         .posts
         .values()
-        .filter(|post| post.channel == channel && post.id > after);
+        .filter(|post| post.channel == channel && post.id > after && !world.hidden.contains(&post.id));
     let mut page: Vec<_> = posts.take(limit).map(shown).collect();
     page.reverse();
     (200, json!(page))
@@ -481,6 +504,33 @@ fn edit(world: &mut World, channel: u64, message: u64, body: &Value) -> Told {
             post.body = body.clone();
             post.edits += 1;
             (200, shown(post))
+        }
+        None => error(404, 10008, "Unknown Message"),
+    }
+}
+
+/// Needs Manage Threads.
+fn remove_thread(world: &mut World, thread: u64) -> Told {
+    if world.bot_permissions & (1 << 34) == 0 {
+        return error(403, 50013, "Missing Permissions");
+    }
+    if world.channels[&thread].parent.is_none() {
+        world
+            .problems
+            .push(format!("channel {thread} is no thread, and was deleted"));
+    }
+    world.channels.remove(&thread);
+    world.posts.retain(|_, post| post.channel != thread);
+    (200, json!({"id": thread.to_string()}))
+}
+
+fn remove(world: &mut World, channel: u64, message: u64) -> Told {
+    match world.posts.get(&message) {
+        Some(post) if post.channel != channel => error(404, 10008, "Unknown Message"),
+        Some(post) if post.author != BOT => error(403, 50013, "Missing Permissions"),
+        Some(_) => {
+            world.posts.remove(&message);
+            (204, Value::Null)
         }
         None => error(404, 10008, "Unknown Message"),
     }

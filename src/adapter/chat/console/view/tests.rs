@@ -142,3 +142,45 @@ fn what_is_to_be_typed_stands_out_in_an_answer() {
         "<div class=\"message\"><p><bdi>Try </bdi><code><bdi>queue</bdi></code><bdi> instead.</bdi></p></div>"
     );
 }
+
+#[test]
+fn an_awaited_moment_is_a_time_that_the_script_counts_down() {
+    let message = Message::default().with(Part::Small(vec![Span::Until { at: at(9) }]));
+    assert_eq!(
+        answer(&message).into_string(),
+        "<div class=\"message\"><p class=\"small\"><time class=\"awaited\" datetime=\"2027-01-15T08:00:09.000Z\" \
+         title=\"at 2027-01-15 08:00:09 UTC\" data-until=\"1800000009000\">at 2027-01-15 08:00:09 UTC</time></p></div>"
+    );
+}
+
+#[test]
+fn a_text_to_be_changed_stands_in_the_form() {
+    let mut form = Form {
+        case: CaseNumber(3),
+        verb: "edit".to_owned(),
+        title: "Edit".to_owned(),
+        label: "What Ann will read".to_owned(),
+        hint: String::new(),
+        submit: "Approve".to_owned(),
+        max: 3000,
+        optional: false,
+        value: "\n</textarea><script>".to_owned(),
+        reply: Some(31),
+    };
+    let html = ask(&form).into_string();
+    assert!(
+        html.contains("<input type=\"hidden\" name=\"reply\" value=\"31\">"),
+        "{html}"
+    );
+    assert!(
+        html.contains("autofocus>\n\n&lt;/textarea&gt;&lt;script&gt;</textarea>"),
+        "{html}"
+    );
+    form.value = "x".repeat(3001);
+    form.reply = None;
+    let html = ask(&form).into_string();
+    assert!(
+        html.contains("autofocus></textarea>") && !html.contains("name=\"reply\""),
+        "{html}"
+    );
+}
