@@ -15,10 +15,21 @@
 //! - [`config`]: the configuration, one file a section.
 //! - [`runtime`]: the composition root: builds, connects, supervises and stops all of it.
 //! - [`cli`], [`telemetry`]: the command line and the logs.
+//! - `rig`: places at which a test can kill the process, for the feature `rig` alone; any part may have
+//!   some.
 //!
 //! `domain` uses nothing of the crate; `command`, `port` and `store` use `domain`; `app` uses those
 //! four; an adapter uses `domain`, `command`, `port`, `app::Inbound`, `adapter::http` and its own
 //! section of `config`; `web` uses `app`; `runtime` alone knows all. A test holds this.
+
+#[cfg(feature = "rig")]
+#[macro_use]
+pub mod rig;
+/// Nothing: a place at which a build with the feature `rig` can be made to die.
+#[cfg(not(feature = "rig"))]
+macro_rules! crash_point {
+    ($point:ident) => {};
+}
 
 pub mod adapter;
 pub mod app;

@@ -4,12 +4,15 @@ use super::answers;
 use super::desk::Rules;
 use super::directory::Known;
 use super::inbound::Response;
+use super::pauses;
 use super::replies;
 use super::request::{Ask, Order, Settled};
 use super::text;
 use super::work::{AT_ONCE, Work};
 use crate::domain::case::{Wish, decide};
-use crate::domain::{By, Case, CaseNumber, Effect, Event, Lane, NO_CASE, Refusal, ReplyState, Role, Status};
+use crate::domain::{
+    By, Case, CaseNumber, Effect, Event, Lane, NO_CASE, Refusal, Reply, ReplyState, Role, Status,
+};
 use crate::store::{InboxRow, ReplyMessage, Thread};
 
 /// Who acts, and how the log names them.
@@ -18,8 +21,20 @@ pub(super) struct Actor<'a> {
     pub by: By,
 }
 
-/// Carries out a command once; a repeated key gets the answer that was given before.
-pub(super) fn command(work: &mut Work, rules: &Rules, order: Order) -> Response {
+/// Carries out a command once, and answers it in the table of orders if it came from there.
+pub(super) fn command(work: &mut Work, rules: &Rules, mut order: Order) -> Response {
+    let outside = order.outside.take();
+    let response = once(work, rules, order);
+    if let Some(key) = outside
+        && let Ok(answer) = serde_json::to_string(&response)
+    {
+        work.changes.orders_answered.push((key, answer));
+    }
+    response
+}
+
+/// A repeated key gets the answer that was given before.
+fn once(work: &mut Work, rules: &Rules, order: Order) -> Response {
     if let Some(answer) = work.inbox.get(&order.key)
         && let Ok(answer) = serde_json::from_str(answer)
     {
@@ -32,6 +47,7 @@ pub(super) fn command(work: &mut Work, rules: &Rules, order: Order) -> Response 
         case: number,
         ask,
         retriable,
+        outside: _,
     } = order;
     let actor = Actor {
         by: By::Agent {
@@ -84,16 +100,30 @@ fn pause(work: &mut Work, rules: &Rules, actor: &Actor<'_>, paused: bool, reason
     if actor.known.role < Role::Lead {
         return text::only_leads();
     }
-    if work.pauses.contains_key(&None) == paused {
+    let over = if paused {
+        work.pauses.contains_key(&None)
+    } else {
+        work.pauses.is_empty()
+    };
+    if over {
         return text::paused_already(paused);
     }
-    work.pause(None, paused.then(|| reason.clone()), &actor.known.agent.name);
-    let event = if paused {
-        Event::PublishingPaused { source: None, reason }
+    let name = &actor.known.agent.name;
+    let events = if paused {
+        work.pause(None, Some(reason.clone()), name);
+        vec![Event::PublishingPaused { source: None, reason }]
     } else {
-        Event::PublishingResumed { source: None }
+        // Sources that an alarm stopped go on, too: who says so has seen the cards.
+        let stopped: Vec<_> = work.pauses.keys().cloned().collect();
+        let resumed = stopped.into_iter().map(|source| {
+            work.pause(source.clone(), None, name);
+            Event::PublishingResumed { source }
+        });
+        resumed.collect()
     };
-    work.happen(&rules.directory, NO_CASE, &actor.by, event);
+    for event in events {
+        work.happen(&rules.directory, NO_CASE, &actor.by, event);
+    }
     text::paused(paused)
 }
 
@@ -183,9 +213,12 @@ pub(super) fn settle(work: &mut Work, rules: &Rules, settled: Settled) {
                 message,
             };
             work.changes.reply_messages.push(told);
-            if work.replies.get(&reply).is_some_and(|reply| reply.step != shown)
-                && let Some(reply) = work.replies.get(&reply).cloned()
-            {
+            // A pause is no step: the message may have been written before it was known.
+            let differs = |reply: &&Reply| {
+                let waits = matches!(reply.state, ReplyState::Held | ReplyState::Queued);
+                reply.step != shown || (waits && pauses::of(&work.pauses, &reply.source).is_some())
+            };
+            if let Some(reply) = work.replies.get(&reply).filter(differs).cloned() {
                 work.update_reply(&rules.directory, &reply);
             }
         }

@@ -295,7 +295,6 @@ fn admit(
         }
     }
     let id = reply.id;
-    let remarks = reply.remarks.clone();
     let told = reply.held_by.is_some();
     metrics::counter!("hearback_replies_total", "state" => reply.state.word()).increment(1);
     work.put_reply(reply.clone());
@@ -305,7 +304,7 @@ fn admit(
     } else {
         work.held(id);
     }
-    text::with_remarks(response, &remarks)
+    response
 }
 
 /// The reply that waits for somebody's yes or no.
@@ -443,9 +442,6 @@ fn confirm(work: &mut Work, rules: &Rules, actor: &Actor<'_>, case: &Case, mut r
             Some(stored) => meet(&mut reply, stored.post.clone()),
             None => {}
         }
-        if let Some(seen) = reply.target_seen.take() {
-            reply.target_text = Some(seen);
-        }
         reply.over_answer = true;
         reply.version += 1;
         reply.approver = None;
@@ -546,7 +542,7 @@ fn not_there_either(
 ) -> Response {
     match &reply.absent_says {
         None => return not_there(work, rules, actor, case, reply),
-        Some(first) if first.key == actor.known.agent.key => return text::second_person(),
+        Some(first) if first.may_be(&actor.known.agent) => return text::second_person(),
         Some(_) => {}
     }
     let facts = replies::facts_for_people(work, rules, &reply, true);

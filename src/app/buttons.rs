@@ -73,7 +73,11 @@ impl Inbound {
     }
 
     /// Looks at the address at which a person says that a reply stands.
-    async fn visit(&self, id: ReplyId, address: String) -> Result<Result<Pressed, Response>, Unavailable> {
+    pub(super) async fn visit(
+        &self,
+        id: ReplyId,
+        address: String,
+    ) -> Result<Result<Pressed, Response>, Unavailable> {
         let address = address.trim().to_owned();
         let web = url::Url::parse(&address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         if !web {

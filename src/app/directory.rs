@@ -116,6 +116,22 @@ impl Directory {
             || self.groups.iter().any(|group| group.role >= Role::Approver)
     }
 
+    /// Who acts from the command line under this name: the agent of that name, or somebody known by
+    /// name alone. They may do everything, as who can write to the database can.
+    #[must_use]
+    pub fn operator(&self, name: &str) -> Known {
+        let name = name.trim();
+        let same = |member: &&Member| member.agent.name.to_lowercase() == name.to_lowercase();
+        let agent = match self.members.iter().find(same) {
+            Some(member) => member.agent.clone(),
+            None => Agent::operator(name),
+        };
+        Known {
+            agent,
+            role: Role::Admin,
+        }
+    }
+
     /// Whom a person means by `@name`, an id of their chat, or `me`.
     #[must_use]
     pub fn find(&self, chat: &ChatName, who: &str, me: &Known) -> Option<Known> {

@@ -9,8 +9,8 @@ use super::understand::{Understood, label, lacks_case, understand, verb_of};
 use crate::command::{Command, Parsed};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, Person, Post, Role, Sighting, SourceName,
-    ThreadId,
+    Audience, Case, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, Person, Post, Role, Sighting,
+    SourceName, ThreadId,
 };
 use crate::store::Store;
 use chrono::TimeDelta;
@@ -137,13 +137,17 @@ impl Inbound {
         cursor: Option<Cursor>,
     ) -> Result<Intake, Unavailable> {
         let source = source.clone();
-        self.ask(|answer| Request::Posts {
-            source,
-            sightings,
-            cursor,
-            answer,
-        })
-        .await
+        crash_point!(K1);
+        let intake = self
+            .ask(|answer| Request::Posts {
+                source,
+                sightings,
+                cursor,
+                answer,
+            })
+            .await;
+        crash_point!(K2);
+        intake
     }
 
     /// How far a source was read.
@@ -232,8 +236,13 @@ impl Inbound {
             chat: given.by.chat,
             case,
             ask,
+            outside: None,
         };
-        self.ask(|answer| Request::Command { order, answer }).await
+        let order = Box::new(order);
+        crash_point!(K1);
+        let response = self.ask(|answer| Request::Command { order, answer }).await;
+        crash_point!(K2);
+        response
     }
 
     /// The form that asks for the words of a verb.
@@ -253,11 +262,40 @@ impl Inbound {
         let Some(case) = cases.first() else {
             return Ok(text::no_such_case(number));
         };
+        if let Some(refused) = self.cannot_be_answered(case, verb).await? {
+            return Ok(refused);
+        }
         let network = self.rules.network_label(&case.source);
         Ok(match text::form(number, verb, &network) {
             Some(form) => Response::Ask(form),
             None => text::refused(format!("`{verb}` needs no words: just type it.")),
         })
+    }
+
+    /// Why nothing can be answered there, whatever the words: told before anybody writes them, with the way
+    /// to the customer.
+    async fn cannot_be_answered(&self, case: &Case, verb: &str) -> Result<Option<Response>, Unavailable> {
+        let audience = match verb {
+            "reply" => Audience::Public,
+            "dm" => Audience::Private,
+            _ => return Ok(None),
+        };
+        let Some(network) = self.rules.networks.get(&case.source) else {
+            return Ok(Some(text::source_gone(case.source.as_str())));
+        };
+        let abilities = network.abilities();
+        if audience == Audience::Private && !abilities.private {
+            return Ok(Some(text::no_private(&abilities.label)));
+        }
+        let Some(why) = network.compose("-", "", audience).refusal else {
+            return Ok(None);
+        };
+        let posts = self
+            .store
+            .posts(&[(case.source.clone(), case.last_post.clone())])
+            .await?;
+        let url = posts.first().and_then(|stored| stored.post.url.as_deref());
+        Ok(Some(text::cannot_answer(&why, url)))
     }
 
     #[expect(clippy::result_large_err, reason = "a refusal is an answer; it is moved once")]

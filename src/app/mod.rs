@@ -12,6 +12,7 @@ mod erase;
 mod inbound;
 mod intake;
 mod needs;
+mod orders;
 mod part;
 mod pauses;
 mod read;
@@ -27,6 +28,7 @@ pub use desk::Rules;
 pub use directory::{Directory, Group, Home, Identity, Known, Member, TeamEntry};
 pub use erase::{CannotErase, Erased, erase};
 pub use inbound::{Cursor, Given, Inbound, Input, Intake, Place, Response, Unavailable};
+pub use orders::{Outside, Verdict};
 pub use pauses::{Pause, Pauses};
 pub use read::{BoardEntry, Entry, Reader, ThreadView};
 

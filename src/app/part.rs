@@ -48,7 +48,7 @@ impl Part {
                 cursor.clone(),
             )),
             Request::Command { order, .. } => {
-                Outcome::Response(Box::new(act::command(work, rules, order.clone())))
+                Outcome::Response(Box::new(act::command(work, rules, (**order).clone())))
             }
             Request::Begin { effects, .. } => {
                 let now = work.now;

@@ -24,7 +24,10 @@ pub(super) enum Request {
         answer: Answer<Intake>,
     },
     /// A command of an agent.
-    Command { order: Order, answer: Answer<Response> },
+    Command {
+        order: Box<Order>,
+        answer: Answer<Response>,
+    },
     /// Effects are begun: an attempt may have its effect from now on.
     Begin {
         effects: Vec<EffectId>,
@@ -59,6 +62,8 @@ pub(super) struct Order {
     /// Whether the same key comes again when somebody tries again after a refusal, as forms do that
     /// stay open; otherwise a refusal is remembered like any answer.
     pub retriable: bool,
+    /// The row of an order from the command line: it is answered there in the same transaction.
+    pub outside: Option<String>,
 }
 
 /// What is ordered.

@@ -1,6 +1,7 @@
 //! One batch of requests at work: what was loaded for it, what it changes. No input or output here.
 
 use super::directory::{Directory, Home};
+use super::orders::CHAT;
 use super::pauses::{Pause, Stopped};
 use crate::domain::case::{Case, shows_on_card};
 use crate::domain::{
@@ -346,11 +347,8 @@ impl Work {
     pub fn log_pauses(&mut self, directory: &Directory) {
         for row in std::mem::take(&mut self.unlogged) {
             let by = By::Agent {
-                agent: Agent {
-                    key: format!("operator:{}", row.by),
-                    name: row.by.clone(),
-                },
-                chat: "command line".into(),
+                agent: directory.operator(&row.by).agent,
+                chat: CHAT.into(),
             };
             let source = row.source.clone();
             let event = if row.paused {
@@ -362,7 +360,8 @@ impl Work {
                 Event::PublishingResumed { source }
             };
             self.happen(directory, NO_CASE, &by, event);
-            self.changes.pauses.push(PauseRow { logged: true, ..row });
+            // The row may be another one by now: only this one is logged.
+            self.changes.pauses_logged.push(row);
         }
     }
 

@@ -7,6 +7,8 @@ pub mod check;
 pub mod doctor;
 pub mod erase;
 pub mod manifest;
+pub mod replies;
+pub mod switch;
 
 use crate::telemetry::Format;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -48,6 +50,12 @@ pub enum Command {
     Erase(Erase),
     /// Prints what a chat needs to know about the app.
     Manifest(Manifest),
+    /// Lists and shows replies, and takes a person's word about one.
+    Replies(replies::Replies),
+    /// Stops publishing: the kill switch. Works beside a running process, and without one.
+    Pause(switch::Pause),
+    /// Lets publishing go on.
+    Resume(switch::Resume),
 }
 
 /// `hearback demo`

@@ -15,6 +15,7 @@ mod tree;
 pub use chat::{Discord, Slack};
 pub use error::{ConfigError, Problem};
 pub use people::{Access, AgentEntry, Team};
+pub use section::suggestion;
 pub use server::{Approval, Database, ReplyRules, Server};
 pub use source::{Idempotency, Mastodon, Playground, Source, Webhook};
 

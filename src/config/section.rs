@@ -64,7 +64,8 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `did you mean …?`, or the list of what is known.
-fn suggestion(word: &str, known: &[&str]) -> String {
+#[must_use]
+pub fn suggestion(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => format!("known are {}", known.join(", ")),

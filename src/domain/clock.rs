@@ -10,7 +10,7 @@ const BOOT: rustix::time::ClockId = rustix::time::ClockId::Boottime;
 #[cfg(not(target_os = "linux"))]
 const BOOT: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
 
-/// Where the time comes from. Two implementations: the system's, and one that tests move.
+/// Where the time comes from. The system's, a database's, and one that tests move.
 pub trait Clock: Send + Sync {
     /// Now, truncated to microseconds (what both databases keep).
     fn now(&self) -> Instant;
@@ -34,12 +34,51 @@ impl Clock for SystemClock {
         reason = "the one place that reads the wall clock"
     )]
     fn now(&self) -> Instant {
-        Utc::now().trunc_subsecs(6)
+        let now = Utc::now();
+        #[cfg(feature = "rig")]
+        let now = crate::rig::Hurry::of_process().at(now);
+        now.trunc_subsecs(6)
     }
 
     fn since_boot(&self) -> std::time::Duration {
         let now = rustix::time::clock_gettime(BOOT);
-        std::time::Duration::try_from(now).unwrap_or_default()
+        let now = std::time::Duration::try_from(now).unwrap_or_default();
+        #[cfg(feature = "rig")]
+        let now = crate::rig::Hurry::of_process().lengthened(now);
+        now
+    }
+
+    fn until(&self, due: Instant) -> Option<std::time::Duration> {
+        let wait = (due - self.now()).to_std().unwrap_or_default();
+        #[cfg(feature = "rig")]
+        let wait = crate::rig::Hurry::of_process().shortened(wait);
+        Some(wait)
+    }
+}
+
+/// The machine's clock, set to that of a database elsewhere: leases and deadlines that several machines
+/// read are by one clock.
+#[derive(Debug, Clone, Copy)]
+pub struct ShiftedClock {
+    ahead: TimeDelta,
+}
+
+impl ShiftedClock {
+    /// A clock that is so much ahead of the machine's; behind it, if that is negative.
+    #[must_use]
+    pub fn ahead(ahead: TimeDelta) -> Self {
+        Self { ahead }
+    }
+}
+
+impl Clock for ShiftedClock {
+    fn now(&self) -> Instant {
+        let now = SystemClock.now();
+        now.checked_add_signed(self.ahead).unwrap_or(now)
+    }
+
+    fn since_boot(&self) -> std::time::Duration {
+        SystemClock.since_boot()
     }
 
     fn until(&self, due: Instant) -> Option<std::time::Duration> {

@@ -304,6 +304,53 @@ pub enum Event {
     Erased,
 }
 
+impl Event {
+    /// The reply it is about.
+    #[must_use]
+    pub fn reply(&self) -> Option<ReplyId> {
+        match self {
+            Self::ReplyDrafted { reply, .. }
+            | Self::ReplySubmitted { reply, .. }
+            | Self::ReplyEdited { reply, .. }
+            | Self::ReplyApproved { reply, .. }
+            | Self::ReplyRejected { reply, .. }
+            | Self::ReplyExpired { reply }
+            | Self::ReplyHeld { reply, .. }
+            | Self::ReplyStale { reply, .. }
+            | Self::ReplyCollided { reply, .. }
+            | Self::ReplyCancelled { reply }
+            | Self::ReplySent { reply, .. }
+            | Self::ReplyFailed { reply, .. }
+            | Self::ReplyUncertain { reply, .. }
+            | Self::ReplyRetried { reply, .. }
+            | Self::ReplyNotSeen { reply, .. }
+            | Self::ReplyDelayed { reply, .. }
+            | Self::ReplyNeedsHuman { reply, .. }
+            | Self::ReplyToldAbsent { reply }
+            | Self::ReplyAbandoned { reply } => Some(*reply),
+            Self::Opened { .. }
+            | Self::PostAdded { .. }
+            | Self::PostEdited { .. }
+            | Self::PostDeleted { .. }
+            | Self::Claimed { .. }
+            | Self::Released
+            | Self::Assigned { .. }
+            | Self::Noted { .. }
+            | Self::Escalated { .. }
+            | Self::Resolved { .. }
+            | Self::Reopened
+            | Self::Snoozed { .. }
+            | Self::Woke
+            | Self::PrioritySet { .. }
+            | Self::KindSet { .. }
+            | Self::Labelled { .. }
+            | Self::PublishingPaused { .. }
+            | Self::PublishingResumed { .. }
+            | Self::Erased => None,
+        }
+    }
+}
+
 /// The case number under which the log keeps what is about no case.
 pub const NO_CASE: CaseNumber = CaseNumber(0);
 

@@ -17,7 +17,7 @@ pub mod reply;
 pub mod standing;
 
 pub use case::{Case, Kind, Priority, Refusal, Status};
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, ShiftedClock, SystemClock};
 pub use effect::{Doubt, Doubted, Effect, EffectRow, Lane};
 pub use event::{By, Event, EventRecord, NO_CASE};
 pub use id::{

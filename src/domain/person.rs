@@ -42,3 +42,44 @@ pub struct Agent {
     /// The name to show.
     pub name: String,
 }
+
+/// Begins the key of somebody of whom only the name is known.
+const OPERATOR: &str = "operator:";
+
+impl Agent {
+    /// Somebody at the command line, known by name alone.
+    #[must_use]
+    pub fn operator(name: &str) -> Self {
+        Self {
+            key: format!("{OPERATOR}{}", name.to_lowercase()),
+            name: name.to_owned(),
+        }
+    }
+
+    /// Whether both can be one person: where a second one is asked for, that does not count. Of who
+    /// acts from the command line only the name is known, so there the same name is the same person.
+    #[must_use]
+    pub fn may_be(&self, other: &Self) -> bool {
+        let by_name = self.key.starts_with(OPERATOR) || other.key.starts_with(OPERATOR);
+        self.key == other.key || (by_name && self.name.to_lowercase() == other.name.to_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_known_by_name_alone_is_everybody_of_that_name() {
+        let member = |key: &str, name: &str| Agent {
+            key: key.to_owned(),
+            name: name.to_owned(),
+        };
+        let (olga, other) = (Agent::operator("Olga"), Agent::operator("olga"));
+        assert!(olga.may_be(&other));
+        assert!(olga.may_be(&member("discord:1", "OLGA")));
+        assert!(member("discord:1", "Olga").may_be(&olga));
+        assert!(!olga.may_be(&Agent::operator("Oleg")));
+        assert!(!member("discord:1", "Olga").may_be(&member("discord:2", "Olga")));
+    }
+}

@@ -1,10 +1,11 @@
 //! What each command of the command line does.
 
 use super::adapters::Adapters;
-use super::{Options, Running, link, records};
+use super::{Options, Running, link, operator, records};
 use crate::adapter::chat::{discord, slack};
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
+use crate::cli::replies::Replies;
 use crate::cli::{self, Audit, Chat, Cli, Command, Configured, Demo, Exit, Manifest, Reported};
 use crate::config::{self, Config};
 use crate::domain::{Clock, SystemClock};
@@ -20,6 +21,9 @@ use tokio::net::TcpListener;
 
 /// How long a question of `doctor` may take.
 const QUESTION: Duration = Duration::from_secs(10);
+
+/// What is logged by a command whose answer is all that its reader wants.
+const QUIET: Option<&str> = Some("error");
 
 /// Does what the command line says.
 ///
@@ -72,11 +76,23 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             }
         }
         Command::Manifest(manifest) => Ok(self::manifest(&manifest)?),
+        Command::Replies(Replies { what }) => {
+            telemetry::init(log, directives.as_deref().or(QUIET))?;
+            operator::replies(what).await
+        }
+        Command::Pause(pause) => {
+            telemetry::init(log, directives.as_deref().or(QUIET))?;
+            operator::pause(pause).await
+        }
+        Command::Resume(resume) => {
+            telemetry::init(log, directives.as_deref().or(QUIET))?;
+            operator::resume(resume).await
+        }
     }
 }
 
 /// Reads the configuration, or tells what is wrong with it.
-fn load(configured: &Configured) -> Result<Config, Exit> {
+pub(super) fn load(configured: &Configured) -> Result<Config, Exit> {
     Config::load(configured.config.as_deref(), config::environment()).map_err(|error| {
         cli::complain(error);
         Exit::Usage
@@ -89,7 +105,7 @@ async fn serve(config: Config) -> anyhow::Result<Exit> {
         format!("Cannot listen on {listen}: another program has the port, or this machine has no such address; change `listen` in [server]")
     })?;
     let options = Options {
-        clock: Arc::new(SystemClock),
+        clock: None,
         demo: None,
         samples: false,
         stepped: false,
@@ -120,7 +136,7 @@ async fn demo(demo: Demo) -> anyhow::Result<Exit> {
         format!("Cannot listen on {listen}; is a demo running already? `--listen 127.0.0.1:8081` takes another port")
     })?;
     let options = Options {
-        clock: Arc::new(SystemClock),
+        clock: None,
         demo: Some(data.clone()),
         samples: !no_sample,
         stepped: false,

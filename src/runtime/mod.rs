@@ -4,6 +4,7 @@
 mod adapters;
 mod commands;
 mod lifecycle;
+mod operator;
 mod people;
 mod records;
 mod seal;
@@ -16,7 +17,7 @@ pub use signal::Signals;
 use crate::adapter::link::Link;
 use crate::app::{App, Inbound, Parts, Reader, Worker};
 use crate::config::Config;
-use crate::domain::Clock;
+use crate::domain::{Clock, ShiftedClock, SystemClock};
 use crate::store::{self, Seal, Store};
 use crate::web::{self, Hosts};
 use adapters::{Adapters, Front};
@@ -29,11 +30,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// How long inbox keys are remembered: longer than any chat redelivers.
 const REMEMBER: chrono::TimeDelta = chrono::TimeDelta::days(3);
 /// How often old inbox keys are forgotten.
 const FORGET: Duration = Duration::from_secs(3600);
+/// Clocks that differ by less count as the same: asking takes time, too.
+const SAME_TIME: chrono::TimeDelta = chrono::TimeDelta::milliseconds(500);
 /// How often the lock on the database is looked after.
 const KEEP_LOCK: Duration = Duration::from_secs(10);
 /// How often the samples of histograms are put into their buckets; otherwise they pile up until
@@ -41,13 +45,15 @@ const KEEP_LOCK: Duration = Duration::from_secs(10);
 const UPKEEP: Duration = Duration::from_secs(5);
 /// How often it is looked whether somebody paused publishing from outside.
 const SWITCH: Duration = Duration::from_secs(1);
+/// How often it is looked whether a command line ordered something.
+const ORDERS: Duration = Duration::from_secs(1);
 /// How long closing the database may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
 /// How a process differs from `hearback serve`.
 pub struct Options {
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
+    /// Where the time comes from, if not from the machine and the database.
+    pub clock: Option<Arc<dyn Clock>>,
     /// The demo: the console is served, and the playground lives in this folder.
     pub demo: Option<PathBuf>,
     /// Whether sample complaints arrive by themselves.
@@ -96,25 +102,14 @@ impl Running {
         let store = Store::claim(config.database.url.expose_secret())
             .await
             .context("Cannot use the database")?;
+        let clock = match clock {
+            Some(clock) => clock,
+            None => clock_of(&store).await.context("Cannot read the database")?,
+        };
         let installation = store.installation().await.context("Cannot read the database")?;
         let seal = seal::compare(config, &store, &clock, demo.is_some()).await?;
         let adapters = Adapters::build(config, &installation, &clock, demo.as_ref(), &link(addr))?;
-        let core = Parts {
-            store: store.clone(),
-            directory: people::directory(config, adapters.console.is_some()),
-            chats: adapters.chats(),
-            networks: adapters.networks(),
-            clock: Arc::clone(&clock),
-            hold: config.reply.hold,
-            timeout: config.reply.timeout,
-            settle: config.reply.settle,
-            approvals: people::approvals(config),
-            approval_expires: config.reply.approval_expires,
-            care: config.care.clone(),
-            standing: seal.standing(),
-            seal: Some(seal.clone()),
-            stop: lifecycle.soft.clone(),
-        };
+        let core = core(config, &store, &adapters, &clock, &seal, lifecycle.soft.clone());
         let App {
             inbound,
             reader,
@@ -139,6 +134,7 @@ impl Running {
         adapters.connect(&lifecycle, &inbound, samples && demo.is_some());
         keep_house(&lifecycle, &store, &seal, clock, metrics);
         lifecycle.spawn_soft("watch on the switch", watch_switch(inbound.clone()));
+        lifecycle.spawn_soft("watch on orders", watch_orders(inbound.clone()));
         let worker = if stepped {
             Some(worker)
         } else {
@@ -193,12 +189,14 @@ impl Running {
             links: _,
         } = self;
         lifecycle.soft.cancel();
+        crash_point!(K22);
         // The ledger ends when nobody holds a way in.
         drop((inbound, reader, worker));
         let soft = lifecycle.stop(signals).await;
         if soft {
             seal::close(&seal).await;
         }
+        crash_point!(K22);
         let limit = if soft { CLOSE } else { lifecycle::HARD_LIMIT };
         let closed = tokio::select! {
             closed = timeout(limit, store.close()) => closed.is_ok(),
@@ -212,6 +210,33 @@ impl Running {
     }
 }
 
+/// What the core is made of: the configuration's rules, these adapters, this database.
+fn core(
+    config: &Config,
+    store: &Store,
+    adapters: &Adapters,
+    clock: &Arc<dyn Clock>,
+    seal: &Seal,
+    stop: CancellationToken,
+) -> Parts {
+    Parts {
+        store: store.clone(),
+        directory: people::directory(config, adapters.console.is_some()),
+        chats: adapters.chats(),
+        networks: adapters.networks(),
+        clock: Arc::clone(clock),
+        hold: config.reply.hold,
+        timeout: config.reply.timeout,
+        settle: config.reply.settle,
+        approvals: people::approvals(config),
+        approval_expires: config.reply.approval_expires,
+        care: config.care.clone(),
+        standing: seal.standing(),
+        seal: Some(seal.clone()),
+        stop,
+    }
+}
+
 /// Where a browser on this machine finds a server that listens here. An address that stands for all
 /// of the machine's is none that every browser can open.
 fn link(listening: SocketAddr) -> String {
@@ -222,6 +247,20 @@ fn link(listening: SocketAddr) -> String {
         SocketAddr::V4(_) | SocketAddr::V6(_) => listening.ip(),
     };
     format!("http://{}", SocketAddr::new(ip, port))
+}
+
+/// The clock by which everything here goes: the machine's, set to the database's where that is another
+/// one's, so that leases and deadlines mean the same to whichever machine takes over.
+async fn clock_of(store: &Store) -> Result<Arc<dyn Clock>, store::Error> {
+    let ahead = store.now().await? - SystemClock.now();
+    if ahead.abs() < SAME_TIME {
+        return Ok(Arc::new(SystemClock));
+    }
+    tracing::warn!(
+        seconds = ahead.num_seconds(),
+        "The database's clock is ahead of this machine's by so much (behind, if negative); its clock counts."
+    );
+    Ok(Arc::new(ShiftedClock::ahead(ahead)))
 }
 
 /// Looks after the lock on the database, and stops the process when another one has it.
@@ -244,6 +283,16 @@ async fn watch_switch(inbound: Inbound) {
         // Without a database nothing is published either.
         if let Err(error) = inbound.look_at_pauses().await {
             tracing::debug!(%error, "It cannot be seen whether publishing was paused.");
+        }
+    }
+}
+
+/// Carries out what command lines order.
+async fn watch_orders(inbound: Inbound) {
+    loop {
+        sleep(ORDERS).await;
+        if let Err(error) = inbound.look_at_orders().await {
+            tracing::debug!(%error, "It cannot be seen whether something was ordered.");
         }
     }
 }

@@ -17,7 +17,7 @@ fn clock() -> Arc<dyn Clock> {
 
 /// Looks through the log. Reads only, also while Hearback runs.
 pub(super) async fn verify(config: &Config, json: bool) -> anyhow::Result<Exit> {
-    let store = Store::inspect(config.database.url.expose_secret())
+    let store = Store::join(config.database.url.expose_secret())
         .await
         .context("Cannot use the database")?;
     let seal = Seal::open(&store, seal::path(config), clock())
@@ -32,7 +32,7 @@ pub(super) async fn verify(config: &Config, json: bool) -> anyhow::Result<Exit> 
 
 /// How the database stands to its seal, for `doctor`. Reads only.
 pub(super) async fn standing(config: &Config) -> anyhow::Result<Standing> {
-    let store = Store::inspect(config.database.url.expose_secret()).await?;
+    let store = Store::join(config.database.url.expose_secret()).await?;
     let seal = Seal::open(&store, seal::path(config), clock()).await?;
     store.close().await;
     Ok(seal.standing())

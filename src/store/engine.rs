@@ -44,6 +44,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0004_replies.sql"),
         include_str!("../../migrations/postgres/0004_replies.sql"),
     ),
+    (
+        5,
+        "orders",
+        include_str!("../../migrations/sqlite/0005_orders.sql"),
+        include_str!("../../migrations/postgres/0005_orders.sql"),
+    ),
 ];
 
 /// Where a database is.
@@ -125,25 +131,29 @@ impl Engine {
             Address::Sqlite(path) => {
                 let engine = Self::open_sqlite(path, true).await?;
                 if let Self::Sqlite { write, .. } = &engine {
+                    crash_point!(K21);
                     migrator(|(_, _, sqlite, _)| sqlite)
                         .run(write)
                         .await
                         .map_err(unfit)?;
+                    crash_point!(K21);
                 }
                 Ok(engine)
             }
             Address::Postgres(options) => {
+                crash_point!(K21);
                 migrate_postgres(options).await?;
+                crash_point!(K21);
                 Self::open_postgres(options).await
             }
         }
     }
 
-    /// Opens one whose tables are up to date, and makes none.
+    /// Opens a database that is there, and leaves its tables as they are.
     ///
     /// # Errors
-    /// It cannot be reached.
-    pub async fn open_to_read(address: &Address) -> Result<Self> {
+    /// It is not there, or cannot be reached.
+    pub async fn join(address: &Address) -> Result<Self> {
         match address {
             Address::Sqlite(path) => Self::open_sqlite(path, false).await,
             Address::Postgres(options) => Self::open_postgres(options).await,
@@ -175,7 +185,19 @@ impl Engine {
             .acquire_timeout(PATIENCE)
             .idle_timeout(None)
             .max_lifetime(None)
-            .test_before_acquire(false)
+            .test_before_acquire(false);
+        #[cfg(feature = "rig")]
+        let write = write.after_connect(|connection, _| {
+            Box::pin(async move {
+                let mut handle = connection.lock_handle().await?;
+                handle.set_commit_hook(|| {
+                    crash_point!(K23);
+                    true
+                });
+                Ok(())
+            })
+        });
+        let write = write
             .connect_with(writer)
             .await
             .map_err(|error| Error::Unavailable(format!("{name} cannot be opened: {error}")))?;
@@ -229,14 +251,16 @@ impl Engine {
         Ok(Self::Postgres { pool })
     }
 
-    /// Closes the connections; SQLite moves what is in its log into the file.
-    pub async fn close(&self) {
+    /// Closes the connections; SQLite moves what is in its log into the file. A `guest` leaves that to
+    /// the process whose database it is, and waits for nobody.
+    pub async fn close(&self, guest: bool) {
         match self {
             Self::Sqlite { write, read, .. } => {
                 read.close().await;
-                if let Err(error) = sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-                    .execute(write)
-                    .await
+                if !guest
+                    && let Err(error) = sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                        .execute(write)
+                        .await
                 {
                     tracing::debug!(%error, "The log stays beside the database until the next start.");
                 }

@@ -1,6 +1,7 @@
-//! Looks at a database without making, changing or claiming anything: for `doctor`.
+//! Looks at a database without making, changing or claiming anything: for `doctor`, and for commands
+//! that work beside a running process.
 
-use super::engine::{Address, MIGRATIONS, REACH, unreachable};
+use super::engine::{Address, Engine, MIGRATIONS, REACH, unreachable};
 use super::{Error, Result, Store};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -22,6 +23,10 @@ pub enum Tables {
 
 /// The table in which sqlx notes what it did, and the latest note.
 const LATEST: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
+/// Whether that table is there.
+const MADE_SQLITE: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')";
+/// The same on PostgreSQL.
+const MADE_POSTGRES: &str = "SELECT to_regclass('_sqlx_migrations') IS NOT NULL";
 
 impl Store {
     /// What is there, at an address like that of [`Store::open`].
@@ -49,6 +54,43 @@ impl Store {
     }
 }
 
+/// Opens a database whose tables are those of this version.
+pub(super) async fn join(address: &Address) -> Result<Engine> {
+    if let Address::Sqlite(path) = address
+        && !path.exists()
+    {
+        let file = path.display();
+        return Err(Error::Unavailable(format!(
+            "there is no {file} yet; `hearback serve` makes it at its first start"
+        )));
+    }
+    let engine = Engine::join(address).await?;
+    let unfit = match tables(&engine).await? {
+        Tables::Current => return Ok(engine),
+        Tables::None => "it has no tables yet; `hearback serve` makes them at its first start",
+        Tables::Older => {
+            "its tables are those of an earlier version of Hearback; use that version, or let `hearback serve` of this one bring them up to date first"
+        }
+        Tables::Newer => "its tables are those of a later version of Hearback; use that version",
+    };
+    engine.close(true).await;
+    Err(Error::Unavailable(unfit.to_owned()))
+}
+
+/// What an open database has of our tables; asks nothing that waits for a writer.
+async fn tables(engine: &Engine) -> Result<Tables> {
+    let made: bool = match engine {
+        Engine::Sqlite { read, .. } => sqlx::query_scalar(MADE_SQLITE).fetch_one(read).await?,
+        Engine::Postgres { pool } => sqlx::query_scalar(MADE_POSTGRES).fetch_one(pool).await?,
+    };
+    let latest = match (made, engine) {
+        (false, _) => None,
+        (true, Engine::Sqlite { read, .. }) => Some(sqlx::query_scalar(LATEST).fetch_one(read).await?),
+        (true, Engine::Postgres { pool }) => Some(sqlx::query_scalar(LATEST).fetch_one(pool).await?),
+    };
+    Ok(told(latest))
+}
+
 async fn sqlite(path: &Path) -> Result<Tables> {
     if !path.exists() {
         return Ok(Tables::None);
@@ -62,11 +104,10 @@ async fn sqlite(path: &Path) -> Result<Tables> {
         .execute(&mut connection)
         .await
         .map_err(failed)?;
-    let made: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(failed)?;
+    let made: bool = sqlx::query_scalar(MADE_SQLITE)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed)?;
     let latest = match made {
         true => Some(sqlx::query_scalar(LATEST).fetch_one(&mut connection).await?),
         false => None,

@@ -22,8 +22,8 @@ mod write;
 pub use error::{Error, Result};
 pub use look::Tables;
 pub use model::{
-    Aside, AttemptRow, CaseFilter, Changes, Counters, CursorRow, Erasure, Facts, InboxRow, Known, PauseRow,
-    ReplyMark, ReplyMessage, ReplyStep, StoredPost, Thread,
+    Aside, AttemptRow, CaseFilter, Changes, Counters, CursorRow, Erasure, Facts, InboxRow, Known, OrderRow,
+    PauseRow, ReplyMark, ReplyMessage, ReplyStep, StoredPost, Thread,
 };
 
 use crate::domain::audit::Hash;
@@ -51,6 +51,8 @@ struct Inner {
     writes: TaskTracker,
     /// Held while this process works on the database.
     lock: Mutex<Option<Held>>,
+    /// Whether the database is another process's, or nobody's at present.
+    guest: bool,
     /// The end of the log, when it is known. Held through every commit that appends to it.
     head: Mutex<Option<Hash>>,
     /// The keys that were needed lately.
@@ -77,41 +79,34 @@ impl Store {
         Self::opened(Address::parse(url)?, None).await
     }
 
-    /// Opens one that is there, to read only: nothing is made, brought up to date or claimed.
+    /// Opens a database that is there and has the tables of this version, to read, or to write what
+    /// needs no lock: a pause, an order. Makes and migrates nothing, and claims nothing: another
+    /// process may work on it meanwhile.
     ///
     /// # Errors
-    /// It cannot be opened, or its tables are not those of this version.
-    pub async fn inspect(url: &str) -> Result<Self> {
-        let why = match Self::look(url).await? {
-            Tables::Current => {
-                let address = Address::parse(url)?;
-                let engine = Engine::open_to_read(&address).await?;
-                return Ok(Self::of(address, engine, None));
-            }
-            Tables::None => "there is none yet; `hearback serve` makes it",
-            Tables::Older => {
-                "its tables are those of an earlier version; `hearback serve` brings them up to date"
-            }
-            Tables::Newer => "its tables are those of a later version of Hearback",
-        };
-        Err(Error::Unavailable(why.to_owned()))
+    /// It is not there, its tables are those of another version, or it cannot be reached.
+    pub async fn join(url: &str) -> Result<Self> {
+        let address = Address::parse(url)?;
+        let engine = look::join(&address).await?;
+        Ok(Self::of(address, engine, None, true))
     }
 
     async fn opened(address: Address, held: Option<Held>) -> Result<Self> {
         let engine = Engine::open(&address).await?;
-        let store = Self::of(address, engine, held);
+        let store = Self::of(address, engine, held, false);
         let secret = [random_name(), random_name(), random_name(), random_name()].concat();
         store.install(&random_name(), &secret).await?;
         Ok(store)
     }
 
-    fn of(address: Address, engine: Engine, held: Option<Held>) -> Self {
+    fn of(address: Address, engine: Engine, held: Option<Held>, guest: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
                 engine,
                 address,
                 writes: TaskTracker::new(),
                 lock: Mutex::new(held),
+                guest,
                 head: Mutex::new(None),
                 keys: Keyring::default(),
             }),
@@ -135,13 +130,14 @@ impl Store {
     pub async fn close(&self) {
         self.inner.writes.close();
         self.inner.writes.wait().await;
-        self.inner.engine.close().await;
+        self.inner.engine.close(self.inner.guest).await;
         *self.inner.lock.lock().await = None;
     }
 }
 
 /// Eight characters of `[a-z0-9]`.
-fn random_name() -> String {
+#[must_use]
+pub fn random_name() -> String {
     const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let mut random = rand::rng();
     (0..8)

@@ -107,6 +107,19 @@ pub struct PauseRow {
     pub logged: bool,
 }
 
+/// Something that a command line orders of the process that has the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// Its name, never used again.
+    pub key: String,
+    /// When it was given.
+    pub at: Instant,
+    /// Who gave it.
+    pub by: String,
+    /// What is ordered, as JSON.
+    pub body: String,
+}
+
 /// A command that was taken, with its answer, so that a repeated envelope changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxRow {
@@ -192,6 +205,12 @@ pub struct Changes {
     pub attempts: Vec<AttemptRow>,
     /// Inserted or replaced by source.
     pub pauses: Vec<PauseRow>,
+    /// The log says these now, if nobody wrote another one in their place meanwhile.
+    pub pauses_logged: Vec<PauseRow>,
+    /// Appended.
+    pub orders: Vec<OrderRow>,
+    /// Carried out, with the answer as JSON, by key. One that was withdrawn refuses the whole.
+    pub orders_answered: Vec<(String, String)>,
     /// Appended; a key that exists stays as it is.
     pub inbox: Vec<InboxRow>,
     /// Inserted or replaced by identity.

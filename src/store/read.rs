@@ -5,8 +5,8 @@ use super::engine::Engine;
 use super::row;
 use super::sql;
 use super::{
-    AttemptRow, CaseFilter, Counters, Error, Facts, Known, PauseRow, ReplyMessage, Result, Store, StoredPost,
-    Thread,
+    AttemptRow, CaseFilter, Counters, Error, Facts, Known, OrderRow, PauseRow, ReplyMessage, Result, Store,
+    StoredPost, Thread,
 };
 use crate::domain::{
     Case, CaseNumber, ChannelId, ChatName, EffectId, EffectRow, EventId, EventRecord, Instant, Lane,
@@ -94,10 +94,29 @@ impl Store {
             })
     }
 
+    /// What time the database says it is.
+    pub async fn now(&self) -> Result<Instant> {
+        let found: Vec<(i64,)> = rows!(self, sql::NOW)?;
+        let micros = found.first().map(|(micros,)| *micros).unwrap_or_default();
+        row::instant("result", "now", 0, micros)
+    }
+
     /// Where publishing is stopped, or was.
     pub async fn pauses(&self) -> Result<Vec<PauseRow>> {
         let found: Vec<row::PauseIn> = rows!(self, sql::PAUSES)?;
         found.into_iter().map(row::pause).collect()
+    }
+
+    /// The orders given since then that nobody carried out yet, in order.
+    pub async fn orders(&self, since: Instant) -> Result<Vec<OrderRow>> {
+        let found: Vec<row::OrderIn> = rows!(self, sql::ORDERS, row::micros(since))?;
+        found.into_iter().map(row::order).collect()
+    }
+
+    /// The answer to an order, as JSON. `None`: it was not carried out, or it is not there.
+    pub async fn answer_to(&self, key: &str) -> Result<Option<String>> {
+        let found: Vec<(Option<String>,)> = rows!(self, sql::ANSWER, clean(key))?;
+        Ok(found.into_iter().next().and_then(|(answer,)| answer))
     }
 
     /// The newest replies in this state, or in any where the word is empty; the newest first.

@@ -1,6 +1,6 @@
 //! How values become rows and come back. The shape of a row is a promise to databases that exist.
 
-use super::{AttemptRow, Error, Facts, InboxRow, Known, PauseRow, Result, StoredPost, Thread};
+use super::{AttemptRow, Error, Facts, InboxRow, Known, OrderRow, PauseRow, Result, StoredPost, Thread};
 use crate::domain::audit::Line;
 use crate::domain::{
     By, Case, CaseNumber, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Reply, ReplyId,
@@ -33,7 +33,7 @@ pub fn micros(at: Instant) -> i64 {
     at.timestamp_micros()
 }
 
-fn instant(table: &'static str, column: &'static str, row: i64, micros: i64) -> Result<Instant> {
+pub fn instant(table: &'static str, column: &'static str, row: i64, micros: i64) -> Result<Instant> {
     Instant::from_timestamp_micros(micros).ok_or_else(|| Error::Inconsistent {
         table,
         column,
@@ -72,6 +72,15 @@ pub fn pause((source, paused, at, by, reason, logged): PauseIn) -> Result<PauseR
         reason,
         logged: logged != 0,
     })
+}
+
+/// key, at, by_whom, body.
+pub type OrderIn = (String, i64, String, String);
+
+/// Reads an order.
+pub fn order((key, at, by, body): OrderIn) -> Result<OrderRow> {
+    let at = instant("orders", "at", 0, at)?;
+    Ok(OrderRow { key, at, by, body })
 }
 
 /// reply, fence, at, what, detail.

@@ -79,6 +79,12 @@ pub const COMMIT: Sql = Sql {
 /// says how many there were).
 pub const EXPECT: &str =
     "INSERT INTO races (ok) SELECT changes() = $1 WHERE true ON CONFLICT (ok) DO NOTHING";
+/// What time the database says it is, in microseconds since 1970.
+pub const NOW: Sql = Sql {
+    name: "NOW",
+    sqlite: "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+    postgres: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+};
 /// Takes it back.
 pub const ROLLBACK: Sql = Sql {
     name: "ROLLBACK",
@@ -229,6 +235,16 @@ statements! {
         [source TEXT, paused BIGINT, at BIGINT, by_whom TEXT, reason TEXT, logged BIGINT]
         "WHERE true ON CONFLICT (source) DO UPDATE SET paused = excluded.paused, at = excluded.at, \
             by_whom = excluded.by_whom, reason = excluded.reason, logged = excluded.logged";
+    LOG_PAUSES = "UPDATE pauses SET logged = 1 FROM" [source TEXT, paused BIGINT, at BIGINT]
+        "WHERE pauses.source = r.source AND pauses.paused = r.paused AND pauses.at = r.at";
+    ADD_ORDERS = "INSERT INTO orders (key, at, by_whom, body) SELECT r.key, r.at, r.by_whom, r.body FROM"
+        [key TEXT, at BIGINT, by_whom TEXT, body TEXT] "";
+    ANSWER_ORDERS = "UPDATE orders SET answer = r.answer FROM" [key TEXT, answer TEXT]
+        "WHERE orders.key = r.key AND orders.answer IS NULL";
+    WITHDRAW_ORDER = "DELETE FROM orders WHERE key = $1 AND answer IS NULL";
+    FORGET_ORDERS = "DELETE FROM orders WHERE at < $1";
+    ORDERS = "SELECT key, at, by_whom, body FROM orders WHERE at >= $1 AND answer IS NULL ORDER BY at, key";
+    ANSWER = "SELECT answer FROM orders WHERE key = $1";
     ADD_INBOX = "INSERT INTO inbox (key, at, answer) SELECT r.key, r.at, r.answer FROM"
         [key TEXT, at BIGINT, answer TEXT] "WHERE true ON CONFLICT (key) DO NOTHING";
     PUT_CURSORS = "INSERT INTO cursors (source, stream, value) SELECT r.source, r.stream, r.value FROM"

@@ -98,13 +98,17 @@ impl Store {
         self.write(vec![Step::new(sql::TOUCH, Parameter::None)]).await
     }
 
-    /// Forgets inbox rows older than this.
+    /// Forgets inbox rows and orders older than this.
     pub async fn forget_inbox(&self, before: Instant) -> Result<()> {
-        self.write(vec![Step::new(
-            sql::FORGET_INBOX,
-            Parameter::Number(micros(before)),
-        )])
-        .await
+        let old = |sql| Step::new(sql, Parameter::Number(micros(before)));
+        self.write(vec![old(sql::FORGET_INBOX), old(sql::FORGET_ORDERS)])
+            .await
+    }
+
+    /// Takes an order back that was not carried out. Whether it was, [`Self::answer_to`] says then.
+    pub async fn withdraw_order(&self, key: &str) -> Result<()> {
+        let key = Parameter::Text(key.to_owned());
+        self.write(vec![Step::new(sql::WITHDRAW_ORDER, key)]).await
     }
 
     /// Gives the installation its name and the secret of its buttons, unless it has them.
@@ -217,6 +221,7 @@ async fn transact_in_steps(pool: &PgPool, steps: Vec<Step>) -> Result<()> {
                 return Err(Error::Lost);
             }
         }
+        crash_point!(K23);
         sqlx::query(sql::COMMIT.postgres)
             .execute(&mut *connection)
             .await?;
@@ -479,7 +484,36 @@ fn replies(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
     step(steps, sql::ADD_ATTEMPTS, Batch::of(attempts));
     let pauses = last_of(&changes.pauses, |row| &row.source);
     step(steps, sql::PUT_PAUSES, Batch::of(pauses.into_iter().map(pause)));
+    let logged = changes.pauses_logged.iter().map(|row| {
+        let [source, paused, at, ..] = pause(row);
+        [source, paused, at]
+    });
+    step(steps, sql::LOG_PAUSES, Batch::of(logged));
+    orders(changes, steps);
     Ok(())
+}
+
+fn orders(changes: &Changes, steps: &mut Vec<Step>) {
+    let given = changes.orders.iter().map(|row| {
+        [
+            row.key.as_str().into(),
+            micros(row.at).into(),
+            row.by.as_str().into(),
+            row.body.as_str().into(),
+        ]
+    });
+    step(steps, sql::ADD_ORDERS, Batch::of(given));
+    let answered = &changes.orders_answered;
+    if !answered.is_empty() {
+        let rows = answered
+            .iter()
+            .map(|(key, answer)| [key.as_str().into(), answer.as_str().into()]);
+        steps.push(Step {
+            sql: sql::ANSWER_ORDERS,
+            parameter: Parameter::Batch(Batch::of(rows)),
+            expects: Some(answered.len()),
+        });
+    }
 }
 
 fn pause(row: &PauseRow) -> [Cell<'_>; 6] {

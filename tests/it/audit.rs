@@ -68,7 +68,7 @@ impl Place {
 
     /// What `audit verify` finds.
     async fn verify(&self) -> Report {
-        let store = Store::inspect(&self.url).await.unwrap();
+        let store = Store::join(&self.url).await.unwrap();
         let seal = self.sealed(&store).await;
         let known = seal.sealed().await.unwrap().unwrap();
         let report = seal.verify(known).await.unwrap();
@@ -1037,7 +1037,7 @@ async fn start(config: &Config, demo: Option<PathBuf>) -> Running {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let options = Options {
-        clock: clock(),
+        clock: Some(clock()),
         demo,
         samples: false,
         stepped: true,

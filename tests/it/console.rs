@@ -37,7 +37,7 @@ impl Demo {
         let mut config = Config::demo(listener.local_addr().unwrap(), folder).unwrap();
         config.reply.hold = hold;
         let options = Options {
-            clock: Arc::new(SystemClock),
+            clock: Some(Arc::new(SystemClock)),
             demo: Some(folder.to_path_buf()),
             samples,
             stepped: false,

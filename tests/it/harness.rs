@@ -116,7 +116,7 @@ members = ["Grace"]
         let config = Config::from_toml("test.toml", &text, Purpose::Serve).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let options = Options {
-            clock,
+            clock: Some(clock),
             demo: None,
             samples: false,
             stepped: false,

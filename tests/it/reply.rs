@@ -1,6 +1,9 @@
 //! The way of a reply, and of the messages about it, on a network and in a chat that do what a script
 //! says; time moves by hand.
 
+#[path = "reply/people.rs"]
+mod people;
+
 use async_trait::async_trait;
 use hearback::app::*;
 use hearback::domain::*;
@@ -42,6 +45,10 @@ struct Network {
     class: Class,
     publishes: Script<Published>,
     looks: Script<Look>,
+    targets: Script<Target>,
+    /// Whether nothing can be published.
+    mute: std::sync::atomic::AtomicBool,
+    visits: Script<Option<Published>>,
     published: Mutex<Vec<(String, String)>>,
 }
 
@@ -65,15 +72,19 @@ impl SocialPlatform for Network {
             length: text.len(),
             limit: 500,
             unit: "bytes",
-            refusal: text.contains("bob").then(|| "Bob would read it too.".to_owned()),
+            refusal: if self.mute.load(Ordering::Relaxed) {
+                Some("Nothing can be published there.".to_owned())
+            } else {
+                text.contains("bob").then(|| "Bob would read it too.".to_owned())
+            },
         }
     }
     async fn target(&self, _: &Reply, _: &[NativeId]) -> Result<Target, PortError> {
-        Ok(Target::NotReadable)
+        self.targets.take().unwrap_or(Ok(Target::NotReadable))
     }
 
     async fn visit(&self, _: &Reply, _: &str) -> Result<Option<Published>, PortError> {
-        Ok(None)
+        self.visits.take().unwrap_or(Ok(None))
     }
 
     async fn publish(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
@@ -101,11 +112,17 @@ struct Chat {
     posts: Script<MessageId>,
     edits: Script<()>,
     said: Mutex<Vec<String>>,
+    /// What each message says now, in the order of their posting.
+    shown: Mutex<Vec<Message>>,
     /// When the earlier attempts began that calls were told of.
     earlier: Mutex<Vec<Instant>>,
 }
 
 impl Chat {
+    fn show(&self, message: &Message) {
+        self.shown.lock().unwrap().push(message.clone());
+    }
+
     fn say(&self, words: String, earlier: Option<Instant>) -> String {
         self.earlier.lock().unwrap().extend(earlier);
         let mut said = self.said.lock().unwrap();
@@ -124,6 +141,7 @@ impl ChatPlatform for Chat {
         if let Some(result) = self.opens.take() {
             return result;
         }
+        self.show(&order.card.message);
         let id = self.say("A card.".to_owned(), order.earlier);
         Ok(Opened {
             thread: id.as_str().into(),
@@ -134,11 +152,24 @@ impl ChatPlatform for Chat {
         if let Some(result) = self.posts.take() {
             return result;
         }
+        self.show(&order.message);
         let words = format!("[{}] {}", order.thread, order.message.plain());
         Ok(self.say(words, order.earlier).into())
     }
-    async fn edit(&self, _: &EditMessage) -> Result<(), PortError> {
-        self.edits.take().unwrap_or(Ok(()))
+    async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
+        let edited = self.edits.take().unwrap_or(Ok(()));
+        if edited.is_ok() {
+            let place: usize = order.message.as_str().parse().unwrap();
+            let says = match &order.content {
+                Content::Card(card) => &card.message,
+                Content::Message(message) => message,
+            };
+            // What was posted before a restart is not here.
+            if let Some(shown) = self.shown.lock().unwrap().get_mut(place - 1) {
+                shown.clone_from(says);
+            }
+        }
+        edited
     }
 }
 
@@ -158,12 +189,24 @@ impl Scene {
             class,
             publishes: Script::default(),
             looks: Script::default(),
+            targets: Script::default(),
+            mute: false.into(),
+            visits: Script::default(),
             published: Mutex::default(),
         });
         Self::open(folder, network, ManualClock::default()).await
     }
 
     async fn open(folder: tempfile::TempDir, network: Arc<Network>, clock: ManualClock) -> Self {
+        Self::open_under(Approval::Flagged, folder, network, clock).await
+    }
+
+    async fn open_under(
+        general: Approval,
+        folder: tempfile::TempDir,
+        network: Arc<Network>,
+        clock: ManualClock,
+    ) -> Self {
         let path = folder.path().join("h.db");
         let store = Store::open(&format!("sqlite:{}", path.display())).await.unwrap();
         let chat = Arc::new(Chat::default());
@@ -186,7 +229,13 @@ impl Scene {
         };
         let parts = Parts {
             directory: Directory {
-                members: vec![member("Ada Lovelace", Role::Agent), member("Vi", Role::Viewer)],
+                members: vec![
+                    member("Ada Lovelace", Role::Agent),
+                    member("Vi", Role::Viewer),
+                    member("Ben", Role::Agent),
+                    member("Vera", Role::Approver),
+                    member("Grace", Role::Lead),
+                ],
                 teams: vec![team("managers"), team("Customer Success")],
                 homes: vec![Home {
                     chat: "chat".into(),
@@ -202,6 +251,10 @@ impl Scene {
             standing: Standing::Sound,
             seal: None,
             stop: CancellationToken::new(),
+            approvals: Approvals {
+                general,
+                ..Approvals::default()
+            },
             ..Parts::around(store.clone(), Arc::new(clock.clone()))
         };
         let app = App::start(parts, &TaskTracker::new()).await.unwrap();
@@ -280,11 +333,18 @@ impl Scene {
     }
 
     async fn given(&mut self, key: String, input: Input) -> String {
+        match self.given_by("Ada Lovelace", key, input).await {
+            Response::Done(message) | Response::Refused(message) => message.plain(),
+            Response::Ask(form) => panic!("{form:?}"),
+        }
+    }
+
+    async fn given_by(&mut self, who: &str, key: String, input: Input) -> Response {
         let by = Person {
             chat: "chat".into(),
-            user: "Ada Lovelace".to_owned(),
+            user: who.to_owned(),
             workspace: String::new(),
-            name: "Ada Lovelace".to_owned(),
+            name: who.to_owned(),
             groups: Vec::new(),
         };
         let place = Place {
@@ -299,10 +359,7 @@ impl Scene {
         };
         let answer = self.app.inbound.given(given).await.unwrap();
         self.settle().await;
-        match answer {
-            Response::Done(message) | Response::Refused(message) => message.plain(),
-            Response::Ask(form) => panic!("{form:?}"),
-        }
+        answer
     }
 
     async fn says(&mut self, line: &str) -> String {

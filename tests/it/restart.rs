@@ -17,18 +17,18 @@ use std::time::Duration;
 use url::Url;
 
 /// How long anything is waited for.
-const GUARD: Duration = Duration::from_secs(30);
+pub const GUARD: Duration = Duration::from_secs(30);
 
 /// The binary, running.
-struct Process {
+pub struct Process {
     child: Child,
-    url: Url,
+    pub url: Url,
     log: Option<BufReader<ChildStderr>>,
 }
 
 impl Process {
     /// Starts it, and waits until it says that it is ready.
-    async fn start(config: &Path) -> Self {
+    pub async fn start(config: &Path) -> Self {
         let config = config.to_owned();
         tokio::task::spawn_blocking(move || Self::spawn(&config))
             .await
@@ -72,15 +72,15 @@ impl Process {
     }
 
     /// kill -TERM.
-    fn terminate(&self) {
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends it a signal: `-STOP`.
+    pub fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        let sent = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Reads what it says until these words come.
@@ -96,7 +96,7 @@ impl Process {
     }
 
     /// Waits until it ends, and tells its exit code and what it still said.
-    fn ended(mut self) -> (Option<i32>, String) {
+    pub fn ended(mut self) -> (Option<i32>, String) {
         let mut said = String::new();
         let mut log = self.log.take().unwrap();
         std::io::Read::read_to_string(&mut log, &mut said).unwrap();
@@ -104,7 +104,7 @@ impl Process {
     }
 
     /// kill -9.
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         drop(self.log.take());
@@ -112,15 +112,16 @@ impl Process {
 }
 
 /// A shop, a workspace, and a configuration that joins them.
-struct Town {
-    slack: SlackFake,
-    shop: Shop,
-    config: PathBuf,
+pub struct Town {
+    pub slack: SlackFake,
+    pub shop: Shop,
+    pub config: PathBuf,
+    pub database: String,
     _folder: tempfile::TempDir,
 }
 
 impl Town {
-    async fn found(database: Option<String>) -> Self {
+    pub async fn found(database: Option<String>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let slack = SlackFake::start(Arc::clone(&clock)).await;
         let shop = Shop::open(clock, false).await;
@@ -173,12 +174,23 @@ members = ["Ada"]
             slack,
             shop,
             config,
+            database,
             _folder: folder,
         }
     }
 
+    /// Stops the process, while it writes nothing.
+    pub async fn hang(&self, process: &Process) {
+        process.signal("-STOP");
+        while Store::look(&self.database).await.is_err() {
+            process.signal("-CONT");
+            tokio::task::yield_now().await;
+            process.signal("-STOP");
+        }
+    }
+
     /// A customer writes; the shop gets its answer from Hearback.
-    async fn complaint(&self, process: &Process, number: usize) {
+    pub async fn complaint(&self, process: &Process, number: usize) {
         let to = process.url.join("/webhooks/shop").unwrap();
         let post = json!({
             "id": format!("p{number}"), "author": {"id": format!("u{number}"), "handle": "ann"},
@@ -188,7 +200,7 @@ members = ["Ada"]
         assert_eq!(status, 202);
     }
 
-    fn cards(&self) -> Vec<String> {
+    pub fn cards(&self) -> Vec<String> {
         let cards = self.slack.messages(CHANNEL).into_iter();
         cards
             .filter(|message| message.thread.is_none() && message.user == BOT)
@@ -323,7 +335,7 @@ async fn a_second_signal_stops_at_once() {
 }
 
 /// What a command of the binary prints, and its exit code.
-async fn command(args: &[&str], config: &Path) -> (Option<i32>, String) {
+pub async fn command(args: &[&str], config: &Path) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hearback"));
     command.args(args).arg("--config").arg(config);
     let output = tokio::task::spawn_blocking(move || command.output());

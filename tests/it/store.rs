@@ -8,8 +8,8 @@ use hearback::domain::{
     Lane, Media, Metrics, Post, PostKind, Reply, ReplyId, ReplyState, SourceName, Visibility,
 };
 use hearback::store::{
-    Aside, CaseFilter, Changes, Counters, CursorRow, Error, InboxRow, ReplyMark, ReplyMessage, ReplyStep,
-    Store, StoredPost, Tables, Thread,
+    Aside, CaseFilter, Changes, Counters, CursorRow, Error, InboxRow, OrderRow, PauseRow, ReplyMark,
+    ReplyMessage, ReplyStep, Store, StoredPost, Tables, Thread,
 };
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use std::time::Duration;
@@ -87,6 +87,7 @@ on_both_engines! {
     odd_texts_come_back
     a_second_opening_finds_what_the_first_left
     a_refused_row_takes_everything_with_it
+    a_step_that_lost_its_race_writes_nothing
     the_same_again_replaces
     two_of_one_key_in_a_batch_leave_the_later
     search_finds_words_literally_and_in_any_case
@@ -100,6 +101,9 @@ on_both_engines! {
     looking_makes_nothing
     commits_at_the_same_time_all_arrive
     a_caller_that_goes_away_cancels_nothing
+    an_order_is_carried_out_or_taken_back_and_never_both
+    a_pause_in_the_place_of_the_one_that_was_read_is_not_called_logged
+    a_guest_makes_nothing_and_takes_no_lock
 }
 
 fn at(seconds: i64) -> Instant {
@@ -484,6 +488,48 @@ async fn a_refused_row_takes_everything_with_it(place: Place) {
     // And the writer goes on.
     store.commit(changes!(cases: vec![case(1)])).await.unwrap();
     assert_eq!(numbers(&store.cases(&[CaseNumber(1)]).await.unwrap()), [1]);
+    store.close().await;
+}
+
+/// Two saw a reply held; one claims it, the other takes it back. Whoever comes second finds nothing to
+/// change, and nothing of their commit is written.
+async fn a_step_that_lost_its_race_writes_nothing(place: Place) {
+    let store = place.open().await;
+    let held = reply(1, ReplyState::Held);
+    store
+        .commit(changes!(replies: vec![new(held.clone())]))
+        .await
+        .unwrap();
+    let step = |state, fence| ReplyStep {
+        from: Some(ReplyMark::of(&held)),
+        reply: Reply {
+            state,
+            fence,
+            step: held.step + 1,
+            ..held.clone()
+        },
+    };
+    let claimed = changes!(replies: vec![step(ReplyState::Sending, 2)]);
+    store.commit(claimed).await.unwrap();
+    let too_late = changes!(
+        replies: vec![step(ReplyState::Cancelled, 1)],
+        threads: vec![thread(1, "C1", "t9")],
+    );
+    let lost = store.commit(too_late).await;
+    assert!(matches!(lost, Err(Error::Lost)), "{lost:?}");
+    let stands = store.replies(&[ReplyId(1)]).await.unwrap().remove(0);
+    assert_eq!((stands.state, stands.fence), (ReplyState::Sending, 2));
+    assert!(store.threads(&[CaseNumber(1)]).await.unwrap().is_empty());
+    // And the writer goes on.
+    let known = ReplyStep {
+        from: Some(ReplyMark::of(&stands)),
+        reply: Reply {
+            state: ReplyState::Sent,
+            step: stands.step + 1,
+            ..stands
+        },
+    };
+    store.commit(changes!(replies: vec![known])).await.unwrap();
     store.close().await;
 }
 
@@ -986,4 +1032,107 @@ async fn what_cannot_be_opened_is_named() {
             "{url}: {error}"
         );
     }
+}
+
+async fn an_order_is_carried_out_or_taken_back_and_never_both(place: Place) {
+    let (store, guest) = (place.open().await, Store::join(&place.url).await);
+    let guest = guest.unwrap();
+    let order = |key: &str, seconds| OrderRow {
+        key: key.to_owned(),
+        at: at(seconds),
+        by: "Olga".to_owned(),
+        body: "{}".to_owned(),
+    };
+    let given = Changes {
+        orders: vec![order("b", 2), order("a", 2), order("old", 0)],
+        ..Changes::default()
+    };
+    guest.commit(given).await.unwrap();
+    assert_eq!(store.orders(at(1)).await.unwrap(), [order("a", 2), order("b", 2)]);
+
+    // An answer comes with what was done for it, or nothing does.
+    let carried_out = |keys: &[&str], number| Changes {
+        cases: vec![case(number)],
+        orders_answered: keys
+            .iter()
+            .map(|key| ((*key).to_owned(), "\"done\"".to_owned()))
+            .collect(),
+        ..Changes::default()
+    };
+    guest.withdraw_order("b").await.unwrap();
+    for keys in [["b"].as_slice(), &["a", "b"]] {
+        let lost = store.commit(carried_out(keys, 1)).await;
+        assert!(matches!(lost, Err(Error::Lost)), "{keys:?}: {lost:?}");
+    }
+    assert_eq!(store.cases(&[CaseNumber(1)]).await.unwrap(), []);
+    store.commit(carried_out(&["a"], 1)).await.unwrap();
+    assert_eq!(store.cases(&[CaseNumber(1)]).await.unwrap().len(), 1);
+    guest.withdraw_order("a").await.unwrap();
+    assert_eq!(guest.answer_to("a").await.unwrap().as_deref(), Some("\"done\""));
+    assert_eq!(guest.answer_to("b").await.unwrap(), None);
+    assert_eq!(store.orders(at(1)).await.unwrap(), []);
+    let twice = store.commit(carried_out(&["a"], 2)).await;
+    assert!(matches!(twice, Err(Error::Lost)), "{twice:?}");
+
+    store.forget_inbox(at(1)).await.unwrap();
+    assert_eq!(store.orders(at(-1)).await.unwrap(), []);
+    guest.close().await;
+    store.close().await;
+}
+
+async fn a_pause_in_the_place_of_the_one_that_was_read_is_not_called_logged(place: Place) {
+    let store = place.open().await;
+    let row = |source: Option<&str>, paused, seconds| PauseRow {
+        source: source.map(Into::into),
+        paused,
+        at: at(seconds),
+        by: "Olga".to_owned(),
+        reason: "Why not".to_owned(),
+        logged: false,
+    };
+    let put = |rows: Vec<PauseRow>| Changes {
+        pauses: rows,
+        ..Changes::default()
+    };
+    store
+        .commit(put(vec![row(None, false, 1), row(Some("shop"), true, 1)]))
+        .await
+        .unwrap();
+    let read = store.pauses().await.unwrap();
+    // Meanwhile somebody pauses again.
+    store.commit(put(vec![row(None, true, 2)])).await.unwrap();
+    let logged = Changes {
+        pauses_logged: read,
+        ..Changes::default()
+    };
+    store.commit(logged).await.unwrap();
+    let shop = PauseRow {
+        logged: true,
+        ..row(Some("shop"), true, 1)
+    };
+    assert_eq!(store.pauses().await.unwrap(), [row(None, true, 2), shop]);
+    store.close().await;
+}
+
+async fn a_guest_makes_nothing_and_takes_no_lock(place: Place) {
+    let none = Store::join(&place.url).await.unwrap_err().to_string();
+    assert!(none.contains("`hearback serve` makes"), "{none}");
+    assert_eq!(Store::look(&place.url).await.unwrap(), Tables::None);
+    let store = Store::claim(&place.url).await.unwrap();
+    let guest = Store::join(&place.url).await.unwrap();
+    guest.commit(Changes::default()).await.unwrap();
+    guest.close().await;
+    store.close().await;
+    let guest = Store::join(&place.url).await.unwrap();
+    Store::claim(&place.url).await.unwrap().close().await;
+    guest.close().await;
+    place
+        .run("UPDATE _sqlx_migrations SET version = 99 WHERE version = 5")
+        .await;
+    let newer = Store::join(&place.url).await.unwrap_err().to_string();
+    assert!(newer.contains("a later version"), "{newer}");
+    place.run("DELETE FROM _sqlx_migrations WHERE version > 3").await;
+    let older = Store::join(&place.url).await.unwrap_err().to_string();
+    assert!(older.contains("an earlier version"), "{older}");
+    assert_eq!(Store::look(&place.url).await.unwrap(), Tables::Older);
 }

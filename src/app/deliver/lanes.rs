@@ -188,12 +188,13 @@ impl Lanes {
         }
     }
 
-    /// Forgets what a lane holds and reads it anew: its turn was lost.
-    pub fn reset(&mut self, lane: Lane) {
+    /// Forgets what a lane holds and reads it anew, after a pause: its turn broke off, and would again.
+    pub fn reset(&mut self, lane: Lane, now: Instant) {
         self.0.insert(
             lane,
             Queue {
                 end: Some(START),
+                paused_until: Some(now + FIRST_PAUSE),
                 ..Queue::default()
             },
         );

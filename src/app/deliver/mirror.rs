@@ -162,6 +162,7 @@ impl Delivery {
                 Ok(vec![Settled::Done(row.id)])
             }
         };
+        crash_point!(K11);
         metrics::histogram!("hearback_chat_call_seconds", "chat" => chat.to_string())
             .record(began.elapsed().as_secs_f64());
         match done {

@@ -210,7 +210,7 @@ impl Worker {
             Err(error) => {
                 tracing::error!(%error, "A delivery broke off.");
                 if let Some(lane) = self.tasks.remove(&error.id()) {
-                    self.lanes.reset(lane);
+                    self.lanes.reset(lane, self.delivery.clock.now());
                 }
             }
         }

@@ -32,10 +32,13 @@ pub(super) async fn interrupted(delivery: &Delivery, reply: ReplyId) -> Result<(
         fence: None,
         end,
     }];
-    delivery
+    crash_point!(K12);
+    let written = delivery
         .inbound
         .ask(|answer| Request::Settle { settled, answer })
-        .await
+        .await;
+    crash_point!(K13);
+    written
 }
 
 /// Replies that may have been sent by what the database lost: after a restored backup all that are
@@ -129,7 +132,7 @@ impl Delivery {
                         row.attempts += 1;
                         left.push(row);
                     }
-                    self.settle(vec![settled]).await;
+                    self.write_down(settled).await;
                     pause = told;
                 }
                 Err(error) => {
@@ -146,6 +149,17 @@ impl Delivery {
         Turn { lane, left, pause }
     }
 
+    /// Writes down what came of a turn's effect.
+    async fn write_down(&self, settled: Settled) {
+        #[cfg(feature = "rig")]
+        let came = Came::of(&settled);
+        #[cfg(feature = "rig")]
+        came.before_it_is_written();
+        self.settle(vec![settled]).await;
+        #[cfg(feature = "rig")]
+        came.after_it_is_written();
+    }
+
     /// Reads what the reply answers, claims it, and only then publishes it.
     async fn send(&self, row: &EffectRow, id: ReplyId) -> Result<Attempt, Unavailable> {
         if let Some(why) = may_not_send(&self.rules.standing) {
@@ -159,10 +173,12 @@ impl Delivery {
         // The lease is counted from before the claim: a sender that is held up during its commit has
         // less time left, never more.
         let permit = Permit::new(Arc::clone(&self.clock), replies::lease(self.rules.timeout));
+        crash_point!(K4);
         let claimed = self
             .inbound
             .ask(|answer| Request::Claim { reply: id, answer })
             .await?;
+        crash_point!(K5);
         let reply = match claimed {
             Claimed::Send(reply) => reply,
             Claimed::No => return self.not_claimed(row, id).await,
@@ -307,6 +323,7 @@ impl Delivery {
             Class::None => Err(PortError::Unknown("the platform cannot be asked".to_owned())),
             Class::Key { .. } | Class::Id | Class::Lookup => {
                 let limit = self.rules.timeout + GRACE;
+                crash_point!(K14);
                 match tokio::time::timeout(limit, network.find(reply, canary.as_ref())).await {
                     Ok(found) => found,
                     Err(_) => Err(PortError::Unknown("no answer in time".to_owned())),
@@ -316,13 +333,74 @@ impl Delivery {
     }
 }
 
+/// What came of an effect, as the crash points tell it apart.
+#[cfg(feature = "rig")]
+enum Came {
+    Known,
+    Unknown,
+    Looked,
+    Nothing,
+}
+
+#[cfg(feature = "rig")]
+impl Came {
+    fn of(settled: &Settled) -> Self {
+        let Settled::Reply { end, .. } = settled else {
+            return Self::Nothing;
+        };
+        match end {
+            ReplyEnd::Sent(_) | ReplyEnd::Failed(_) | ReplyEnd::Waits(_) | ReplyEnd::TargetChanged { .. } => {
+                Self::Known
+            }
+            ReplyEnd::Uncertain(_) | ReplyEnd::Forgotten(_) => Self::Unknown,
+            ReplyEnd::Several(_)
+            | ReplyEnd::LookAgain(_)
+            | ReplyEnd::NotThere { .. }
+            | ReplyEnd::Repeat { .. }
+            | ReplyEnd::AskPerson(_) => Self::Looked,
+        }
+    }
+
+    fn before_it_is_written(&self) {
+        match self {
+            Self::Known => {
+                crash_point!(K9);
+            }
+            Self::Unknown => {
+                crash_point!(K12);
+            }
+            Self::Looked => {
+                crash_point!(K15);
+            }
+            Self::Nothing => {}
+        }
+    }
+
+    fn after_it_is_written(&self) {
+        match self {
+            Self::Known => {
+                crash_point!(K10);
+            }
+            Self::Unknown => {
+                crash_point!(K13);
+            }
+            Self::Looked => {
+                crash_point!(K16);
+            }
+            Self::Nothing => {}
+        }
+    }
+}
+
 /// What the post that is answered says about the reply: `Some` stops it.
 fn changed(reply: &Reply, target: Target) -> Option<ReplyEnd> {
     let (reason, now) = match target {
         Target::NotReadable => return None,
         Target::Stands { text } => {
-            let before = reply.target_text.as_deref()?;
-            if claims::same_words(before, &text) {
+            let known = reply.target_text.as_deref()?;
+            // What its author was shown, and said yes to, is no news; nor is what we were told of.
+            let mut known = [Some(known), reply.target_seen.as_deref()].into_iter().flatten();
+            if known.any(|known| claims::same_words(known, &text)) {
                 return None;
             }
             (

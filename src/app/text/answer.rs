@@ -160,6 +160,22 @@ pub fn source_gone(source: &str) -> Response {
     ))
 }
 
+/// Nothing can be answered there: why, and the way to the customer.
+#[must_use]
+pub fn cannot_answer(why: &str, url: Option<&str>) -> Response {
+    let mut line = vec![text(why)];
+    if let Some(url) = url {
+        line.push(text(" The customer is here: "));
+        line.push(Span::Link {
+            label: "the post".to_owned(),
+            url: url.to_owned(),
+        });
+        line.push(text("."));
+    }
+    let parts = vec![Part::Line(line)];
+    Response::Refused(Message { parts })
+}
+
 /// Nobody of that name.
 #[must_use]
 pub fn nobody_called(who: &str, names: &str) -> Response {
@@ -309,7 +325,8 @@ pub fn history(case: &Case, log: &[EventRecord]) -> Response {
 }
 
 /// An event in a few words, for the history.
-fn brief(event: &Event) -> String {
+#[must_use]
+pub fn brief(event: &Event) -> String {
     match event {
         Event::Opened { .. } => "wrote; the case was opened".to_owned(),
         Event::PostAdded { .. } => "wrote again".to_owned(),

@@ -74,6 +74,8 @@ fn intent(reply: &Reply) -> &'static str {
         (ReplyState::Draft, Audience::Private) => " wants to answer in private:",
         (ReplyState::PendingApproval, Audience::Public) => " asks somebody to approve a public answer:",
         (ReplyState::PendingApproval, Audience::Private) => " asks somebody to approve a private answer:",
+        (ReplyState::Cancelled | ReplyState::Stale, Audience::Public) => " wanted to answer in public:",
+        (ReplyState::Cancelled | ReplyState::Stale, Audience::Private) => " wanted to answer in private:",
         (_, Audience::Public) => " answers in public:",
         (_, Audience::Private) => " answers in private:",
     }
@@ -343,18 +345,6 @@ pub fn repeated(earlier: &Reply) -> Remark {
     }
 }
 
-/// An answer, with what was said about the words.
-#[must_use]
-pub fn with_remarks(response: Response, remarks: &[Remark]) -> Response {
-    match response {
-        Response::Done(mut message) => {
-            message.parts.extend(remarks.iter().map(remark));
-            Response::Done(message)
-        }
-        other => other,
-    }
-}
-
 /// Two flagged replies in a short time.
 #[must_use]
 pub fn cooling_off(until: Instant) -> Response {
@@ -412,6 +402,12 @@ pub fn paused(paused: bool) -> Response {
     } else {
         "Publishing goes on."
     }))
+}
+
+/// An order of another version's command line.
+#[must_use]
+pub fn unknown_order() -> Response {
+    refused("The running Hearback does not know this order; use the command line of its own version.")
 }
 
 /// What was said to be the reply's address is none.

@@ -159,7 +159,9 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
+    crash_point!(K24);
     fs::rename(&new, path)?;
+    crash_point!(K24);
     sync_folder(path)
 }
 

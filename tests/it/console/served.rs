@@ -47,7 +47,7 @@ roles = ["agent"]
     let config = Config::from_toml("served.toml", &text, Purpose::Serve).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = Options {
-        clock: Arc::new(SystemClock),
+        clock: Some(Arc::new(SystemClock)),
         demo: None,
         samples: false,
         stepped: false,
