@@ -28,7 +28,9 @@ pub mod rig;
 /// Nothing: a place at which a build with the feature `rig` can be made to die.
 #[cfg(not(feature = "rig"))]
 macro_rules! crash_point {
-    ($point:ident) => {};
+    ($point:ident) => {
+        ()
+    };
 }
 
 pub mod adapter;

@@ -45,6 +45,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How many replies that are done with, and whose id nobody read, are known again when they come back.
+const MOST_UNREAD: i64 = 1_000;
+
 /// Everything the core is made of.
 pub struct Parts {
     /// Where cases are kept, open and locked.
@@ -160,6 +163,10 @@ impl App {
             standing,
             seal,
         });
+        // What nobody read the id of may come back at any time, also when the question was ended.
+        let mut in_flight = store.unread_replies(MOST_UNREAD).await?;
+        in_flight.extend(store.open_replies().await?);
+        let flights = in_flight.iter().filter_map(work::Flight::of).collect();
         let (requests, waiting) = mpsc::channel(desk::QUEUE);
         let (outbox, effects) = mpsc::unbounded_channel();
         let idle = deliver::Idle::default();
@@ -171,12 +178,7 @@ impl App {
             counters,
             requests: waiting,
             outbox,
-            flights: store
-                .open_replies()
-                .await?
-                .iter()
-                .filter_map(work::Flight::of)
-                .collect(),
+            flights,
             doubtful: false,
             tempers: HashMap::new(),
             stuck: false,

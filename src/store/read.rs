@@ -365,6 +365,12 @@ impl Store {
         found.iter().map(row::reply).collect()
     }
 
+    /// The newest replies that are done with, and of which nobody read under which id they stand.
+    pub async fn unread_replies(&self, limit: i64) -> Result<Vec<Reply>> {
+        let found: Vec<(i64, String)> = rows!(self, sql::REPLIES_UNREAD, limit)?;
+        found.iter().map(row::reply).collect()
+    }
+
     /// Replies that have no end yet.
     pub async fn open_replies(&self) -> Result<Vec<Reply>> {
         let found: Vec<(i64, String)> = rows!(self, sql::REPLIES_OPEN)?;

@@ -311,6 +311,8 @@ statements! {
     REPLIES_OF = "SELECT id, body FROM replies WHERE case_number = $1 ORDER BY id";
     REPLIES_OPEN = "SELECT id, body FROM replies \
         WHERE state NOT IN ('sent', 'failed', 'cancelled', 'abandoned') ORDER BY id";
+    REPLIES_UNREAD = "SELECT id, body FROM replies WHERE state = 'abandoned' \
+        OR (state = 'sent' AND remote_id LIKE 'seen-by-a-person-%') ORDER BY id DESC LIMIT $1";
     REPLIES_IN = "SELECT id, body FROM replies WHERE ($1 = '' OR state = $1) ORDER BY id DESC LIMIT $2";
     LAST_SENT = "SELECT remote_id FROM replies WHERE source = $1 AND state = 'sent' AND remote_id IS NOT NULL \
         AND remote_id NOT LIKE 'seen-by-a-person-%' ORDER BY id DESC LIMIT 1";

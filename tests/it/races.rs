@@ -115,7 +115,7 @@ async fn given_up(database: &str) {
         tasks.spawn(async move {
             let (mut posts, mut notes) = (Vec::new(), Vec::new());
             for number in (1..=CANCELS).filter(|number| number % AT_ONCE == task) {
-                let turns = 1 << rand::random_range(0..12_u32);
+                let turns = 1 << rand::random_range(0..17_u32);
                 if number % 3 == 0 {
                     let noted = unless_given_up(inbound.given(noting(number)), turns).await;
                     if let Some(noted) = noted {
@@ -129,8 +129,8 @@ async fn given_up(database: &str) {
                         posts.push(number);
                     }
                 }
-                let keys = [(source.clone(), "p0".into())];
-                let reading = store.known(&keys, &[], &[]);
+                let wanted = [(source.clone(), NativeId::new("p0"))];
+                let reading = store.known(&wanted, &[], &[]);
                 if let Some(read) = unless_given_up(reading, turns / 2).await {
                     assert_eq!(read.unwrap().posts.len(), 1);
                 }
@@ -274,20 +274,20 @@ async fn hung_up(database: Option<String>) {
     for number in 1..=CLIENTS {
         town.complaint(&process, number).await;
     }
-    town.slack
-        .until("all cards", |_| (town.cards().len() >= CLIENTS).then_some(()))
-        .await;
     process.kill();
-    let cards = town.cards();
-    assert_eq!(cards.len(), CLIENTS);
+    let store = Store::open(&town.database).await.unwrap();
+    let cases = store.list_cases(&CaseFilter::default(), i64::MAX).await.unwrap();
+    assert_eq!(cases.len(), CLIENTS);
     for number in 1..=CLIENTS {
-        let words = format!("complaint no. {number}.");
+        let key = (SourceName::new("shop"), NativeId::new(format!("p{number}")));
         assert_eq!(
-            cards.iter().filter(|card| card.contains(&words)).count(),
+            store.posts(&[key]).await.unwrap().len(),
             1,
-            "{words}"
+            "complaint no. {number}"
         );
     }
+    assert!(cases.iter().all(|case| case.posts == 1));
+    store.close().await;
     let (code, said) = command(&["audit", "verify"], &town.config).await;
     assert!(code == Some(0) && said.contains("The log is sound"), "{said}");
 }
@@ -408,14 +408,13 @@ fn stopped_for() -> Duration {
 
 /// The sender is stopped (SIGSTOP) in its claim, for longer than its lease, and goes on (SIGCONT).
 async fn stopped_in_its_claim(database: Option<String>) {
-    let town = Town::found(database.clone()).await;
+    let town = Town::found(database).await;
     let text = std::fs::read_to_string(&town.config).unwrap();
     let text = text
         .replace("hold = \"0s\"", "hold = \"1s\"")
         .replace("timeout = \"5s\"", "timeout = \"1s\"");
     std::fs::write(&town.config, text).unwrap();
-    let file = town.config.with_file_name("hearback.db");
-    let database = database.unwrap_or_else(|| format!("sqlite:{}", file.display()));
+    let database = town.database.clone();
     let process = Process::start(&town.config).await;
     town.slack.connected(2).await;
     town.complaint(&process, 1).await;
@@ -438,7 +437,7 @@ async fn stopped_in_its_claim(database: Option<String>) {
         "nothing was sent late, and it was sent once"
     );
     assert_eq!(town.shop.replies().len(), 1);
-    let store = Store::join(&database).await.unwrap();
+    let store = Store::open(&database).await.unwrap();
     let history = store.attempts(ReplyId(1)).await.unwrap();
     let last = history.iter().map(|row| row.fence).max();
     let sent = history

@@ -44,7 +44,7 @@ struct Rig<'a> {
 
 pub fn run(wish: &Wish) -> bool {
     let seed = wish.seed();
-    let slots = wish.number("slots").unwrap_or(6);
+    let slots = wish.number("slots").unwrap_or(8);
     let platform = Platform::open();
     let began = Instant::now();
     let rig = Rig {

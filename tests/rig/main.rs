@@ -17,6 +17,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
     reason = "a rig that cannot go on fails; its threads wait for processes, and its time is real"
@@ -181,8 +182,8 @@ fn in_ci() -> bool {
         words: words.iter().map(|word| (*word).to_owned()).collect(),
     };
     let naive = naive::run(&wish(&[]));
-    let sqlite = kills::run(&wish(&["kills=10000", "seconds=100"]));
-    let postgres = kills::run(&wish(&["postgres", "kills=2000", "seconds=45"]));
+    let sqlite = kills::run(&wish(&["kills=10000", "seconds=120"]));
+    let postgres = kills::run(&wish(&["postgres", "kills=2000", "seconds=120"]));
     let matrix = matrix::run(&wish(&["cells=24"]));
     naive && sqlite && postgres && matrix
 }

@@ -126,9 +126,13 @@ impl Delivery {
                 | Effect::Mend { .. } => Ok(Attempt::ended(Settled::Done(row.id))),
             };
             match outcome {
-                Ok(Attempt { settled, pause: told }) => {
-                    if let Some(due) = owed_at(&settled, &row) {
-                        row.due_at = due;
+                Ok(Attempt {
+                    settled,
+                    pause: told,
+                    due,
+                }) => {
+                    if let Some(at) = owed_at(&settled, &row) {
+                        row.due_at = due.unwrap_or(at);
                         row.attempts += 1;
                         left.push(row);
                     }
@@ -163,9 +167,7 @@ impl Delivery {
     /// Reads what the reply answers, claims it, and only then publishes it.
     async fn send(&self, row: &EffectRow, id: ReplyId) -> Result<Attempt, Unavailable> {
         if let Some(why) = may_not_send(&self.rules.standing) {
-            let settled = reply_ends(row, id, ReplyEnd::Waits(why.clone()));
-            let pause = Pause::Failed(why);
-            return Ok(Attempt { settled, pause });
+            return self.put_off(row, id, why).await;
         }
         if let Some(stopped) = self.look_before(row, id).await? {
             return Ok(stopped);
@@ -217,7 +219,25 @@ impl Delivery {
             fence: Some(reply.fence),
             end,
         };
-        Ok(Attempt { settled, pause })
+        Ok(Attempt {
+            settled,
+            pause,
+            due: None,
+        })
+    }
+
+    /// Nothing may be sent at all. The lane goes on: what this database thinks unsent is looked for in
+    /// it, behind what waits.
+    async fn put_off(&self, row: &EffectRow, id: ReplyId, why: String) -> Result<Attempt, Unavailable> {
+        let replies = self.store.replies(&[id]).await?;
+        let waits = |reply: &Reply| matches!(reply.state, ReplyState::Held | ReplyState::Queued);
+        if !replies.iter().any(waits) {
+            return self.not_claimed(row, id).await;
+        }
+        Ok(Attempt {
+            due: Some(self.now() + LONGEST_PAUSE),
+            ..Attempt::ended(reply_ends(row, id, ReplyEnd::Waits(why)))
+        })
     }
 
     /// Looks at the post that is answered, as its platform shows it now. `Some`: the reply is not
@@ -245,7 +265,11 @@ impl Delivery {
             }
         };
         let settled = reply_ends(row, id, end);
-        Ok(Some(Attempt { settled, pause }))
+        Ok(Some(Attempt {
+            settled,
+            pause,
+            due: None,
+        }))
     }
 
     /// A reply that may not be claimed was taken back, or is done. Only one that is being sent was
@@ -304,7 +328,11 @@ impl Delivery {
             fence: Some(reply.fence),
             end,
         };
-        Ok(Attempt { settled, pause })
+        Ok(Attempt {
+            settled,
+            pause,
+            due: None,
+        })
     }
 
     /// Whether it was looked for long enough.
@@ -446,19 +474,26 @@ fn unread(error: PortError) -> (ReplyEnd, Pause) {
 struct Attempt {
     settled: Settled,
     pause: Pause,
+    /// When it comes again, if neither now nor by the pause.
+    due: Option<crate::domain::Instant>,
 }
 
 impl Attempt {
     /// Nothing changed: the same effect comes again after the pause.
     fn waits(row: &EffectRow, reply: ReplyId, pause: Pause) -> Self {
         let settled = reply_ends(row, reply, ReplyEnd::LookAgain(row.due_at));
-        Self { settled, pause }
+        Self {
+            settled,
+            pause,
+            due: None,
+        }
     }
 
     fn ended(settled: Settled) -> Self {
         Self {
             settled,
             pause: Pause::No,
+            due: None,
         }
     }
 }

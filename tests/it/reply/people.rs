@@ -445,6 +445,32 @@ async fn an_address_is_looked_at_before_it_is_believed() {
     );
 }
 
+/// Our own words that come back are no customer's complaint, though nobody knows their id: whoever gave
+/// up finding out, or saw it there, only ended the question.
+#[tokio::test]
+async fn words_of_ours_that_come_back_after_a_restart_open_no_case() {
+    for given_up in [true, false] {
+        let mut scene = Scene::with(Class::None).await;
+        scene.post("p1", "ann", None, "My parcel is late!").await;
+        scene.network.publishes.next(unknown());
+        scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+        scene.pass(HOLD).await;
+        let state = if given_up {
+            scene.presses("Ada Lovelace", "Give up").await;
+            ReplyState::Abandoned
+        } else {
+            let address = "https://shop.example/r1";
+            scene.fills("Ada Lovelace", "It is there", address).await;
+            ReplyState::Sent
+        };
+        assert_eq!(scene.state().await, state);
+        let mut scene = scene.restart().await;
+        let seen = scene.post("r1", "brand", Some("p1"), KIND).await;
+        assert_eq!((seen.accepted, seen.duplicates), (0, 1), "{state:?}");
+        assert_eq!(scene.store.counters().await.unwrap().case, 1);
+    }
+}
+
 #[tokio::test]
 async fn giving_up_lets_the_case_go_on() {
     let mut scene = Scene::with(Class::None).await;

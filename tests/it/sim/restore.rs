@@ -162,7 +162,7 @@ async fn restored_again_and_again(url: &str, seal: PathBuf, backup: Backup) {
             new > *after.iter().max().unwrap(),
             "no number is handed out twice"
         );
-        for _ in 0..30 {
+        for _ in 0..10 {
             day.passes(120).await;
         }
         let now: usize = day.networks.iter().map(|network| network.stands().len()).sum();
