@@ -252,8 +252,13 @@ fn link(listening: SocketAddr) -> String {
 /// The clock by which everything here goes: the machine's, set to the database's where that is another
 /// one's, so that leases and deadlines mean the same to whichever machine takes over.
 async fn clock_of(store: &Store) -> Result<Arc<dyn Clock>, store::Error> {
-    let ahead = store.now().await? - SystemClock.now();
-    if ahead.abs() < SAME_TIME {
+    let machine = SystemClock.now();
+    let ahead = store
+        .now()
+        .await?
+        .map_or(chrono::TimeDelta::zero(), |now| now - machine);
+    // In the kill rig the clock hurries on purpose.
+    if cfg!(feature = "rig") || ahead.abs() < SAME_TIME {
         return Ok(Arc::new(SystemClock));
     }
     tracing::warn!(

@@ -94,11 +94,14 @@ impl Store {
             })
     }
 
-    /// What time the database says it is.
-    pub async fn now(&self) -> Result<Instant> {
-        let found: Vec<(i64,)> = rows!(self, sql::NOW)?;
-        let micros = found.first().map(|(micros,)| *micros).unwrap_or_default();
-        row::instant("result", "now", 0, micros)
+    /// What time the database's server says it is; nothing where there is none, and the machine's clock is
+    /// the only one.
+    pub async fn now(&self) -> Result<Option<Instant>> {
+        let Engine::Postgres { pool } = &self.inner.engine else {
+            return Ok(None);
+        };
+        let micros: i64 = sqlx::query_scalar(sql::NOW).fetch_one(pool).await?;
+        row::instant("result", "now", 0, micros).map(Some)
     }
 
     /// Where publishing is stopped, or was.
