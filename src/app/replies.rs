@@ -377,7 +377,7 @@ fn refused(work: &mut Work, rules: &Rules, mut reply: Reply, facts: &Facts, reas
 fn given_up_waiting(
     work: &mut Work,
     rules: &Rules,
-    mut reply: Reply,
+    reply: Reply,
     facts: &Facts,
     reason: String,
 ) -> Option<Event> {
@@ -385,26 +385,8 @@ fn given_up_waiting(
         return refused(work, rules, reply, facts, reason);
     }
     // Not claimed, because what it answers could not be read.
-    if !step(&mut reply, Cause::TargetChanged, facts) {
-        return None;
-    }
-    reply.reason = Some(reason.clone());
-    let event = if reply.state == ReplyState::NeedsHuman {
-        Event::ReplyNeedsHuman {
-            reply: reply.id,
-            reason,
-        }
-    } else {
-        wait_for_people(work, rules, &mut reply);
-        Event::ReplyStale {
-            reply: reply.id,
-            reason,
-            before: None,
-            after: None,
-        }
-    };
-    keep(work, rules, &By::System, reply, Some(event.clone()));
-    Some(event)
+    target_changed(work, rules, reply, reason, None);
+    None
 }
 
 /// No certain answer. From `over` on no sender is at work on it.
@@ -423,17 +405,7 @@ fn doubted(
     reply.doubted_at = Some(work.now);
     reply.settled_at = Some(over + rules.settle);
     reply.absent_at = None;
-    let event = if reply.state == ReplyState::NeedsHuman {
-        reply.reason = Some(reason.clone());
-        Event::ReplyNeedsHuman {
-            reply: reply.id,
-            reason,
-        }
-    } else {
-        look_for(work, rules, &mut reply, reason)
-    };
-    keep(work, rules, &By::System, reply, Some(event.clone()));
-    Some(event)
+    Some(look_or_ask(work, rules, reply, reason))
 }
 
 /// The database lost what came after: the reply may stand there, and is looked for.
@@ -450,6 +422,11 @@ fn forgotten(
     note(work, &reply, "forgotten", &reason);
     reply.forgotten = true;
     reply.settled_at = Some(work.now);
+    Some(look_or_ask(work, rules, reply, reason))
+}
+
+/// Has it looked for; where nobody can, a person is asked.
+fn look_or_ask(work: &mut Work, rules: &Rules, mut reply: Reply, reason: String) -> Event {
     let event = if reply.state == ReplyState::NeedsHuman {
         reply.reason = Some(reason.clone());
         Event::ReplyNeedsHuman {
@@ -460,7 +437,7 @@ fn forgotten(
         look_for(work, rules, &mut reply, reason)
     };
     keep(work, rules, &By::System, reply, Some(event.clone()));
-    Some(event)
+    event
 }
 
 /// Has it looked for when the platform cannot act on it any more.

@@ -213,17 +213,7 @@ impl Delivery {
                 }
             }
         };
-        let settled = Settled::Reply {
-            effect: Some(row.id),
-            reply: id,
-            fence: Some(reply.fence),
-            end,
-        };
-        Ok(Attempt {
-            settled,
-            pause,
-            due: None,
-        })
+        Ok(Attempt::of(row, &reply, end, pause))
     }
 
     /// Nothing may be sent at all. The lane goes on: what this database thinks unsent is looked for in
@@ -322,17 +312,7 @@ impl Delivery {
             },
         };
         // What was looked for is this attempt. Another one may be claimed before this is written down.
-        let settled = Settled::Reply {
-            effect: Some(row.id),
-            reply: id,
-            fence: Some(reply.fence),
-            end,
-        };
-        Ok(Attempt {
-            settled,
-            pause,
-            due: None,
-        })
+        Ok(Attempt::of(row, &reply, end, pause))
     }
 
     /// Whether it was looked for long enough.
@@ -479,6 +459,21 @@ struct Attempt {
 }
 
 impl Attempt {
+    /// What became of this attempt of a reply, and of no other.
+    fn of(row: &EffectRow, reply: &Reply, end: ReplyEnd, pause: Pause) -> Self {
+        let settled = Settled::Reply {
+            effect: Some(row.id),
+            reply: reply.id,
+            fence: Some(reply.fence),
+            end,
+        };
+        Self {
+            settled,
+            pause,
+            due: None,
+        }
+    }
+
     /// Nothing changed: the same effect comes again after the pause.
     fn waits(row: &EffectRow, reply: ReplyId, pause: Pause) -> Self {
         let settled = reply_ends(row, reply, ReplyEnd::LookAgain(row.due_at));
