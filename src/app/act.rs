@@ -35,9 +35,7 @@ pub(super) fn command(work: &mut Work, rules: &Rules, mut order: Order) -> Respo
 
 /// A repeated key gets the answer that was given before.
 fn once(work: &mut Work, rules: &Rules, order: Order) -> Response {
-    if let Some(answer) = work.inbox.get(&order.key)
-        && let Ok(answer) = serde_json::from_str(answer)
-    {
+    if let Some(answer) = work.inbox.get(&order.key).and_then(|answer| answered(answer)) {
         return answer;
     }
     let Order {
@@ -71,6 +69,11 @@ fn once(work: &mut Work, rules: &Rules, order: Order) -> Response {
         });
     }
     response
+}
+
+/// What the inbox keeps of an answer; nothing where the person it was about was erased.
+pub(super) fn answered(kept: &str) -> Option<Response> {
+    serde_json::from_str(kept).ok()
 }
 
 fn about(work: &mut Work, rules: &Rules, actor: &Actor<'_>, case: &Case, ask: Ask) -> Response {

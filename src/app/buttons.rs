@@ -1,12 +1,13 @@
 //! Buttons about one version of a reply, and the forms that they open.
 
+use super::act::answered;
 use super::directory::Known;
 use super::inbound::{Given, Inbound, Response, Unavailable};
 use super::request::{Ask, Pressed};
 use super::text;
 use super::understand::AboutReply;
 use crate::domain::message::ReplyVerb;
-use crate::domain::{CaseNumber, Reply, ReplyId};
+use crate::domain::{CaseNumber, Reply, ReplyId, Role};
 
 impl Inbound {
     /// A button about a reply, or the form that one opened.
@@ -18,6 +19,9 @@ impl Inbound {
         button: AboutReply,
         words: Option<String>,
     ) -> Result<Response, Unavailable> {
+        if known.role < Role::Agent {
+            return Ok(text::may_only_look());
+        }
         let AboutReply {
             reply: id,
             version,
@@ -27,10 +31,15 @@ impl Inbound {
         let what = match (verb, words) {
             (ReplyVerb::Edit, Some(words)) => Pressed::Edit(words),
             (ReplyVerb::Reject, Some(reason)) => Pressed::Reject(reason),
-            (ReplyVerb::There, Some(address)) => match self.visit(id, address).await? {
-                Ok(there) => there,
-                Err(refused) => return Ok(refused),
-            },
+            (ReplyVerb::There, Some(address)) => {
+                if let Some(response) = self.before_a_visit(&given.key, case, id, version, &seal).await? {
+                    return Ok(response);
+                }
+                match self.visit(id, address).await? {
+                    Ok(there) => there,
+                    Err(refused) => return Ok(refused),
+                }
+            }
             (ReplyVerb::Edit | ReplyVerb::Reject | ReplyVerb::There, None) => {
                 return self.ask_about(case, id, version, verb, &seal).await;
             }
@@ -59,17 +68,44 @@ impl Inbound {
         verb: ReplyVerb,
         seal: &str,
     ) -> Result<Response, Unavailable> {
+        let found = self.sealed(case, id, version, seal).await?;
+        let form = found.and_then(|reply| text::reply_form(&reply, verb, seal));
+        Ok(form.map_or_else(|| text::another_version(case), Response::Ask))
+    }
+
+    /// The reply that this button was made for, if it still is as it was then.
+    async fn sealed(
+        &self,
+        case: CaseNumber,
+        id: ReplyId,
+        version: i64,
+        seal: &str,
+    ) -> Result<Option<Reply>, Unavailable> {
         let found = self.store.replies(&[id]).await?;
-        let fits = |reply: &&Reply| {
+        Ok(found.into_iter().find(|reply| {
             reply.case == case
                 && reply.version == version
                 && self.rules.button_key.fits(id, version, &reply.hash, seal)
-        };
-        let form = found
-            .iter()
-            .find(fits)
-            .and_then(|reply| text::reply_form(reply, verb, seal));
-        Ok(form.map_or_else(|| text::another_version(case), Response::Ask))
+        }))
+    }
+
+    /// The answer that needs no look at the address: what a repeated form was answered before, though
+    /// its page may be away by now, and a refusal, for nobody is sent to an address by a forged form.
+    async fn before_a_visit(
+        &self,
+        key: &str,
+        case: CaseNumber,
+        id: ReplyId,
+        version: i64,
+        seal: &str,
+    ) -> Result<Option<Response>, Unavailable> {
+        let known = self.store.known(&[], &[], &[key.to_owned()]).await?;
+        let before = known.inbox.first().and_then(|row| answered(&row.answer));
+        if before.is_some() {
+            return Ok(before);
+        }
+        let fits = self.sealed(case, id, version, seal).await?.is_some();
+        Ok((!fits).then(|| text::another_version(case)))
     }
 
     /// Looks at the address at which a person says that a reply stands.

@@ -445,6 +445,67 @@ async fn an_address_is_looked_at_before_it_is_believed() {
     );
 }
 
+/// Chats deliver an envelope twice, and the page may be away meanwhile.
+#[tokio::test]
+async fn who_fills_a_form_in_twice_reads_the_first_answer_and_nobody_looks_again() {
+    let mut scene = Scene::with(Class::None).await;
+    scene.post("p1", "ann", None, "My parcel is late!").await;
+    scene.network.publishes.next(unknown());
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(HOLD).await;
+    let Response::Ask(form) = scene.presses("Ada Lovelace", "It is there").await else {
+        panic!("it opens no form");
+    };
+    let filled = Input::Form {
+        case: form.case,
+        verb: form.verb,
+        text: "https://shop.example/r77".to_owned(),
+        reply: form.reply,
+    };
+    let seen = Published {
+        id: "r77".into(),
+        url: None,
+        parent: Some("p1".into()),
+        author: Some("brand".into()),
+    };
+    scene.network.visits.next(Ok(Some(seen)));
+    scene.network.visits.next(Err(PortError::NotReached(
+        "the connection was refused".to_owned(),
+    )));
+    let key = Scene::key();
+    let first = scene.given_by("Ada Lovelace", key.clone(), filled.clone()).await;
+    assert!(matches!(first, Response::Done(_)), "{first:?}");
+    assert_eq!(scene.given_by("Ada Lovelace", key, filled).await, first);
+}
+
+/// Only the form of this very reply, filled in by somebody who may act, makes us look at an address.
+#[tokio::test]
+async fn a_viewer_or_a_forged_form_sends_us_to_no_address() {
+    let mut scene = Scene::with(Class::None).await;
+    scene.post("p1", "ann", None, "My parcel is late!").await;
+    scene.network.publishes.next(unknown());
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(HOLD).await;
+    let Response::Ask(form) = scene.presses("Ada Lovelace", "It is there").await else {
+        panic!("it opens no form");
+    };
+    let filled = |verb: &str| Input::Form {
+        case: form.case,
+        verb: verb.to_owned(),
+        text: "https://intranet.example/".to_owned(),
+        reply: form.reply,
+    };
+    scene.network.visits.next(Ok(None));
+    let read = plain(scene.given_by("Vi", Scene::key(), filled(&form.verb)).await);
+    assert!(read.contains("Your role is viewer"), "{read}");
+    let forged = form.verb.replace(|letter: char| letter.is_ascii_digit(), "0");
+    assert_ne!(forged, form.verb);
+    scene
+        .given_by("Ada Lovelace", Scene::key(), filled(&forged))
+        .await;
+    assert!(scene.network.visits.take().is_some(), "it was looked at");
+}
+
 /// Our own words that come back are no customer's complaint, though nobody knows their id: whoever gave
 /// up finding out, or saw it there, only ended the question.
 #[tokio::test]
