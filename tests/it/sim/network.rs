@@ -44,7 +44,7 @@ pub struct Stand {
     pub parent: Option<NativeId>,
     pub text: String,
     pub at: Instant,
-    /// It stands, and nobody sees it.
+    /// It stands, and nobody but its account sees it.
     pub hidden: bool,
     /// The script put it elsewhere.
     pub misplaced: bool,
@@ -340,9 +340,10 @@ impl SocialPlatform for Network {
         if written.locked {
             return Ok(Target::Locked("the thread is locked".to_owned()));
         }
-        let other = book.stands.iter().find(|stand| {
-            stand.parent.as_ref() == Some(&reply.target) && !stand.hidden && !ours.contains(&stand.id)
-        });
+        let other = book
+            .stands
+            .iter()
+            .find(|stand| stand.parent.as_ref() == Some(&reply.target) && !ours.contains(&stand.id));
         if let (Some(other), None) = (other, reply.begun_at) {
             return Ok(Target::Answered {
                 text: other.text.clone(),
@@ -370,10 +371,8 @@ impl SocialPlatform for Network {
         if *self.calm.lock().unwrap() {
             return Ok(Self::published(&self.stand(&mut self.open(), stand)));
         }
-        // Hidden where nobody but a person can look, or where a repetition is known anyway.
-        let hides = self.class != Class::Lookup && self.dice.happens(50);
         let stand = Stand {
-            hidden: hides,
+            hidden: self.dice.happens(50),
             ..stand
         };
         match self.dice.below(100) {
@@ -448,10 +447,8 @@ impl SocialPlatform for Network {
         let now = self.clock.now();
         let shown = |lag: u64| {
             let until = now - TimeDelta::seconds(i64::try_from(lag).unwrap());
-            let seen = book
-                .stands
-                .iter()
-                .filter(move |stand| stand.at <= until && !stand.hidden);
+            // An account sees its own, also what others do not see.
+            let seen = book.stands.iter().filter(move |stand| stand.at <= until);
             seen.cloned().collect::<Vec<_>>()
         };
         let fresh = |view: &[Stand]| canary.is_none_or(|id| view.iter().any(|stand| stand.id == *id));
