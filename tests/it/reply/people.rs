@@ -201,6 +201,36 @@ async fn who_approves_may_change_the_words_and_the_difference_is_kept() {
 }
 
 #[tokio::test]
+async fn its_author_may_change_what_waits_and_it_waits_again() {
+    let mut scene = Scene::under(Approval::Always).await;
+    scene.by("Ada Lovelace", "reply 1 Sorry, Ann.").await;
+    scene.fills("Ada Lovelace", "Change it", KIND).await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Cancelled);
+    let reply = scene.nth(2).await;
+    assert_eq!(
+        (reply.state, reply.words.as_str()),
+        (ReplyState::PendingApproval, KIND)
+    );
+    scene.pass(HOLD).await;
+    assert_eq!(scene.published(), []);
+}
+
+#[tokio::test]
+async fn nobody_changes_a_colleagues_draft_but_a_lead() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    scene.by("Ada Lovelace", &format!("reply 1 {RUDE}")).await;
+    let read = scene.fills("Ben", "Change it", KIND).await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Draft, "{read}");
+    scene.fills("Grace", "Change it", KIND).await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Cancelled);
+    let reply = scene.nth(2).await;
+    assert_eq!(
+        (reply.state, reply.agent.name.as_str()),
+        (ReplyState::Held, "Grace")
+    );
+}
+
+#[tokio::test]
 async fn a_rejection_is_told_with_its_reason_and_an_approval_expires() {
     let mut scene = Scene::under(Approval::Always).await;
     scene.by("Ada Lovelace", "reply 1 Sorry, Ann.").await;
@@ -299,6 +329,8 @@ async fn an_edit_in_the_undo_window_stops_the_reply_and_shows_the_difference() {
         "{told:?}"
     );
     scene.presses("Ada Lovelace", "Send it anyway").await;
+    // It is another version: the old buttons were about the post as it was.
+    assert_eq!(scene.nth(1).await.version, 2);
     scene.pass(HOLD).await;
     assert_eq!(scene.published().len(), 1);
 }
