@@ -276,3 +276,40 @@ fn what_was_forgotten_is_looked_for() {
     let reply = scene.ends(None, end());
     assert_eq!((reply.state, reply.forgotten), (ReplyState::Sent, false));
 }
+
+/// What a restored database thinks unsent is not sent again though nobody sees it there.
+#[test]
+fn what_was_forgotten_is_never_sent_again_by_itself() {
+    for end in [
+        ReplyEnd::NotThere {
+            fresh: true,
+            looked_at: at(500),
+        },
+        ReplyEnd::Repeat { looked_at: at(500) },
+    ] {
+        let mut scene = Scene::with(Class::Id, ReplyState::Ambiguous);
+        scene.change(|reply| {
+            reply.forgotten = true;
+            reply.settled_at = Some(at(120));
+        });
+        scene.work.now = at(500);
+        let reply = scene.ends(Some(2), end);
+        assert_eq!(reply.state, ReplyState::NeedsHuman);
+        assert!(reply.reason.as_deref().unwrap().contains("the database lost"));
+    }
+}
+
+/// For six hours from the end of its undo window a reply that cannot go out is tried again.
+#[test]
+fn what_cannot_go_out_is_given_up_after_six_hours() {
+    let waits = |after: TimeDelta| {
+        let mut scene = Scene::with(Class::Id, ReplyState::Sending);
+        scene.change(|reply| reply.hold_until = at(0));
+        scene.work.now = at(0) + after;
+        scene
+            .ends(Some(2), ReplyEnd::Waits("the network is away".to_owned()))
+            .state
+    };
+    assert_eq!(waits(LONGEST_WAIT - TimeDelta::seconds(1)), ReplyState::Queued);
+    assert_eq!(waits(LONGEST_WAIT), ReplyState::Failed);
+}

@@ -335,6 +335,61 @@ async fn an_edit_in_the_undo_window_stops_the_reply_and_shows_the_difference() {
     assert_eq!(scene.published().len(), 1);
 }
 
+#[tokio::test]
+async fn what_the_customer_took_back_meanwhile_is_not_answered_anyway() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    let edited = Target::Stands {
+        text: "Something else".to_owned(),
+    };
+    scene.network.targets.next(Ok(edited));
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(HOLD).await;
+    assert_eq!(scene.state().await, ReplyState::Stale);
+    let press = scene.button("Send it anyway");
+    scene.sees(Sighting::Gone("p1".into())).await;
+    let answer = scene
+        .given_by("Ada Lovelace", Scene::key(), Input::Press(press))
+        .await;
+    assert!(plain(answer).contains("deleted the post"));
+    scene.pass(HOLD).await;
+    assert_eq!(scene.published(), []);
+}
+
+#[tokio::test]
+async fn only_the_first_reply_is_asked_for_a_word_of_regret() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    scene.by("Ada Lovelace", "kind 1 complaint").await;
+    scene.by("Ada Lovelace", "reply 1 Which size do you need?").await;
+    assert!(scene.about_it().contains("no word of regret"));
+    scene.pass(HOLD).await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Sent);
+    scene.by("Ada Lovelace", "reply 1 And which colour?").await;
+    assert!(
+        !scene.about_it().contains("no word of regret"),
+        "{}",
+        scene.about_it()
+    );
+    assert!(scene.about_it().contains("which colour"));
+}
+
+#[tokio::test]
+async fn a_look_that_failed_is_taken_again_after_a_pause() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "My parcel is late!").await;
+    scene.network.publishes.next(unknown());
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(HOLD).await;
+    for _ in 0..2 {
+        let away = PortError::Unknown("the network is away".to_owned());
+        scene.network.looks.next(Err(away));
+    }
+    let left = |scene: &Scene| scene.network.looks.0.lock().unwrap().len();
+    scene.pass(SETTLE).await;
+    assert_eq!(left(&scene), 1, "one look, and not at once another one");
+    scene.pass(Duration::from_secs(5)).await;
+    assert_eq!(left(&scene), 0);
+}
+
 #[rstest]
 #[case::gone(Target::Gone("it is gone".to_owned()), "it is gone")]
 #[case::locked(Target::Locked("the thread is locked".to_owned()), "the thread is locked")]
