@@ -359,10 +359,14 @@ async fn what_the_customer_took_back_meanwhile_is_not_answered_anyway() {
 async fn only_the_first_reply_is_asked_for_a_word_of_regret() {
     let mut scene = Scene::under(Approval::Flagged).await;
     scene.by("Ada Lovelace", "kind 1 complaint").await;
+    for _ in 0..2 {
+        scene.by("Ada Lovelace", "reply 1 Which size is it?").await;
+        assert!(scene.about_it().contains("no word of regret"));
+        scene.by("Ada Lovelace", "cancel 1").await;
+    }
     scene.by("Ada Lovelace", "reply 1 Which size do you need?").await;
-    assert!(scene.about_it().contains("no word of regret"));
     scene.pass(HOLD).await;
-    assert_eq!(scene.nth(1).await.state, ReplyState::Sent);
+    assert_eq!(scene.nth(3).await.state, ReplyState::Sent);
     scene.by("Ada Lovelace", "reply 1 And which colour?").await;
     assert!(
         !scene.about_it().contains("no word of regret"),
@@ -370,6 +374,20 @@ async fn only_the_first_reply_is_asked_for_a_word_of_regret() {
         scene.about_it()
     );
     assert!(scene.about_it().contains("which colour"));
+}
+
+#[tokio::test]
+async fn an_account_that_has_to_wait_sends_nothing_else_meanwhile() {
+    let mut scene = Scene::under(Approval::Never).await;
+    scene.post("p2", "bob", None, "Mine too!").await;
+    let wait = PortError::RetryAfter(Duration::from_secs(30));
+    scene.network.publishes.next(Err(wait));
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.by("Ada Lovelace", "reply 2 We are sorry, Bob.").await;
+    scene.pass(HOLD).await;
+    assert_eq!(scene.published(), []);
+    scene.pass(Duration::from_secs(30)).await;
+    assert_eq!(scene.published().len(), 2);
 }
 
 #[tokio::test]
