@@ -377,6 +377,52 @@ async fn only_the_first_reply_is_asked_for_a_word_of_regret() {
 }
 
 #[tokio::test]
+async fn an_order_that_the_customer_named_before_is_no_strangers() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    let before = "It is about order number 302-7718843.";
+    scene.post("p2", "ann", Some("p1"), before).await;
+    scene.post("p3", "ann", Some("p2"), "Please hurry!").await;
+    scene
+        .by(
+            "Ada Lovelace",
+            "reply 1 We are sorry, Ann. Order number 302-7718843 is on its way.",
+        )
+        .await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Held);
+    scene.by("Ada Lovelace", "cancel 1").await;
+    scene
+        .by(
+            "Ada Lovelace",
+            "reply 1 We are sorry, Ann. Order number 302-9918844 is on its way.",
+        )
+        .await;
+    assert_eq!(scene.nth(2).await.state, ReplyState::Draft);
+}
+
+#[tokio::test]
+async fn an_old_view_of_our_account_proves_nothing_and_in_the_end_a_person_looks() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "My parcel is late!").await;
+    scene.network.publishes.next(unknown());
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(HOLD).await;
+    for _ in 0..200 {
+        scene.network.looks.next(Ok(Look::Absent { fresh: false }));
+    }
+    scene.pass(SETTLE).await;
+    for _ in 0..14 {
+        scene.pass(Duration::from_secs(60)).await;
+    }
+    assert_eq!(scene.state().await, ReplyState::Ambiguous);
+    for _ in 0..2 {
+        scene.pass(Duration::from_secs(60)).await;
+    }
+    assert_eq!(scene.state().await, ReplyState::NeedsHuman);
+    assert!(scene.told("Please look")[0].contains("an old state of our account"));
+    assert_eq!(scene.published(), []);
+}
+
+#[tokio::test]
 async fn an_account_that_has_to_wait_sends_nothing_else_meanwhile() {
     let mut scene = Scene::under(Approval::Never).await;
     scene.post("p2", "bob", None, "Mine too!").await;
