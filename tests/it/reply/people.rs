@@ -274,6 +274,16 @@ async fn the_same_words_again_need_a_second_yes() {
 }
 
 #[tokio::test]
+async fn the_same_words_a_day_later_are_no_repetition() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(Duration::from_secs(24 * 3600)).await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Sent);
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    assert_eq!(scene.nth(2).await.state, ReplyState::Held);
+}
+
+#[tokio::test]
 async fn of_two_who_answer_both_are_told() {
     let mut scene = Scene::under(Approval::Flagged).await;
     scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
