@@ -173,6 +173,7 @@ async fn what_binds_needs_another_person_and_never_its_author() {
     assert_eq!(scene.published(), []);
     scene.presses("Grace", "Approve").await;
     let reply = scene.reply().await;
+    assert_eq!(reply.conversation, "p1".into());
     assert_eq!(
         (reply.state, reply.approver.unwrap().name),
         (ReplyState::Held, "Grace".to_owned())
