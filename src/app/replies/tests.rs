@@ -313,3 +313,19 @@ fn what_cannot_go_out_is_given_up_after_six_hours() {
     assert_eq!(waits(LONGEST_WAIT - TimeDelta::seconds(1)), ReplyState::Queued);
     assert_eq!(waits(LONGEST_WAIT), ReplyState::Failed);
 }
+
+/// An earlier attempt of which nobody knows when it is done with gets the whole settle time.
+#[test]
+fn what_is_looked_for_gets_its_time() {
+    let mut scene = Scene::with(Class::Lookup, ReplyState::Ambiguous);
+    let mut reply = scene.reply().clone();
+    let event = look_for(&mut scene.work, &scene.rules, &mut reply, "why".to_owned());
+    let Event::ReplyUncertain { look_at, .. } = event else {
+        panic!("{event:?}");
+    };
+    assert_eq!((look_at, scene.due()), (at(120), at(120)));
+    // What is over already is looked for at once.
+    reply.settled_at = Some(at(-5));
+    look_for(&mut scene.work, &scene.rules, &mut reply, "why".to_owned());
+    assert_eq!(scene.due(), at(0));
+}

@@ -493,13 +493,28 @@ async fn a_look_that_failed_is_taken_again_after_a_pause() {
 }
 
 #[tokio::test]
+async fn a_reply_may_be_as_long_as_the_platform_takes_and_no_longer() {
+    let mut scene = Scene::under(Approval::Never).await;
+    let read = scene
+        .by("Ada Lovelace", &format!("reply 1 {}", "a".repeat(501)))
+        .await;
+    assert!(read.contains("501") && read.contains("500"), "{read}");
+    scene
+        .by("Ada Lovelace", &format!("reply 1 {}", "a".repeat(500)))
+        .await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Held);
+}
+
+#[tokio::test]
 async fn where_nothing_can_be_said_in_private_only_that_is_refused() {
     let mut scene = Scene::under(Approval::Flagged).await;
     scene.network.open.store(true, Ordering::Relaxed);
     let read = scene.by("Ada Lovelace", &format!("dm 1 {KIND}")).await;
     assert!(read.contains("private"), "{read}");
+    assert!(scene.store.replies(&[ReplyId(1)]).await.unwrap().is_empty());
     scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
     scene.pass(HOLD).await;
+    assert_eq!(scene.nth(1).await.audience, Audience::Public);
     assert_eq!(scene.published().len(), 1);
 }
 
