@@ -42,18 +42,21 @@ pub trait Connector: SocialPlatform {
 }
 
 /// Sweeps every `poll`, over a connection that stands from the first sweep that went well.
-pub async fn keep_sweeping<C: Connector + ?Sized>(
-    connector: &C,
+pub async fn keep_sweeping<C: Connector + 'static>(
+    connector: Arc<C>,
     (link, poll): (Link, Duration),
     inbound: Inbound,
     stop: CancellationToken,
 ) {
     let swept = link.clone();
-    supervise(link, stop, async || {
-        loop {
-            connector.sweep(&inbound).await?;
-            swept.up();
-            tokio::time::sleep(poll).await;
+    supervise(link, stop, move || {
+        let (connector, inbound, link) = (connector.clone(), inbound.clone(), swept.clone());
+        async move {
+            loop {
+                connector.sweep(&inbound).await?;
+                link.up();
+                tokio::time::sleep(poll).await;
+            }
         }
     })
     .await;

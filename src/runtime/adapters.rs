@@ -6,6 +6,7 @@ use crate::adapter::chat::discord::Discord;
 use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
+use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::webhook::Webhook;
@@ -195,6 +196,7 @@ fn network(
 ) -> anyhow::Result<Option<Arc<dyn Connector>>> {
     let clock = Arc::clone(clock);
     Ok(Some(match source {
+        Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),

@@ -1,8 +1,10 @@
 //! `[[source]]`: one connected place we listen to.
 
+mod bluesky;
 mod mastodon;
 mod webhook;
 
+pub use bluesky::Bluesky;
 pub use mastodon::Mastodon;
 pub use webhook::{Idempotency, Webhook};
 
@@ -53,6 +55,8 @@ macro_rules! platforms {
 }
 
 platforms! {
+    /// A Bluesky account.
+    Bluesky = "bluesky";
     /// A Mastodon account.
     Mastodon = "mastodon";
     /// Any system that speaks the webhook contract.
