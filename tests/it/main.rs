@@ -9,8 +9,10 @@
 
 mod architecture;
 mod audit;
+mod bluesky;
 mod cases;
 mod config;
+mod conformance;
 mod console;
 mod conversation;
 mod discord;
