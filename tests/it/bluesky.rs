@@ -381,6 +381,17 @@ async fn a_post_is_heard_though_nobody_can_say_how_many_follow_its_author() {
 }
 
 #[tokio::test]
+async fn a_like_is_nobodys_complaint_and_no_error() {
+    let scene = Scene::new().await;
+    let core = scene.core().await;
+    let news = scene.server.write("help", "every parcel on time");
+    scene.server.tell_all("fan", &news);
+    scene.server.write("ann", "@help.example my parcel is late");
+    scene.account.sweep(&core.inbound).await.unwrap();
+    assert_eq!((core.cases().await.len(), core.set_aside().await), (1, 0));
+}
+
+#[tokio::test]
 async fn a_session_that_is_lost_whole_is_made_anew_with_the_password() {
     let scene = Scene::new().await;
     let core = scene.core().await;

@@ -23,6 +23,7 @@ mod mastodon;
 mod migrations;
 mod operator;
 mod races;
+mod real;
 mod replay;
 mod reply;
 mod restart;

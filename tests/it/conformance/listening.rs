@@ -187,6 +187,7 @@ pub async fn refresh<S: Stage>() {
 pub async fn locked_out<S: Stage>() {
     let mut play = Play::<S>::new().await;
     play.heard("ann", "one").await;
+    play.clock.advance(Duration::from_secs(60));
     play.stage.locks_out();
     let before = play.stage.signed_in();
     for _ in 0..20 {

@@ -77,6 +77,7 @@ struct World {
     misplaces: Option<Misplaces>,
     overwritten: usize,
     ends_at_publishing: bool,
+    tells_all: bool,
 }
 
 struct Inner {
@@ -190,6 +191,27 @@ impl FakeBluesky {
         let mut world = self.world();
         world.posts.retain(|post| post.uri != uri);
         world.notices.retain(|notice| notice.uri != uri);
+    }
+
+    /// From now on we are told of everything, whatever we ask for, as older services do; of this like first.
+    pub fn tell_all(&self, who: &str, post: &str) {
+        let place = self.inner.clock.now();
+        let mut world = self.world();
+        world.tells_all = true;
+        let subject = world.find(post).unwrap();
+        let record = json!({"$type": "app.bsky.feed.like", "createdAt": time(place),
+            "subject": {"uri": subject.uri, "cid": subject.cid}});
+        let odd = json!({
+            "uri": format!("at://{}/app.bsky.feed.like/3lzzzzzzzzzzz", did(who)), "cid": cid(&record),
+            "author": world.person(&did(who)), "reason": "like", "reasonSubject": post, "record": record,
+            "isRead": false, "indexedAt": time(place), "labels": [],
+        });
+        world.notices.push(Notice {
+            place,
+            reason: "like",
+            uri: String::new(),
+            odd: Some(odd),
+        });
     }
 
     /// The author writes over a post, as no usual program lets them: it has another CID then.
@@ -574,7 +596,7 @@ fn notifications(world: &World, asked: &Asked) -> Response {
     let reasons = all(asked, "reasons");
     let before = one(asked, "cursor").map(|at| DateTime::parse_from_rfc3339(at).unwrap().to_utc());
     let mut notices: Vec<_> = world.notices.iter().collect();
-    notices.retain(|notice| reasons.is_empty() || reasons.contains(&notice.reason));
+    notices.retain(|notice| reasons.is_empty() || world.tells_all || reasons.contains(&notice.reason));
     notices.retain(|notice| before.is_none_or(|before| notice.place < before));
     notices.sort_by_key(|notice| std::cmp::Reverse(notice.place));
     notices.truncate(limit);

@@ -31,7 +31,7 @@ const OVERLAP: TimeDelta = TimeDelta::hours(1);
 const LIMIT: usize = 100;
 const SHIFTED: usize = 89;
 /// The most pages of one reading.
-const MOST_PAGES: usize = 100;
+const MOST_PAGES: usize = 200;
 /// The most posts, or accounts, of one call.
 const BATCH: usize = 25;
 /// How many known posts are read again in a minute: four calls.
@@ -208,17 +208,20 @@ impl Bluesky {
                 }
             };
             walk.pages += 1;
-            let oldest = page
-                .items
-                .iter()
-                .filter_map(|raw| Some(view(raw).ok()?.indexed_at))
-                .min();
-            let ended = page.items.is_empty() || oldest.is_some_and(|oldest| oldest < horizon);
+            let moments = page.items.iter().filter_map(|raw| named(raw)?.indexed_at);
+            let reached = moments.min().is_some_and(|oldest| oldest < horizon);
             walk.items.extend(page.items);
-            if !feed.pages || ended || page.cursor.is_none() || page.cursor == cursor {
-                break;
+            // A page may be empty, because nothing on it is for us, with more behind it.
+            if !feed.pages || reached || page.cursor.is_none() || page.cursor == cursor {
+                return walk;
             }
             cursor = page.cursor;
+        }
+        if walk.failed.is_none() {
+            tracing::warn!(
+                source = %self.source, stream = feed.stream, pages = walk.pages, %horizon,
+                "More was written than is read at once: what is older than these pages was not read."
+            );
         }
         walk
     }
@@ -236,11 +239,15 @@ impl Bluesky {
         let now = self.clock.now();
         let (mut views, mut newest, mut met) = (Vec::new(), known.newest, HashSet::new());
         for raw in &items {
+            let told = named(raw);
+            if told.as_ref().is_some_and(|told| !is_for_people(told)) {
+                continue;
+            }
             let view = match view(raw) {
                 Ok(view) => view,
                 Err(error) => {
-                    let name = serde_json::from_str::<Named>(raw.get()).map(|named| named.uri);
-                    let name = name.unwrap_or_else(|_| raw.get().chars().take(200).collect());
+                    let name = told.and_then(|told| told.uri);
+                    let name = name.unwrap_or_else(|| raw.get().chars().take(200).collect());
                     let place = (&self.source, feed.stream.as_str());
                     self.troubles
                         .put_aside(inbound, place, &name, &error, raw.get())
@@ -390,6 +397,15 @@ impl Bluesky {
         }
         stored.extend(views.iter().map(|view| view.uri.clone()));
     }
+}
+
+fn named(raw: &RawValue) -> Option<Named> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// Whether something is said in it. Services that do not know `reasons` tell of likes and followers too.
+fn is_for_people(told: &Named) -> bool {
+    matches!(told.reason.as_deref(), None | Some("mention" | "reply" | "quote"))
 }
 
 fn view(raw: &RawValue) -> Result<View, serde_json::Error> {

@@ -30,10 +30,16 @@ pub struct Page {
     pub items: Vec<Box<RawValue>>,
 }
 
-/// The name of an object that cannot be read otherwise.
+/// What is asked of an object before it is read whole.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Named {
-    pub uri: String,
+    #[serde(default)]
+    pub uri: Option<String>,
+    #[serde(default)]
+    pub reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub indexed_at: Option<Instant>,
 }
 
 /// A post as the network shows it: in a notification, in a search, by its address.
