@@ -230,7 +230,8 @@ async fn what_fails_before_publishing_may_be_tried_again(#[case] fault: Fault) {
 /// The server takes an answer to a post that it does not show us, so nobody but us can stop it.
 #[tokio::test]
 async fn a_post_that_takes_no_answer_gets_none() {
-    let spoil: [(fn(&FakeBluesky, &str), &str, &str); 3] = [
+    type Spoil = fn(&FakeBluesky, &str);
+    let spoil: [(Spoil, &str, &str); 3] = [
         (FakeBluesky::gate, "locked", "lets only some people answer"),
         (|server, _| server.block("ann"), "locked", "block each other"),
         (FakeBluesky::delete, "gone", "gone"),

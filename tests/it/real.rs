@@ -6,6 +6,7 @@
 
 use crate::fake::house::{self, Core, permit};
 use hearback::adapter::connector::Connector as _;
+use hearback::adapter::http;
 use hearback::adapter::social::bluesky::Bluesky;
 use hearback::config;
 use hearback::domain::{Clock as _, ManualClock, NativeId, ReplyState, SystemClock};
@@ -31,7 +32,7 @@ impl Customer {
     async fn new(server: &Url, handle: &str, password: &str) -> Self {
         let mut customer = Self {
             server: server.clone(),
-            client: reqwest::Client::new(),
+            client: http::client(PATIENCE).unwrap(),
             did: String::new(),
             token: String::new(),
         };
@@ -110,6 +111,10 @@ async fn eventually(what: &str, mut look: impl AsyncFnMut() -> bool) {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told by the environment where a network is"
+)]
 async fn bluesky() {
     let Ok(told) = std::env::var("HEARBACK_TEST_BLUESKY") else {
         eprintln!("Not played: HEARBACK_TEST_BLUESKY names no network.");

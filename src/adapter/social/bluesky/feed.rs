@@ -276,10 +276,8 @@ impl Bluesky {
             .iter()
             .filter(|view| view.embed.is_none() && view.record.embed.is_some());
         let bare: Vec<_> = bare.map(|view| view.uri.as_str()).collect();
-        let whole = match self.aside("attachments", self.views(&bare)).await {
-            Some(whole) => whole,
-            None => HashMap::new(),
-        };
+        let whole = self.aside("attachments", self.views(&bare)).await;
+        let whole: HashMap<_, _> = whole.unwrap_or_default();
         let posts = views.iter().map(|view| {
             let mut view = view.clone();
             if let Some(whole) = whole.get(&view.uri) {
