@@ -217,7 +217,7 @@ async fn what_fails_before_publishing_may_be_tried_again(#[case] fault: Fault) {
     let scene = Scene::new().await;
     let post = scene.server.write("ann", "@help.example my parcel is late");
     let reply = scene.reply(&post, "Sorry!");
-    scene.server.faults().next("getPosts", fault);
+    scene.server.faults().next("getPostThread", fault);
     let error = scene.account.publish(&reply, &permit()).await.unwrap_err();
     assert!(
         matches!(error, PortError::NotReached(_) | PortError::RetryAfter(_)),

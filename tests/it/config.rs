@@ -330,7 +330,7 @@ poll = "0s"
 name = "h"
 platform = "bluesky"
 identifier = "@shop.example"
-password = " "
+password = "abcd-efgh "
 poll = "1s"
 url = "bsky.social"
 [[source]]
@@ -353,6 +353,12 @@ platform = "bluesky"
     c.toml:30: source[6].hashtags: must be text, not a number; put it in quotes
     c.toml:30: source[6].hashtags: has a # in it; write the tags without #
     c.toml:31: source[6].poll: would ask more often than servers allow; write "15s" or more; the stream tells of posts at once
+    c.toml:35: source[7].identifier: begins with @; write the handle as it stands behind the @, for example "shop.bsky.social"
+    c.toml:36: source[7].password: has a space or a line end around it; copy it again
+    c.toml:37: source[7].poll: would ask more often than the network allows; write "5s" or more
+    c.toml:38: source[7].url: is not an address; write it like "https://care.example.com"
+    c.toml:39: source[8].identifier: is missing from [[source]]; add `identifier = "shop.bsky.social"`
+    c.toml:39: source[8].password: is missing from [[source]]; add `password = "xxxx-xxxx-xxxx-xxxx"` or `password_file = "/run/secrets/password"`
     "#);
 }
 

@@ -5,11 +5,13 @@
 //! accounts, whose posts nobody else minds.
 
 use crate::fake::house::{self, Core, permit};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hearback::adapter::connector::Connector as _;
 use hearback::adapter::http;
 use hearback::adapter::social::bluesky::Bluesky;
 use hearback::config;
-use hearback::domain::{Clock as _, ManualClock, NativeId, ReplyState, SystemClock};
+use hearback::domain::{Clock as _, ManualClock, NativeId, PostKind, ReplyState, SystemClock};
 use hearback::port::{Look, PortError, SocialPlatform as _, Target};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -17,6 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
+/// A picture of one point.
+const DOT: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 /// How long a network may take to show what was written.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -70,6 +75,28 @@ impl Customer {
         let facet = json!({"index": {"byteStart": 0, "byteEnd": 5}, "features": [feature]});
         let text = format!("@shop {text}");
         let record = json!({"$type": "app.bsky.feed.post", "text": text, "createdAt": at, "langs": ["en"], "facets": [facet]});
+        self.create("app.bsky.feed.post", record).await
+    }
+
+    /// Writes to somebody, with a picture.
+    async fn show(&self, to: &str, text: &str, at: &str) -> String {
+        let dot = BASE64_STANDARD.decode(DOT).unwrap();
+        let call = self
+            .client
+            .post(self.server.join("/xrpc/com.atproto.repo.uploadBlob").unwrap());
+        let call = call
+            .bearer_auth(&self.token)
+            .header("content-type", "image/png")
+            .body(dot);
+        let answer = call.send().await.unwrap().text().await.unwrap();
+        let blob = serde_json::from_str::<Value>(&answer).unwrap()["blob"].clone();
+        let feature = json!({"$type": "app.bsky.richtext.facet#mention", "did": to});
+        let facet = json!({"index": {"byteStart": 0, "byteEnd": 5}, "features": [feature]});
+        let images = json!([{"image": blob, "alt": "a dot"}]);
+        let record = json!({
+            "$type": "app.bsky.feed.post", "text": format!("@shop {text}"), "createdAt": at, "langs": ["en"],
+            "facets": [facet], "embed": {"$type": "app.bsky.embed.images", "images": images},
+        });
         self.create("app.bsky.feed.post", record).await
     }
 
@@ -127,12 +154,13 @@ async fn bluesky() {
     let url: Url = url.parse().unwrap();
     let customer = Customer::new(&url, customer, their_password).await;
     let clock = ManualClock::new(SystemClock.now());
+    let sought = format!("zebra{}", clock.now().timestamp());
     let config = config::Bluesky {
         name: "sky".to_owned(),
         url,
         identifier: handle.to_owned(),
         password: SecretString::from(password),
-        search: vec![],
+        search: vec![sought.clone()],
         poll: Duration::from_secs(60),
         approval: None,
     };
@@ -154,6 +182,11 @@ async fn bluesky() {
     for (text, at) in [("one", &now), ("two", &now), ("three", &now), ("four", &old)] {
         posts.push(customer.write(me.as_str(), text, at).await);
     }
+    // Who only says our word is found; who shows a picture shows it here.
+    let text = format!("has anybody seen my {sought}?");
+    let record = json!({"$type": "app.bsky.feed.post", "text": text, "createdAt": now, "langs": ["en"]});
+    posts.push(customer.create("app.bsky.feed.post", record).await);
+    posts.push(customer.show(me.as_str(), "five", &now).await);
     eventually("the mentions are heard", async || {
         account.sweep(&core.inbound).await.unwrap();
         core.cases().await.len() == before + posts.len()
@@ -175,6 +208,21 @@ async fn bluesky() {
         (Some("en"), true)
     );
 
+    let of = |uri: &str| {
+        cases
+            .iter()
+            .find(|(_, post)| post.id.as_str() == uri)
+            .unwrap()
+            .1
+            .clone()
+    };
+    assert_eq!(of(&posts[4]).kind, PostKind::Post);
+    let media = &of(&posts[5]).media;
+    assert!(
+        media.len() == 1 && media[0].alt == "a dot" && media[0].url.starts_with("http"),
+        "{media:?}"
+    );
+
     // The answer stands once, under it.
     core.reply(
         u32::try_from(case.0).unwrap(),
@@ -193,6 +241,21 @@ async fn bluesky() {
         shown["post"]["record"]["facets"][0]["features"][0]["uri"],
         "https://shop.example/ä"
     );
+
+    // What is said to it goes into the same case.
+    let parent = json!({"uri": shown["post"]["uri"], "cid": shown["post"]["cid"]});
+    let root = shown["post"]["record"]["reply"]["root"].clone();
+    let record = json!({"$type": "app.bsky.feed.post", "text": "thank you", "createdAt": moment(0),
+        "reply": {"root": root, "parent": parent}});
+    customer.create("app.bsky.feed.post", record).await;
+    eventually("the follow-up is heard", async || {
+        account.sweep(&core.inbound).await.unwrap();
+        core.cases()
+            .await
+            .iter()
+            .any(|known| known.number == case && known.posts == 2)
+    })
+    .await;
 
     // The same again changes nothing; another record does not take its place, and the first is found.
     let again = account.publish(&reply, &permit()).await.unwrap();

@@ -42,7 +42,7 @@ impl Bluesky {
         if let Some(identifier) = &identifier {
             section.check("identifier", sound(identifier));
         }
-        let password = section.need_secret("password", "\"xxxx-xxxx-xxxx-xxxx\"", not_empty);
+        let password = section.need_secret("password", "\"xxxx-xxxx-xxxx-xxxx\"", whole);
         let search = section.list("search").unwrap_or_default();
         let poll = section.get("poll").unwrap_or(SWEEP);
         let approval = section.get("approval");
@@ -78,10 +78,10 @@ fn sound(identifier: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn not_empty(password: &str) -> Result<(), Wrong> {
-    if password.trim().is_empty() {
-        let mend = "make an app password under Settings, Privacy and security, App passwords";
-        return Err(Wrong::new("is empty", mend));
+/// A password that was copied without what stood around it.
+fn whole(password: &str) -> Result<(), Wrong> {
+    if password.trim() != password || password.contains(char::is_control) {
+        return Err(Wrong::new("has a space or a line end around it", "copy it again"));
     }
     Ok(())
 }

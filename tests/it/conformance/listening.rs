@@ -1,10 +1,14 @@
 //! The rows about what is heard.
 
-use super::{Call, Knock, Play, SOUGHT, Stage};
+use super::{Call, KNOCK, Knock, Play, SOUGHT, Stage};
 use crate::fake::fault::Fault;
+use hearback::adapter::link::LinkState;
 use hearback::adapter::supervise::Lost;
 use hearback::domain::Clock as _;
 use std::time::Duration;
+
+/// The most time that something is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn signature<S: Stage>() {
     let play = Play::<S>::new().await;
@@ -16,6 +20,7 @@ pub async fn signature<S: Stage>() {
         let status = play.stage.knocks(&play.core.inbound, how).await;
         assert!((400..500).contains(&status), "{how:?}: {status}");
     }
+    play.heard_are(&[KNOCK.to_owned(), KNOCK.to_owned()]).await;
 }
 
 /// A first start opens no old cases; after an outage all of several pages is there, each once, also where
@@ -272,4 +277,49 @@ pub async fn quota<S: Stage>() {
     play.heard_are(&["one".to_owned(), "two".to_owned()]).await;
     play.core.wait(wait).await;
     assert_eq!(play.stage.published().len(), 1);
+}
+
+pub async fn runs<S: Stage>() {
+    let Play {
+        stage,
+        connector,
+        core,
+        ..
+    } = Play::<S>::new().await;
+    stage.writes("ann", "my parcel is late");
+    stage.next(Call::Listen, Fault::Status(500));
+    let links = connector.links();
+    let running = core.run();
+    let stop = running.stop.clone();
+    let reading = running
+        .tracker
+        .spawn(connector.run(running.inbound.clone(), stop.clone()));
+    until("it is told that it is down", || {
+        links
+            .iter()
+            .any(|link| matches!(link.state(), LinkState::Down(_)))
+    })
+    .await;
+    running.threads(1).await;
+    until("it is up", || {
+        links.iter().all(|link| link.state() == LinkState::Up)
+    })
+    .await;
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .expect("it stops when it is told to")
+        .unwrap();
+}
+
+/// Waits, with everything else running, until it is so.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let waiting = async {
+        while !so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain: {what}"));
 }

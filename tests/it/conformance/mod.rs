@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long one publishing call of a connector may take here.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What the requests say that [`Stage::knocks`] sends.
+pub const KNOCK: &str = "grüß 👍";
+
 /// A word that no customer says but in the rows about searching.
 pub const SOUGHT: &str = "zebra";
 
@@ -106,7 +109,9 @@ pub trait Stage: Sized {
     }
 
     /// A customer says something that is not written to us.
-    fn mutters(&self, who: &str, text: &str) -> String;
+    fn mutters(&self, who: &str, text: &str) -> String {
+        panic!("nobody hears {who} say {text}")
+    }
 
     /// A customer answers a post, and so tells us.
     fn answers(&self, who: &str, post: &str, text: &str) -> String;
@@ -120,7 +125,9 @@ pub trait Stage: Sized {
     fn deletes(&self, post: &str);
 
     /// We answer a post by the platform's own means, or write one of our own.
-    fn we_write(&self, post: Option<&str>, text: &str) -> String;
+    fn we_write(&self, post: Option<&str>, text: &str) -> String {
+        panic!("nobody shows us that we say {text} to {post:?}")
+    }
 
     /// A picture is shown with this description. Gives the id.
     fn shows(&self, who: &str, text: &str, alt: &str) -> Option<String> {
@@ -129,7 +136,9 @@ pub trait Stage: Sized {
     }
 
     /// Something comes to us that is not what the platform's documentation describes.
-    fn garbles(&self);
+    fn garbles(&self) {
+        panic!("{} has nothing to garble", Self::PLATFORM)
+    }
 
     /// The next call of this kind meets this.
     fn next(&self, call: Call, fault: Fault);
@@ -143,7 +152,9 @@ pub trait Stage: Sized {
     }
 
     /// The credentials are not accepted any more.
-    fn locks_out(&self);
+    fn locks_out(&self) {
+        panic!("{} lets nobody in", Self::PLATFORM)
+    }
 
     /// So often we signed in or renewed.
     fn signed_in(&self) -> usize {
@@ -151,7 +162,9 @@ pub trait Stage: Sized {
     }
 
     /// Nothing is allowed any more for this time.
-    fn exhausts(&self, time: Duration);
+    fn exhausts(&self, time: Duration) {
+        panic!("{} has no quota to use up for {time:?}", Self::PLATFORM)
+    }
 
     /// Texts and how they count: at the limit, one beyond, and what is special here.
     fn counted() -> Vec<Counted>;
@@ -159,7 +172,12 @@ pub trait Stage: Sized {
     /// What our account published, the oldest first.
     fn published(&self) -> Vec<Standing>;
 
-    /// A post of a customer is sent to us, as it would be when it comes.
+    /// The platform sends us what it has not sent yet, if it sends anything.
+    async fn delivers(&self, inbound: &Inbound) {
+        let _ = inbound;
+    }
+
+    /// A post of a customer is sent to us, sent before or not.
     async fn pushes(&self, inbound: &Inbound, post: &str) {
         let _ = (inbound, post);
         panic!("{} sends nothing", Self::PLATFORM)
@@ -187,6 +205,7 @@ macro_rules! rows {
             FollowUp listening::follow_up "a follow-up goes into its case";
             Mapped listening::mapped "reach, language, pictures and address are mapped";
             Drift listening::drift "what is not as described is set aside";
+            Runs listening::runs "it reads by itself, says how it is, and stops";
             Refresh listening::refresh "credentials that end are renewed, once";
             LockedOut listening::locked_out "credentials that are refused are told";
             Forbidden listening::forbidden "403 is told, and what is beside stops nothing";
@@ -224,8 +243,8 @@ rows!(define!());
 macro_rules! tests {
     ([$stage:ty] $($row:ident $module:ident::$name:ident $words:literal;)+) => {
         mod rows {
-            use super::super::{Row, Stage as _, listening, publishing};
             use super::*;
+            use crate::conformance::{Row, listening, publishing};
             $(
                 #[tokio::test]
                 async fn $name() {
@@ -243,6 +262,7 @@ mod bluesky;
 mod listening;
 mod mastodon;
 mod publishing;
+mod webhook;
 
 /// A stage with the core behind it.
 struct Play<S> {
@@ -294,6 +314,7 @@ impl<S: Stage> Play<S> {
 
     /// A round of reading, as it ends.
     async fn swept(&mut self) -> Result<(), Lost> {
+        self.stage.delivers(&self.core.inbound).await;
         let read = self.connector.sweep(&self.core.inbound).await;
         self.core.deliver().await;
         read
@@ -339,20 +360,22 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 2] = [
+    let platforms: [(&str, Cannot); 4] = [
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
+        (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
+        (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
     ];
     let mut table = format!("\n{:<64}", "");
     for (platform, _) in platforms {
-        let _ = write!(table, "{platform:<10}");
+        let _ = write!(table, "{platform:<15}");
     }
     let mut reasons = String::new();
     for (row, words) in Row::ALL {
         let _ = write!(table, "\n{words:<64}");
         for (platform, cannot) in platforms {
             let why = cannot(*row);
-            let _ = write!(table, "{:<10}", if why.is_some() { "-" } else { "kept" });
+            let _ = write!(table, "{:<15}", if why.is_some() { "-" } else { "kept" });
             if let Some(why) = why {
                 assert!(!why.is_empty(), "{platform} gives no reason for {row:?}");
                 let _ = write!(reasons, "\n{platform}, {words}: {why}");

@@ -165,10 +165,10 @@ pub async fn ambiguous<S: Stage>() {
         play.core
             .reply(1, "Sorry, see https://shop.example/orders/4711?lang=en")
             .await;
-        assert_eq!(
-            play.core.replies(1).await[0].state,
-            ReplyState::Ambiguous,
-            "{fault:?}"
+        let state = play.core.replies(1).await[0].state;
+        assert!(
+            matches!(state, ReplyState::Ambiguous | ReplyState::NeedsHuman),
+            "{fault:?}: {state:?}"
         );
         let mut play = play.restart().await;
         play.sweep().await;

@@ -322,19 +322,16 @@ impl Bluesky {
         known
     }
 
-    /// Posts as they are now; who is not there is gone, or blocks us
-    /// (<https://docs.bsky.app/docs/api/app-bsky-feed-get-posts>, at most 25).
-    pub(super) async fn views(&self, uris: &[&str]) -> Result<HashMap<String, View>, Failed> {
+    /// Posts as they are now, those that can be read
+    /// (<https://docs.bsky.app/docs/api/app-bsky-feed-get-posts>, at most 25). One that is not among them is
+    /// gone, or its author blocks us: [`Self::shown`] tells.
+    async fn views(&self, uris: &[&str]) -> Result<HashMap<String, View>, Failed> {
         let mut found = HashMap::new();
         for some in uris.chunks(BATCH) {
             let query: Vec<_> = some.iter().map(|uri| ("uris", *uri)).collect();
             let told: Posts = self.xrpc.get("app.bsky.feed.getPosts", &query).await?;
-            for raw in &told.posts {
-                let view = view(raw).map_err(|error| {
-                    Failed::Broken(format!("the answer is not what the API describes ({error})"))
-                })?;
-                found.insert(view.uri.clone(), view);
-            }
+            let views = told.posts.iter().filter_map(|raw| view(raw).ok());
+            found.extend(views.map(|view| (view.uri.clone(), view)));
         }
         Ok(found)
     }

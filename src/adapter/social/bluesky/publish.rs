@@ -14,7 +14,7 @@
 use super::session::{Failed, Session, before, is_stale, name};
 use super::translate::{address, is_in};
 use super::wire::{Put, Record, Resolved, Stored, View};
-use super::{Bluesky, POST, record};
+use super::{Bluesky, POST, Shown, record};
 use crate::adapter::ids;
 use crate::domain::{Audience, NativeId, Reply};
 use crate::port::{Look, Permit, PortError, Published};
@@ -23,6 +23,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// Why who blocks us, or whom we block, gets no answer.
+pub(super) const BLOCKED: &str = "its author and our account block each other";
 
 /// What an attempt found before it wrote.
 enum Ready {
@@ -36,50 +39,57 @@ impl Bluesky {
     pub(super) async fn send(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
         // Half of the time for reading before, a quarter at least for publishing, the rest for reading after.
         let began = Instant::now();
-        let (read_by, publish_by) = (began + self.timeout / 2, began + self.timeout * 3 / 4);
         let late =
             |_| PortError::NotReached("the post could not be read in time before answering it".to_owned());
-        let ready = timeout_at(read_by, self.prepare(reply)).await.map_err(late)??;
-        let (session, record) = match ready {
+        let reading = timeout_at(began + self.timeout / 2, self.prepare(reply));
+        let (session, record) = match reading.await.map_err(late)?? {
             Ready::Record(session, record) => (session, record),
             Ready::Stands(published) => return Ok(published),
         };
         let key = record::key(reply.created_at, &reply.key);
-        let body = json!({
-            "repo": session.did, "collection": POST, "rkey": key, "record": record, "swapRecord": null,
-        });
-        let left = publish_by.saturating_duration_since(Instant::now());
-        let put = self
-            .xrpc
-            .publish(&session, "com.atproto.repo.putRecord", &body, (left, permit));
-        let uri = uri(&session, &key);
-        let written = put.await.map_err(refusal).and_then(|put: Put| {
-            if put.uri == uri {
-                return Ok(());
-            }
-            let other = format!("the server says that it wrote {}, not {uri}", put.uri);
-            Err(PortError::Unknown(other))
-        });
-        let left = self
-            .timeout
-            .saturating_sub(began.elapsed())
-            .max(Duration::from_millis(500));
-        let there = tokio::time::timeout(left, self.own(&session, &key));
+        let left = self.timeout.mul_f64(0.75).saturating_sub(began.elapsed());
+        let written = self.write(&session, &key, &record, (left, permit)).await;
+        let there = async {
+            let read = timeout_at(began + self.timeout, self.own(&session, &key)).await;
+            read.unwrap_or_else(|_| Err(Failed::Broken("it could not be read in time".to_owned())))
+        };
         match written {
             Ok(()) => match there.await {
-                Ok(Ok(Some(own))) => published(&session, &uri, &own),
-                Ok(Ok(None)) => Err(PortError::Unknown("it was written, but is not there".to_owned())),
-                Ok(Err(error)) => Err(PortError::Unknown(format!("it was written, but {error}"))),
-                Err(_) => Err(PortError::Unknown(
-                    "it was written, but not read in time".to_owned(),
-                )),
+                Ok(Some(own)) => published(&session, &uri(&session, &key), &own),
+                Ok(None) => Err(PortError::Unknown("it was written, but is not there".to_owned())),
+                Err(error) => Err(PortError::Unknown(format!("it was written, but {error}"))),
             },
             Err(PortError::Refused(why)) => match there.await {
-                Ok(Ok(None)) => Err(PortError::Refused(why)),
-                Ok(Ok(Some(_)) | Err(_)) | Err(_) => Err(PortError::Unknown(why)),
+                Ok(None) => Err(PortError::Refused(why)),
+                Ok(Some(_)) | Err(_) => Err(PortError::Unknown(why)),
             },
             Err(error) => Err(error),
         }
+    }
+
+    async fn write(
+        &self,
+        session: &Session,
+        key: &str,
+        record: &Value,
+        allowed: (Duration, &Permit),
+    ) -> Result<(), PortError> {
+        let method = "com.atproto.repo.putRecord";
+        let body = json!({
+            "repo": session.did, "collection": POST, "rkey": key, "record": record, "swapRecord": null,
+        });
+        let put: Put = self
+            .xrpc
+            .publish(session, method, &body, allowed)
+            .await
+            .map_err(refusal)?;
+        if put.uri == uri(session, key) {
+            return Ok(());
+        }
+        Err(PortError::Unknown(format!(
+            "the server wrote it somewhere else: look at {}",
+            put.uri
+        )))
     }
 
     /// Reads all that the record needs, and whether it may be written at all: a server takes an answer to a
@@ -105,10 +115,10 @@ impl Bluesky {
         {
             return Ok(Ready::Stands(published));
         }
-        let target = reply.target.as_str();
-        let mut views = self.views(&[target]).await.map_err(before)?;
-        let Some(parent) = views.remove(target) else {
-            return stop("the post is gone, or its author and our account block each other");
+        let parent = match self.shown(reply.target.as_str(), 0).await.map_err(before)? {
+            Shown::Stands(parent, _) => parent,
+            Shown::Blocked => return stop(BLOCKED),
+            Shown::Gone => return stop("the post is gone"),
         };
         if parent.author.did != reply.author.as_str() {
             return stop("the network shows another author for that post");
@@ -202,7 +212,7 @@ impl Bluesky {
 pub(super) fn closed(post: &View) -> Option<&'static str> {
     let author = &post.author.viewer;
     if author.blocked_by || author.blocking.is_some() {
-        Some("its author and our account block each other")
+        Some(BLOCKED)
     } else if post.viewer.reply_disabled {
         Some("its author lets only some people answer, and our account is none of them")
     } else {

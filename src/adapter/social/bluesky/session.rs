@@ -39,9 +39,15 @@ pub fn lost(error: Failed) -> Lost {
     error.lost(&MEND)
 }
 
-/// A failure before anything was published.
+/// A failure before anything was published. A token that is over again as soon as it was renewed is the
+/// server's trouble, and no refusal.
 pub fn before(error: Failed) -> PortError {
-    error.before(&MEND)
+    match name(&error) {
+        Some("ExpiredToken" | "InvalidToken") => {
+            PortError::NotReached(format!("the post could not be read before answering it: {error}"))
+        }
+        Some(_) | None => error.before(&MEND),
+    }
 }
 
 /// The name by which the API tells one failure from another (`error` in its answer).

@@ -47,10 +47,7 @@ impl Bluesky {
         let session = self.xrpc.session().await.map_err(before)?;
         let (post, below) = match self.shown(reply.target.as_str(), 1).await.map_err(before)? {
             Shown::Stands(post, below) => (post, below),
-            Shown::Blocked => {
-                let why = "its author and our account block each other";
-                return Ok(Target::Locked(why.to_owned()));
-            }
+            Shown::Blocked => return Ok(Target::Locked(publish::BLOCKED.to_owned())),
             Shown::Gone => return Ok(Target::Gone("the post is gone".to_owned())),
         };
         if post.author.did != reply.author.as_str() {

@@ -149,9 +149,8 @@ pub struct Feature {
 }
 
 /// What is attached, of whichever kind: `images#view`, `video#view`, `recordWithMedia#view`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub struct Embed {
     pub images: Vec<Image>,
     pub thumbnail: Option<String>,
