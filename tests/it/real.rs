@@ -101,8 +101,9 @@ impl Customer {
     }
 
     async fn delete(&self, uri: &str) {
-        let key = uri.rsplit('/').next().unwrap();
-        let body = json!({"repo": self.did, "collection": "app.bsky.feed.post", "rkey": key});
+        let mut parts = uri.rsplit('/');
+        let (key, collection) = (parts.next().unwrap(), parts.next().unwrap());
+        let body = json!({"repo": self.did, "collection": collection, "rkey": key});
         self.call("com.atproto.repo.deleteRecord", &body).await;
     }
 
@@ -316,7 +317,7 @@ async fn bluesky() {
 
     // Nor one whose author blocks us; and that is no deletion.
     let block = json!({"$type": "app.bsky.graph.block", "subject": me.as_str(), "createdAt": moment(0)});
-    customer.create("app.bsky.graph.block", block).await;
+    let block = customer.create("app.bsky.graph.block", block).await;
     let to_it = hearback::domain::Reply {
         target: NativeId::new(&posts[2]),
         ..to_it
@@ -330,6 +331,7 @@ async fn bluesky() {
     for _ in 0..4 {
         account.sweep(&core.inbound).await.unwrap();
     }
+    customer.delete(&block).await;
     for (number, post) in &cases {
         let case = core
             .cases()

@@ -140,7 +140,7 @@ mod tests {
         let first = "234567abcdefghij";
         assert!(one.len() == 13 && first.contains(&one[..1]), "{one}");
         assert!(one.bytes().all(|byte| DIGITS.contains(&byte)), "{one}");
-        // The example of the specification, digit by digit.
+        // Read back, digit by digit, it is the moment.
         let number = one.bytes().fold(0u64, |number, byte| {
             let digit = DIGITS.iter().position(|digit| *digit == byte).unwrap();
             (number << 5) | digit as u64
