@@ -127,8 +127,6 @@ fn fresh(work: &Work, rules: &Rules, agent: &Agent, case: &Case, id: ReplyId) ->
     let key = IdempotencyKey::new(format!("{}-r{id}", rules.installation));
     Reply {
         conversation: case.conversation.clone(),
-        target: case.last_post.clone(),
-        author: case.author.clone(),
         ..Reply::blank(id, case.number, case.source.clone(), agent.clone(), key, work.now)
     }
 }

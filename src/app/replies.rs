@@ -561,3 +561,6 @@ pub(super) fn seen_by_person(reply: &Reply, address: &str) -> Published {
         author: reply.account.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,8 +182,8 @@ fn in_ci() -> bool {
         words: words.iter().map(|word| (*word).to_owned()).collect(),
     };
     let naive = naive::run(&wish(&[]));
-    let sqlite = kills::run(&wish(&["kills=10000", "seconds=120"]));
-    let postgres = kills::run(&wish(&["postgres", "kills=2000", "seconds=120"]));
+    let sqlite = kills::run(&wish(&["kills=10000", "seconds=240"]));
+    let postgres = kills::run(&wish(&["postgres", "kills=2000", "seconds=240"]));
     let matrix = matrix::run(&wish(&["cells=24"]));
     naive && sqlite && postgres && matrix
 }

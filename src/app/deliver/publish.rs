@@ -6,7 +6,7 @@ use crate::app::claims;
 use crate::app::inbound::Unavailable;
 use crate::app::replies;
 use crate::app::request::{Claimed, ReplyEnd, Request, Settled};
-use crate::domain::{Effect, EffectRow, Lane, Reply, ReplyId, ReplyState, Standing, message};
+use crate::domain::{Effect, EffectRow, Instant, Lane, Reply, ReplyId, ReplyState, Standing, message};
 use crate::port::{Class, Look, Permit, PortError, SocialPlatform, Target};
 use chrono::TimeDelta;
 use std::sync::Arc;
@@ -41,30 +41,16 @@ pub(super) async fn interrupted(delivery: &Delivery, reply: ReplyId) -> Result<(
     written
 }
 
-/// Replies that may have been sent by what the database lost: after a restored backup all that are
-/// older than it, after a replica took over those of the last minutes.
+/// Has the replies looked for that may have been sent by what the database lost.
 pub(super) async fn forget(delivery: &Delivery, open: &[Reply]) -> Result<(), Unavailable> {
-    let (lost, reason): (Vec<_>, _) = match &delivery.rules.standing {
-        Standing::Sound | Standing::New | Standing::Copied { .. } => return Ok(()),
-        Standing::RolledBack { sealed_at, .. } => {
-            let older = |reply: &&Reply| reply.created_at <= *sealed_at;
-            let reason = "The database was restored from a backup, and forgot what it had sent since";
-            (open.iter().filter(older).collect(), reason)
-        }
-        Standing::FailedOver { since } => {
-            let from = *since - LOST_BY_A_REPLICA;
-            let touched = |reply: &&Reply| {
-                matches!(reply.state, ReplyState::Held | ReplyState::Queued) || reply.created_at >= from
-            };
-            let reason = "PostgreSQL was replaced by a replica, which may have lost what was sent last";
-            (open.iter().filter(touched).collect(), reason)
-        }
+    let Some((lost, reason)) = lost(&delivery.rules.standing, open) else {
+        return Ok(());
     };
     let settled: Vec<_> = lost
         .into_iter()
         .map(|reply| Settled::Reply {
             effect: None,
-            reply: reply.id,
+            reply,
             fence: None,
             end: ReplyEnd::Forgotten(reason.to_owned()),
         })
@@ -81,6 +67,32 @@ pub(super) async fn forget(delivery: &Delivery, open: &[Reply]) -> Result<(), Un
         .inbound
         .ask(|answer| Request::Settle { settled, answer })
         .await
+}
+
+/// Which of the open replies may have been sent by what the database lost, and why: after a restored
+/// backup all that are older than it, after a replica took over those of the last minutes.
+fn lost(standing: &Standing, open: &[Reply]) -> Option<(Vec<ReplyId>, &'static str)> {
+    let of = |may: &dyn Fn(&Reply) -> bool| {
+        open.iter()
+            .filter(|reply| may(reply))
+            .map(|reply| reply.id)
+            .collect()
+    };
+    match standing {
+        Standing::Sound | Standing::New | Standing::Copied { .. } => None,
+        Standing::RolledBack { sealed_at, .. } => Some((
+            of(&|reply| reply.created_at <= *sealed_at),
+            "The database was restored from a backup, and forgot what it had sent since",
+        )),
+        Standing::FailedOver { since } => {
+            let from = *since - LOST_BY_A_REPLICA;
+            let waits = |reply: &Reply| matches!(reply.state, ReplyState::Held | ReplyState::Queued);
+            Some((
+                of(&|reply| waits(reply) || reply.created_at >= from),
+                "PostgreSQL was replaced by a replica, which may have lost what was sent last",
+            ))
+        }
+    }
 }
 
 /// Why nothing may be sent by this database, in words.
@@ -291,7 +303,7 @@ impl Delivery {
             Some(network) => match self.look(network.as_ref(), &reply).await? {
                 Ok(Look::Found(published)) => ReplyEnd::Sent(published),
                 Ok(Look::Several(all)) => ReplyEnd::Several(all),
-                Ok(Look::Absent { fresh }) if fresh || !self.is_over(&reply) => {
+                Ok(Look::Absent { fresh }) if fresh || !is_over(&reply, self.now()) => {
                     ReplyEnd::NotThere { fresh, looked_at }
                 }
                 Ok(Look::Absent { .. }) => ReplyEnd::AskPerson(
@@ -303,7 +315,7 @@ impl Delivery {
                     if let PortError::RetryAfter(wait) = error {
                         pause = Pause::Told(wait);
                     }
-                    if self.is_over(&reply) {
+                    if is_over(&reply, self.now()) {
                         ReplyEnd::AskPerson(format!("Hearback could not look: {error}"))
                     } else {
                         ReplyEnd::LookAgain(self.now() + backoff(row.attempts))
@@ -313,12 +325,6 @@ impl Delivery {
         };
         // What was looked for is this attempt. Another one may be claimed before this is written down.
         Ok(Attempt::of(row, &reply, end, pause))
-    }
-
-    /// Whether it was looked for long enough.
-    fn is_over(&self, reply: &Reply) -> bool {
-        let since = reply.settled_at.or(reply.doubted_at).unwrap_or(reply.created_at);
-        self.now() - since > LOOK_FOR
     }
 
     async fn look(
@@ -339,6 +345,12 @@ impl Delivery {
             }
         })
     }
+}
+
+/// Whether it was looked for long enough.
+fn is_over(reply: &Reply, now: Instant) -> bool {
+    let since = reply.settled_at.or(reply.doubted_at).unwrap_or(reply.created_at);
+    now - since > LOOK_FOR
 }
 
 /// What came of an effect, as the crash points tell it apart.
@@ -455,7 +467,7 @@ struct Attempt {
     settled: Settled,
     pause: Pause,
     /// When it comes again, if neither now nor by the pause.
-    due: Option<crate::domain::Instant>,
+    due: Option<Instant>,
 }
 
 impl Attempt {
@@ -530,7 +542,7 @@ fn backoff(attempts: i64) -> Duration {
 }
 
 /// When an effect that is not done with is due again.
-fn owed_at(settled: &Settled, row: &EffectRow) -> Option<crate::domain::Instant> {
+fn owed_at(settled: &Settled, row: &EffectRow) -> Option<Instant> {
     match settled {
         Settled::Reply {
             end: ReplyEnd::LookAgain(due),
@@ -550,3 +562,6 @@ fn owed_at(settled: &Settled, row: &EffectRow) -> Option<crate::domain::Instant>
         | Settled::Woken { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

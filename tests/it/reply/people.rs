@@ -201,6 +201,36 @@ async fn who_approves_may_change_the_words_and_the_difference_is_kept() {
 }
 
 #[tokio::test]
+async fn its_author_may_change_what_waits_and_it_waits_again() {
+    let mut scene = Scene::under(Approval::Always).await;
+    scene.by("Ada Lovelace", "reply 1 Sorry, Ann.").await;
+    scene.fills("Ada Lovelace", "Change it", KIND).await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Cancelled);
+    let reply = scene.nth(2).await;
+    assert_eq!(
+        (reply.state, reply.words.as_str()),
+        (ReplyState::PendingApproval, KIND)
+    );
+    scene.pass(HOLD).await;
+    assert_eq!(scene.published(), []);
+}
+
+#[tokio::test]
+async fn nobody_changes_a_colleagues_draft_but_a_lead() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    scene.by("Ada Lovelace", &format!("reply 1 {RUDE}")).await;
+    let read = scene.fills("Ben", "Change it", KIND).await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Draft, "{read}");
+    scene.fills("Grace", "Change it", KIND).await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Cancelled);
+    let reply = scene.nth(2).await;
+    assert_eq!(
+        (reply.state, reply.agent.name.as_str()),
+        (ReplyState::Held, "Grace")
+    );
+}
+
+#[tokio::test]
 async fn a_rejection_is_told_with_its_reason_and_an_approval_expires() {
     let mut scene = Scene::under(Approval::Always).await;
     scene.by("Ada Lovelace", "reply 1 Sorry, Ann.").await;
@@ -241,6 +271,16 @@ async fn the_same_words_again_need_a_second_yes() {
     scene.pass(Duration::from_secs(24 * 3600)).await;
     scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
     assert_eq!(scene.nth(3).await.state, ReplyState::Held);
+}
+
+#[tokio::test]
+async fn the_same_words_a_day_later_are_no_repetition() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(Duration::from_secs(24 * 3600)).await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Sent);
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    assert_eq!(scene.nth(2).await.state, ReplyState::Held);
 }
 
 #[tokio::test]
@@ -299,8 +339,129 @@ async fn an_edit_in_the_undo_window_stops_the_reply_and_shows_the_difference() {
         "{told:?}"
     );
     scene.presses("Ada Lovelace", "Send it anyway").await;
+    // It is another version: the old buttons were about the post as it was.
+    assert_eq!(scene.nth(1).await.version, 2);
     scene.pass(HOLD).await;
     assert_eq!(scene.published().len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_customer_took_back_meanwhile_is_not_answered_anyway() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    let edited = Target::Stands {
+        text: "Something else".to_owned(),
+    };
+    scene.network.targets.next(Ok(edited));
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(HOLD).await;
+    assert_eq!(scene.state().await, ReplyState::Stale);
+    let press = scene.button("Send it anyway");
+    scene.sees(Sighting::Gone("p1".into())).await;
+    let answer = scene
+        .given_by("Ada Lovelace", Scene::key(), Input::Press(press))
+        .await;
+    assert!(plain(answer).contains("deleted the post"));
+    scene.pass(HOLD).await;
+    assert_eq!(scene.published(), []);
+}
+
+#[tokio::test]
+async fn only_the_first_reply_is_asked_for_a_word_of_regret() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    scene.by("Ada Lovelace", "kind 1 complaint").await;
+    for _ in 0..2 {
+        scene.by("Ada Lovelace", "reply 1 Which size is it?").await;
+        assert!(scene.about_it().contains("no word of regret"));
+        scene.by("Ada Lovelace", "cancel 1").await;
+    }
+    scene.by("Ada Lovelace", "reply 1 Which size do you need?").await;
+    scene.pass(HOLD).await;
+    assert_eq!(scene.nth(3).await.state, ReplyState::Sent);
+    scene.by("Ada Lovelace", "reply 1 And which colour?").await;
+    assert!(
+        !scene.about_it().contains("no word of regret"),
+        "{}",
+        scene.about_it()
+    );
+    assert!(scene.about_it().contains("which colour"));
+}
+
+#[tokio::test]
+async fn an_order_that_the_customer_named_before_is_no_strangers() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    let before = "It is about order number 302-7718843.";
+    scene.post("p2", "ann", Some("p1"), before).await;
+    scene.post("p3", "ann", Some("p2"), "Please hurry!").await;
+    scene
+        .by(
+            "Ada Lovelace",
+            "reply 1 We are sorry, Ann. Order number 302-7718843 is on its way.",
+        )
+        .await;
+    assert_eq!(scene.nth(1).await.state, ReplyState::Held);
+    scene.by("Ada Lovelace", "cancel 1").await;
+    scene
+        .by(
+            "Ada Lovelace",
+            "reply 1 We are sorry, Ann. Order number 302-9918844 is on its way.",
+        )
+        .await;
+    assert_eq!(scene.nth(2).await.state, ReplyState::Draft);
+}
+
+#[tokio::test]
+async fn an_old_view_of_our_account_proves_nothing_and_in_the_end_a_person_looks() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "My parcel is late!").await;
+    scene.network.publishes.next(unknown());
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(HOLD).await;
+    for _ in 0..200 {
+        scene.network.looks.next(Ok(Look::Absent { fresh: false }));
+    }
+    scene.pass(SETTLE).await;
+    for _ in 0..14 {
+        scene.pass(Duration::from_secs(60)).await;
+    }
+    assert_eq!(scene.state().await, ReplyState::Ambiguous);
+    for _ in 0..2 {
+        scene.pass(Duration::from_secs(60)).await;
+    }
+    assert_eq!(scene.state().await, ReplyState::NeedsHuman);
+    assert!(scene.told("Please look")[0].contains("an old state of our account"));
+    assert_eq!(scene.published(), []);
+}
+
+#[tokio::test]
+async fn an_account_that_has_to_wait_sends_nothing_else_meanwhile() {
+    let mut scene = Scene::under(Approval::Never).await;
+    scene.post("p2", "bob", None, "Mine too!").await;
+    let wait = PortError::RetryAfter(Duration::from_secs(30));
+    scene.network.publishes.next(Err(wait));
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.by("Ada Lovelace", "reply 2 We are sorry, Bob.").await;
+    scene.pass(HOLD).await;
+    assert_eq!(scene.published(), []);
+    scene.pass(Duration::from_secs(30)).await;
+    assert_eq!(scene.published().len(), 2);
+}
+
+#[tokio::test]
+async fn a_look_that_failed_is_taken_again_after_a_pause() {
+    let mut scene = Scene::with(Class::Lookup).await;
+    scene.post("p1", "ann", None, "My parcel is late!").await;
+    scene.network.publishes.next(unknown());
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(HOLD).await;
+    for _ in 0..2 {
+        let away = PortError::Unknown("the network is away".to_owned());
+        scene.network.looks.next(Err(away));
+    }
+    let left = |scene: &Scene| scene.network.looks.0.lock().unwrap().len();
+    scene.pass(SETTLE).await;
+    assert_eq!(left(&scene), 1, "one look, and not at once another one");
+    scene.pass(Duration::from_secs(5)).await;
+    assert_eq!(left(&scene), 0);
 }
 
 #[rstest]
