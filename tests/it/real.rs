@@ -315,6 +315,24 @@ async fn bluesky() {
     let error = account.publish(&to_it, &permit()).await.unwrap_err();
     assert!(matches!(error, PortError::Refused(_)), "{error:?}");
 
+    // Nor one whose author lets nobody answer.
+    let key = posts[3].rsplit('/').next().unwrap();
+    let gate =
+        json!({"$type": "app.bsky.feed.threadgate", "post": posts[3], "allow": [], "createdAt": moment(0)});
+    let body =
+        json!({"repo": customer.did, "collection": "app.bsky.feed.threadgate", "rkey": key, "record": gate});
+    customer.call("com.atproto.repo.createRecord", &body).await;
+    let to_it = hearback::domain::Reply {
+        target: NativeId::new(&posts[3]),
+        ..to_it
+    };
+    eventually("the gate is seen", async || {
+        matches!(account.target(&to_it, &[]).await.unwrap(), Target::Locked(_))
+    })
+    .await;
+    let error = account.publish(&to_it, &permit()).await.unwrap_err();
+    assert!(matches!(error, PortError::Refused(_)), "{error:?}");
+
     // Nor one whose author blocks us; and that is no deletion.
     let block = json!({"$type": "app.bsky.graph.block", "subject": me.as_str(), "createdAt": moment(0)});
     let block = customer.create("app.bsky.graph.block", block).await;

@@ -168,6 +168,15 @@ pub async fn drift<S: Stage>() {
     assert_eq!(play.core.set_aside().await, 1);
     play.sweep().await;
     assert_eq!(play.core.set_aside().await, 1);
+    // An answer that is no answer at all is told, and asked for again.
+    play.stage.next(Call::Listen, Fault::Garbage);
+    let lost = play.swept().await.unwrap_err();
+    assert!(
+        matches!(&lost, Lost::Broken(why) if why.contains("describes")),
+        "{lost:?}"
+    );
+    play.heard("eve", "three").await;
+    play.heard_are(&["one", "two", "three"].map(str::to_owned)).await;
 }
 
 pub async fn refresh<S: Stage>() {

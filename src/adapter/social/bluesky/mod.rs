@@ -3,7 +3,7 @@
 //! A sweep reads notifications (mentions, answers, quotes) and searches, in windows that overlap (see
 //! `feed`). Replies are records at a key that we choose, written only where nothing stands (see `publish`):
 //! the class is [`Class::Id`]. The crates for this protocol were tried and cannot send `swapRecord: null`;
-//! these are the ten calls we need.
+//! these are the eleven calls we need.
 //!
 //! A post's id is its at-uri, the same in notifications, searches and threads. An author's is the DID, which
 //! stays when a handle changes.
