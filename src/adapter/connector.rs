@@ -32,9 +32,11 @@ pub trait Connector: SocialPlatform {
         None
     }
 
-    /// Reads until `stop`.
+    /// Reads until `stop`, and ends only then: one that ends before ends the whole service. Where the platform
+    /// comes to us there is nothing to do until then.
     async fn run(self: Arc<Self>, inbound: Inbound, stop: CancellationToken) {
-        let _ = (inbound, stop);
+        let _ = inbound;
+        stop.cancelled().await;
     }
 
     /// Whether its credentials, their scopes and the clocks are well. Publishes nothing.

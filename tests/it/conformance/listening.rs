@@ -288,21 +288,39 @@ pub async fn quota<S: Stage>() {
     assert_eq!(play.stage.published().len(), 1);
 }
 
+/// One that ended by itself would end the whole service.
 pub async fn runs<S: Stage>() {
-    let Play {
-        stage,
-        connector,
-        core,
-        ..
-    } = Play::<S>::new().await;
-    stage.writes("ann", "my parcel is late");
-    stage.next(Call::Listen, Fault::Status(500));
-    let links = connector.links();
-    let running = core.run();
+    let play = Play::<S>::new().await;
+    play.stage.writes("ann", "my parcel is late");
+    let running = play.core.run();
     let stop = running.stop.clone();
-    let reading = running
+    let reading = play.connector.clone().run(running.inbound.clone(), stop.clone());
+    let reading = running.tracker.spawn(reading);
+    play.stage.delivers(&running.inbound).await;
+    running.threads(1).await;
+    let links = play.connector.links();
+    until("it is up", || {
+        links.iter().all(|link| link.state() == LinkState::Up)
+    })
+    .await;
+    assert!(!reading.is_finished());
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .expect("it stops when it is told to")
+        .unwrap();
+}
+
+pub async fn told<S: Stage>() {
+    let play = Play::<S>::new().await;
+    play.stage.writes("ann", "my parcel is late");
+    play.stage.next(Call::Listen, Fault::Status(500));
+    let running = play.core.run();
+    let reading = play.connector.clone();
+    running
         .tracker
-        .spawn(connector.run(running.inbound.clone(), stop.clone()));
+        .spawn(reading.run(running.inbound.clone(), running.stop.clone()));
+    let links = play.connector.links();
     until("it is told that it is down", || {
         links
             .iter()
@@ -314,11 +332,6 @@ pub async fn runs<S: Stage>() {
         links.iter().all(|link| link.state() == LinkState::Up)
     })
     .await;
-    stop.cancel();
-    tokio::time::timeout(PATIENCE, reading)
-        .await
-        .expect("it stops when it is told to")
-        .unwrap();
 }
 
 /// Waits, with everything else running, until it is so.

@@ -205,7 +205,8 @@ macro_rules! rows {
             FollowUp listening::follow_up "a follow-up goes into its case";
             Mapped listening::mapped "reach, language, pictures and address are mapped";
             Drift listening::drift "what is not as described is set aside";
-            Runs listening::runs "it reads by itself, says how it is, and stops";
+            Runs listening::runs "it goes on until it is told to stop, and not longer";
+            Told listening::told "that it cannot read is told, and over by itself";
             Refresh listening::refresh "credentials that end are renewed, once";
             LockedOut listening::locked_out "credentials that are refused are told";
             Forbidden listening::forbidden "403 is told, and what is beside stops nothing";

@@ -53,7 +53,7 @@ const CANNOT: &[(Row, &str)] = &[
         Row::Drift,
         "it is answered with 400 and the reason: its sender has it still",
     ),
-    (Row::Runs, COMES),
+    (Row::Told, COMES),
     (Row::Refresh, COMES),
     (Row::LockedOut, COMES),
     (Row::Forbidden, COMES),
