@@ -48,6 +48,8 @@ struct Network {
     targets: Script<Target>,
     /// Whether nothing can be published.
     mute: std::sync::atomic::AtomicBool,
+    /// Whether there are no private messages.
+    open: std::sync::atomic::AtomicBool,
     visits: Script<Option<Published>>,
     published: Mutex<Vec<(String, String)>>,
 }
@@ -61,7 +63,7 @@ impl SocialPlatform for Network {
     fn abilities(&self) -> Abilities {
         Abilities {
             class: self.class,
-            private: true,
+            private: !self.open.load(Ordering::Relaxed),
             label: "Shop".to_owned(),
             account: Some("brand".into()),
         }
@@ -191,6 +193,7 @@ impl Scene {
             looks: Script::default(),
             targets: Script::default(),
             mute: false.into(),
+            open: false.into(),
             visits: Script::default(),
             published: Mutex::default(),
         });
@@ -198,11 +201,11 @@ impl Scene {
     }
 
     async fn open(folder: tempfile::TempDir, network: Arc<Network>, clock: ManualClock) -> Self {
-        Self::open_under(Approval::Flagged, folder, network, clock).await
+        Self::open_under((Approval::Flagged, Standing::Sound), folder, network, clock).await
     }
 
     async fn open_under(
-        general: Approval,
+        (general, standing): (Approval, Standing),
         folder: tempfile::TempDir,
         network: Arc<Network>,
         clock: ManualClock,
@@ -248,7 +251,7 @@ impl Scene {
             hold: HOLD,
             timeout: Duration::from_secs(1),
             settle: SETTLE,
-            standing: Standing::Sound,
+            standing,
             seal: None,
             stop: CancellationToken::new(),
             approvals: Approvals {

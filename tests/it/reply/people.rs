@@ -9,6 +9,11 @@ const RISKY: &str = "We are sorry. We guarantee that it will never happen again,
 
 impl Scene {
     async fn under(general: Approval) -> Self {
+        Self::on(general, Standing::Sound).await
+    }
+
+    /// On a database that stands so to its seal.
+    async fn on(general: Approval, standing: Standing) -> Self {
         let scene = Self::with(Class::Lookup).await;
         let Self {
             app,
@@ -20,7 +25,7 @@ impl Scene {
         } = scene;
         drop(app);
         store.close().await;
-        let mut scene = Self::open_under(general, folder, network, clock).await;
+        let mut scene = Self::open_under((general, standing), folder, network, clock).await;
         scene.post("p1", "ann", None, "My parcel is late!").await;
         scene
     }
@@ -173,6 +178,7 @@ async fn what_binds_needs_another_person_and_never_its_author() {
     assert_eq!(scene.published(), []);
     scene.presses("Grace", "Approve").await;
     let reply = scene.reply().await;
+    assert_eq!(reply.conversation, "p1".into());
     assert_eq!(
         (reply.state, reply.approver.unwrap().name),
         (ReplyState::Held, "Grace".to_owned())
@@ -433,6 +439,26 @@ async fn an_old_view_of_our_account_proves_nothing_and_in_the_end_a_person_looks
 }
 
 #[tokio::test]
+async fn a_copied_database_publishes_nothing_and_keeps_what_waits() {
+    let copied = Standing::Copied {
+        why: "its seal is another one's".to_owned(),
+    };
+    let mut scene = Scene::on(Approval::Never, copied).await;
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    for _ in 0..10 {
+        scene.pass(Duration::from_secs(60)).await;
+    }
+    assert_eq!(scene.published(), []);
+    assert_eq!(scene.state().await, ReplyState::Held);
+    let told = scene.told("could not go out yet");
+    assert!(
+        told.len() == 1 && told[0].contains("nothing is published"),
+        "{told:?}"
+    );
+    assert!(scene.by("Ada Lovelace", "cancel 1").await.contains("taken back"));
+}
+
+#[tokio::test]
 async fn an_account_that_has_to_wait_sends_nothing_else_meanwhile() {
     let mut scene = Scene::under(Approval::Never).await;
     scene.post("p2", "bob", None, "Mine too!").await;
@@ -453,15 +479,28 @@ async fn a_look_that_failed_is_taken_again_after_a_pause() {
     scene.network.publishes.next(unknown());
     scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
     scene.pass(HOLD).await;
-    for _ in 0..2 {
+    for _ in 0..3 {
         let away = PortError::Unknown("the network is away".to_owned());
         scene.network.looks.next(Err(away));
     }
     let left = |scene: &Scene| scene.network.looks.0.lock().unwrap().len();
     scene.pass(SETTLE).await;
-    assert_eq!(left(&scene), 1, "one look, and not at once another one");
-    scene.pass(Duration::from_secs(5)).await;
-    assert_eq!(left(&scene), 0);
+    assert_eq!(left(&scene), 2, "one look, and not at once another one");
+    for looks in [1, 1, 0] {
+        scene.pass(Duration::from_secs(5)).await;
+        assert_eq!(left(&scene), looks, "the pauses grow");
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_can_be_said_in_private_only_that_is_refused() {
+    let mut scene = Scene::under(Approval::Flagged).await;
+    scene.network.open.store(true, Ordering::Relaxed);
+    let read = scene.by("Ada Lovelace", &format!("dm 1 {KIND}")).await;
+    assert!(read.contains("private"), "{read}");
+    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+    scene.pass(HOLD).await;
+    assert_eq!(scene.published().len(), 1);
 }
 
 #[rstest]
