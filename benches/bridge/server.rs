@@ -3,6 +3,7 @@
 
 use anyhow::Context as _;
 use hearback::adapter::chat::slack::{Limits, Slack};
+use hearback::adapter::connector::Connector as _;
 use hearback::adapter::social::webhook::Webhook;
 use hearback::app::{App, Directory, Home, Identity, Member, Parts};
 use hearback::config::{Config, Purpose, Source};
@@ -66,7 +67,7 @@ pub async fn serve(config: &str) -> anyhow::Result<()> {
     tasks.spawn(worker.run());
     let routes = Arc::clone(&slack)
         .routes(inbound.clone())
-        .merge(webhook.routes(inbound.clone()))
+        .merge(webhook.routes(inbound.clone()).unwrap_or_default())
         .route("/readyz", axum::routing::get(async || "ok"));
     tasks.spawn(slack.run(inbound, stop));
     let listener = tokio::net::TcpListener::bind(config.server.listen).await?;

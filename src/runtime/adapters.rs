@@ -4,7 +4,9 @@ use super::lifecycle::Lifecycle;
 use crate::adapter::chat::console::{Console, Seat};
 use crate::adapter::chat::discord::Discord;
 use crate::adapter::chat::slack::Slack;
+use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
+use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::webhook::Webhook;
@@ -18,6 +20,7 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Chats and networks, built but not connected.
@@ -25,8 +28,7 @@ pub(super) struct Adapters {
     pub slack: Option<Arc<Slack>>,
     pub discord: Option<Arc<Discord>>,
     pub console: Option<Arc<Console>>,
-    pub mastodon: Vec<Arc<Mastodon>>,
-    pub webhooks: Vec<Arc<Webhook>>,
+    pub networks: Vec<Arc<dyn Connector>>,
     pub playground: Option<Arc<Playground>>,
 }
 
@@ -77,31 +79,19 @@ impl Adapters {
             slack,
             discord,
             console,
-            mastodon: Vec::new(),
-            webhooks: Vec::new(),
+            networks: Vec::new(),
             playground: None,
         };
         for source in &config.sources {
-            let timeout = config.reply.timeout;
-            match source {
-                Source::Mastodon(section) => {
-                    let mastodon = Mastodon::new(section, timeout, Arc::clone(clock));
-                    adapters.mastodon.push(Arc::new(
-                        mastodon.with_context(|| format!("source {}", section.name))?,
-                    ));
-                }
-                Source::Webhook(section) => {
-                    let webhook = Webhook::new(section, timeout, Arc::clone(clock));
-                    adapters.webhooks.push(Arc::new(
-                        webhook.with_context(|| format!("source {}", section.name))?,
-                    ));
-                }
-                Source::Playground(section) => {
-                    let Some(folder) = demo else { continue };
-                    let square = Playground::open(section, folder, base, Arc::clone(clock))?;
-                    adapters.playground = Some(Arc::new(square));
-                }
-            }
+            let Source::Playground(section) = source else {
+                let network = network(source, config.reply.timeout, clock);
+                let network = network.with_context(|| format!("source {}", source.name()))?;
+                adapters.networks.extend(network);
+                continue;
+            };
+            let Some(folder) = demo else { continue };
+            let square = Playground::open(section, folder, base, Arc::clone(clock))?;
+            adapters.playground = Some(Arc::new(square));
         }
         Ok(adapters)
     }
@@ -120,11 +110,10 @@ impl Adapters {
 
     /// All networks, one for each source.
     pub fn networks(&self) -> Vec<Arc<dyn SocialPlatform>> {
-        let fedi = self.mastodon.iter().cloned();
-        let fedi = fedi.map(|source| source as Arc<dyn SocialPlatform>);
-        let webhooks = self.webhooks.iter().cloned().map(|source| source as _);
+        let networks = self.networks.iter().cloned();
+        let networks = networks.map(|source| source as Arc<dyn SocialPlatform>);
         let square = self.playground.iter().cloned().map(|source| source as _);
-        fedi.chain(webhooks).chain(square).collect()
+        networks.chain(square).collect()
     }
 
     /// The connections of all of them.
@@ -132,8 +121,7 @@ impl Adapters {
         let mut links = Vec::new();
         links.extend(self.slack.iter().flat_map(|slack| slack.links()));
         links.extend(self.discord.iter().flat_map(|discord| discord.links()));
-        links.extend(self.mastodon.iter().flat_map(|source| source.links()));
-        links.extend(self.webhooks.iter().flat_map(|source| source.links()));
+        links.extend(self.networks.iter().flat_map(|source| source.links()));
         links.extend(self.playground.iter().map(|square| square.link().clone()));
         links
     }
@@ -155,8 +143,8 @@ impl Adapters {
         let slack = slack.map(|slack| Arc::clone(slack).routes(inbound.clone()));
         let discord = self.discord.iter();
         let discord = discord.map(|discord| Arc::clone(discord).routes(inbound.clone()));
-        let webhooks = self.webhooks.iter();
-        let webhooks = webhooks.map(|source| Arc::clone(source).routes(inbound.clone()));
+        let networks = self.networks.iter();
+        let networks = networks.filter_map(|source| Arc::clone(source).routes(inbound.clone()));
         let square = self.playground.iter().map(|square| square.router(stop.clone()));
         let console = self.console.iter();
         let console = console.map(|console| console.router(reader.clone(), inbound.clone(), stop.clone()));
@@ -165,7 +153,7 @@ impl Adapters {
             inbound: inbound.clone(),
             links,
             metrics,
-            hooks: slack.chain(discord).chain(webhooks).collect(),
+            hooks: slack.chain(discord).chain(networks).collect(),
             pages: square.chain(console).collect(),
             square: self.playground.as_ref().map(|square| square.frame()),
             console: self
@@ -188,9 +176,9 @@ impl Adapters {
                 discord.run(inbound.clone(), stop.clone()),
             );
         }
-        for source in self.mastodon {
+        for source in self.networks {
             lifecycle.spawn(
-                "connection to Mastodon",
+                "connection to a network",
                 source.run(inbound.clone(), stop.clone()),
             );
         }
@@ -198,6 +186,21 @@ impl Adapters {
             lifecycle.spawn("playground", square.run(inbound.clone(), stop.clone(), samples));
         }
     }
+}
+
+/// The connector of a source; none for the playground, which belongs to the demo.
+fn network(
+    source: &Source,
+    timeout: Duration,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Option<Arc<dyn Connector>>> {
+    let clock = Arc::clone(clock);
+    Ok(Some(match source {
+        Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock)?),
+        Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
+        Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
+        Source::Playground(_) => return Ok(None),
+    }))
 }
 
 /// The console: of the demo, or for those who have a password for it.

@@ -9,7 +9,6 @@ use crate::cli::replies::Replies;
 use crate::cli::{self, Audit, Chat, Cli, Command, Configured, Demo, Exit, Manifest, Reported};
 use crate::config::{self, Config};
 use crate::domain::{Clock, SystemClock};
-use crate::port::SocialPlatform as _;
 use crate::store::{Store, Tables};
 use crate::telemetry;
 use anyhow::Context as _;
@@ -190,10 +189,7 @@ impl Adapters {
                 discord.examine(&discord_channels(config)).await,
             ));
         }
-        for source in &adapters.mastodon {
-            out.push((source.source().to_string(), source.examine().await));
-        }
-        for source in &adapters.webhooks {
+        for source in &adapters.networks {
             out.push((source.source().to_string(), source.examine().await));
         }
         let client = http::client(QUESTION).context("Cannot build an HTTP client")?;

@@ -326,6 +326,16 @@ access_tokn = "t"
 url = "mastodon.example"
 hashtags = ["#acme", 3]
 poll = "0s"
+[[source]]
+name = "h"
+platform = "bluesky"
+identifier = "@shop.example"
+password = "abcd-efgh "
+poll = "1s"
+url = "bsky.social"
+[[source]]
+name = "i"
+platform = "bluesky"
 "##), @r#"
     c.toml:2: source[0].name: "Old Shop" cannot stand in an address; use lower-case letters, digits, - and _, beginning with a letter or digit
     c.toml:4: source[0].secret: must begin with whsec_; make one with: echo "whsec_$(openssl rand -base64 32)"
@@ -334,15 +344,21 @@ poll = "0s"
     c.toml:7: source[0].hashtags: is not a known key; known are platform, name, secret, secret_file, reply_url, lookup_url, idempotency, limit, approval
     c.toml:11: source[1].secret: has 5 bytes, fewer than 16; make one with: echo "whsec_$(openssl rand -base64 32)"
     c.toml:12: source[1].reply_url: must begin with https:// (or http://); write it like "https://care.example.com"
-    c.toml:15: source[2].platform: "masterdon" is not a known platform; did you mean "mastodon"? Known are mastodon, webhook
-    c.toml:19: source[3].platform: "myspace" is not a known platform; known are mastodon, webhook; any other system can come in by "webhook"
+    c.toml:15: source[2].platform: "masterdon" is not a known platform; did you mean "mastodon"? Known are bluesky, mastodon, webhook
+    c.toml:19: source[3].platform: "myspace" is not a known platform; known are bluesky, mastodon, webhook; any other system can come in by "webhook"
     c.toml:20: source[4].platform: is missing from [[source]]; add `platform = "mastodon"`
-    c.toml:24: source[5].platform: "playground" is only for `hearback demo`; known are mastodon, webhook
+    c.toml:24: source[5].platform: "playground" is only for `hearback demo`; known are bluesky, mastodon, webhook
     c.toml:28: source[6].access_tokn: is not a known key; did you mean "access_token"?
     c.toml:29: source[6].url: is not an address; write it like "https://care.example.com"
     c.toml:30: source[6].hashtags: must be text, not a number; put it in quotes
     c.toml:30: source[6].hashtags: has a # in it; write the tags without #
     c.toml:31: source[6].poll: would ask more often than servers allow; write "15s" or more; the stream tells of posts at once
+    c.toml:35: source[7].identifier: begins with @; write the handle as it stands behind the @, for example "shop.bsky.social"
+    c.toml:36: source[7].password: has a space or a line end around it; copy it again
+    c.toml:37: source[7].poll: would ask more often than the network allows; write "5s" or more
+    c.toml:38: source[7].url: is not an address; write it like "https://care.example.com"
+    c.toml:39: source[8].identifier: is missing from [[source]]; add `identifier = "shop.bsky.social"`
+    c.toml:39: source[8].password: is missing from [[source]]; add `password = "xxxx-xxxx-xxxx-xxxx"` or `password_file = "/run/secrets/password"`
     "#);
 }
 

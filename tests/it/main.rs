@@ -9,8 +9,10 @@
 
 mod architecture;
 mod audit;
+mod bluesky;
 mod cases;
 mod config;
+mod conformance;
 mod console;
 mod conversation;
 mod discord;
@@ -21,6 +23,7 @@ mod mastodon;
 mod migrations;
 mod operator;
 mod races;
+mod real;
 mod replay;
 mod reply;
 mod restart;

@@ -3,6 +3,7 @@
 use crate::fake::fault::Fault;
 use crate::fake::house::{self, Core, permit};
 use crate::fake::mastodon::{FakeMastodon, ME, TOKEN, Traits};
+use hearback::adapter::connector::Connector as _;
 use hearback::adapter::link::LinkState;
 use hearback::adapter::social::mastodon::Mastodon;
 use hearback::adapter::supervise::Lost;

@@ -5,6 +5,7 @@ use crate::fake::house::{self, Core, permit};
 use crate::fake::server::Server;
 use crate::fake::webhook::{SECRET, Shop, deliver, signed};
 use axum::http::StatusCode;
+use hearback::adapter::connector::Connector as _;
 use hearback::adapter::link::LinkState;
 use hearback::adapter::social::webhook::Webhook;
 use hearback::app::Response;
@@ -362,7 +363,7 @@ impl Market {
         let config = configured(&shop, idempotency);
         let source = Arc::new(source(&config, &clock));
         let core = Core::start(&clock, vec![source.clone()]).await;
-        let hearback = Server::start(source.routes(core.inbound.clone())).await;
+        let hearback = Server::start(source.routes(core.inbound.clone()).unwrap()).await;
         Self {
             core,
             shop,
@@ -383,7 +384,7 @@ impl Market {
         drop(hearback);
         let source = Arc::new(source(&config, &clock));
         let core = core.restart(vec![source.clone()]).await;
-        let hearback = Server::start(source.routes(core.inbound.clone())).await;
+        let hearback = Server::start(source.routes(core.inbound.clone()).unwrap()).await;
         Self {
             core,
             shop,
@@ -588,7 +589,8 @@ async fn sources_stand_beside_each_other_each_with_its_own_secret() {
     let core = Core::start(&clock, vec![one.clone(), other.clone()]).await;
     let routes = one
         .routes(core.inbound.clone())
-        .merge(other.routes(core.inbound.clone()));
+        .unwrap()
+        .merge(other.routes(core.inbound.clone()).unwrap());
     let hearback = Server::start(routes).await;
     let send = async |path: &str| {
         let address = hearback.url.join(path).unwrap();

@@ -1,5 +1,6 @@
 //! Networks on which customers write.
 
+pub mod bluesky;
 pub mod mastodon;
 pub mod playground;
 pub mod webhook;

@@ -6,13 +6,14 @@ use hearback::app::{
     App, Directory, Given, Home, Identity, Inbound, Input, Member, Parts, Place, Response, Worker,
 };
 use hearback::domain::{
-    Agent, Case, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post, Role,
-    SourceName, Standing, ThreadId,
+    Agent, Case, CaseNumber, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post,
+    Reply, Role, SourceName, Standing, ThreadId,
 };
 use hearback::port::{
     ChatPlatform, Content, EditMessage, OpenThread, Opened, Permit, PortError, PostMessage, SocialPlatform,
 };
 use hearback::store::{CaseFilter, Store};
+use sqlx::{Connection as _, SqliteConnection};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -266,6 +267,21 @@ impl Core {
         let mut posts: Vec<_> = self.store.posts_of(case.number, 1000).await.unwrap();
         posts.sort_by_key(|stored| stored.post.created_at);
         posts.into_iter().map(|stored| stored.post).collect()
+    }
+
+    /// The replies of a case, the oldest first.
+    pub async fn replies(&self, case: i64) -> Vec<Reply> {
+        let mut replies = self.store.replies_of(CaseNumber(case)).await.unwrap();
+        replies.sort_by_key(|reply| reply.id);
+        replies
+    }
+
+    /// How many things were set aside.
+    pub async fn set_aside(&self) -> i64 {
+        let url = format!("sqlite:{}", self.folder.path().join("cases.db").display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let counting = sqlx::query_scalar("SELECT count(*) FROM asides");
+        counting.fetch_one(&mut connection).await.unwrap()
     }
 
     /// Everything that stands in a case's thread.

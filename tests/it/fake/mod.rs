@@ -1,5 +1,6 @@
 //! Platforms made here: real sockets, scripted faults.
 
+pub mod bluesky;
 pub mod discord;
 pub mod door;
 pub mod errors;

@@ -4,7 +4,6 @@ use super::Mastodon;
 use super::api::Failed;
 use super::instance::Known;
 use crate::adapter::finding::Finding;
-use chrono::DateTime;
 use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -16,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Mastodon {
     /// Whether the token, its scopes, the stream and the clock are well. Publishes nothing.
-    pub async fn examine(&self) -> Vec<Finding> {
+    pub(super) async fn look_over(&self) -> Vec<Finding> {
         let known = match self.known().await {
             Ok(known) => known,
             Err(error) => {
@@ -118,11 +117,10 @@ impl Mastodon {
 
     async fn clocks_agree(&self) -> Finding {
         let now = self.clock.now();
-        let date = self.api.date().await;
-        let Some(told) = date.and_then(|date| DateTime::parse_from_rfc2822(&date).ok()) else {
+        let Some(told) = self.api.date().await else {
             return Finding::well("the server does not tell the time");
         };
-        let apart = (told.to_utc() - now).num_seconds().abs();
+        let apart = (told - now).num_seconds().abs();
         if apart <= DRIFT {
             Finding::well("the clocks agree")
         } else {

@@ -10,7 +10,7 @@
 //! newest page is read whole each time, and the database knows what was there.
 
 use super::Mastodon;
-use super::api::Failed;
+use super::api::{self, Failed};
 use super::instance::{Known, Software};
 use super::translate;
 use super::wire::{Found, Identified, Kind, Notification, Status};
@@ -28,8 +28,6 @@ const NOTIFICATIONS: usize = 80;
 const STATUSES: usize = 40;
 /// The most pages of one sweep: a server that ignores the cursor cannot keep us for ever.
 const MOST_PAGES: usize = 1000;
-/// How much of something unreadable is kept.
-const MOST_RAW: usize = 20_000;
 
 type Raw = Box<RawValue>;
 
@@ -56,7 +54,7 @@ impl From<Unavailable> for Halt {
 impl Halt {
     fn lost(self) -> Lost {
         match self {
-            Self::Server(error) => error.lost(),
+            Self::Server(error) => api::lost(error),
             Self::Store(error) => unstored(error),
         }
     }
@@ -90,16 +88,6 @@ impl Horizon<'_> {
 }
 
 impl Mastodon {
-    /// One round of everything: what is new, and whether what is known still stands.
-    ///
-    /// # Errors
-    /// The notifications cannot be read, or nothing can be stored; what was read until then is
-    /// stored. What cannot be read of the rest is said in the log, and tried again.
-    pub async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
-        self.notifications(inbound).await?;
-        self.explore(inbound).await
-    }
-
     /// What was said to us since the last time.
     pub(super) async fn notifications(&self, inbound: &Inbound) -> Result<(), Lost> {
         let feed = Feed {
@@ -306,37 +294,16 @@ impl Mastodon {
                     }
                 }
                 Ok(None) => {}
-                Err(error) => self.put_aside(inbound, &feed.stream, &error, raw).await?,
+                Err(error) => {
+                    let name = id(raw).unwrap_or_else(|| raw.get().chars().take(200).collect());
+                    let place = (&self.source, feed.stream.as_str());
+                    self.troubles
+                        .put_aside(inbound, place, &name, &error, raw.get())
+                        .await?;
+                }
             }
         }
         Ok(sightings)
-    }
-
-    /// Keeps what cannot be read for people to look at: once, though it comes by with every sweep.
-    async fn put_aside(
-        &self,
-        inbound: &Inbound,
-        stream: &str,
-        error: &serde_json::Error,
-        raw: &RawValue,
-    ) -> Result<(), Unavailable> {
-        let name = id(raw).unwrap_or_else(|| raw.get().chars().take(200).collect());
-        let object = format!("{stream} {name}");
-        if self.troubles.knows(&object) {
-            return Ok(());
-        }
-        let origin = format!("{} {stream}", self.source);
-        let kept: String = raw.get().chars().take(MOST_RAW).collect();
-        inbound.set_aside(&origin, &error.to_string(), &kept).await?;
-        self.troubles.note(&object);
-        metrics::counter!("hearback_set_aside_total", "source" => self.source.to_string()).increment(1);
-        // Without its place, which is another one in each object.
-        let why = error.to_string();
-        let why = why.split(" at line ").next().unwrap_or_default();
-        if self.troubles.note(&format!("{stream}: {why}")) {
-            tracing::warn!(source = %self.source, stream, why, "Something cannot be read, and was set aside.");
-        }
-        Ok(())
     }
 
     /// A status as a sighting, with the conversation it belongs to.

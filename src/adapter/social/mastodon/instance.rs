@@ -189,7 +189,15 @@ mod tests {
     fn api(base: &str) -> Api {
         let base = Url::parse(base).unwrap();
         let clock = Arc::new(SystemClock);
-        Api::new(base, SecretString::from("t"), Duration::from_secs(1), clock).unwrap()
+        let source = crate::domain::SourceName::new("fedi");
+        Api::new(
+            base,
+            &source,
+            SecretString::from("t"),
+            Duration::from_secs(1),
+            clock,
+        )
+        .unwrap()
     }
 
     #[rstest]

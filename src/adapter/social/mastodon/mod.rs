@@ -21,17 +21,19 @@ mod stream;
 mod target;
 mod text;
 mod translate;
-mod trouble;
 mod watch;
 mod wire;
 
+use crate::adapter::connector::Connector;
+use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
 use crate::adapter::supervise::{Lost, supervise};
+use crate::adapter::trouble::Troubles;
+use crate::adapter::watch::Watch;
 use crate::app::Inbound;
 use crate::config;
 use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
 use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
-use anyhow::Context as _;
 use api::{Api, Failed};
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
@@ -63,8 +65,8 @@ pub struct Mastodon {
     roots: roots::Roots,
     /// Says that there is something to read.
     nudge: Notify,
-    watch: watch::Watch,
-    troubles: trouble::Troubles,
+    watch: Watch,
+    troubles: Troubles,
     /// Whether the stream wants the token as the name of its protocol.
     token_as_protocol: AtomicBool,
 }
@@ -87,16 +89,12 @@ impl Mastodon {
         reply_timeout: Duration,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            matches!(config.url.scheme(), "http" | "https"),
-            "the url must begin with https://"
-        );
         let name = &config.name;
         let token = config.access_token.clone();
-        let api =
-            Api::new(config.url.clone(), token, reply_timeout, clock.clone()).context("the HTTP client")?;
+        let source = SourceName::new(name);
+        let api = Api::new(config.url.clone(), &source, token, reply_timeout, clock.clone())?;
         Ok(Self {
-            source: SourceName::new(name),
+            source,
             api,
             hashtags: config.hashtags.clone(),
             search: config.search.clone(),
@@ -108,32 +106,10 @@ impl Mastodon {
             known: RwLock::new(None),
             roots: roots::Roots::default(),
             nudge: Notify::new(),
-            watch: watch::Watch::default(),
-            troubles: trouble::Troubles::default(),
+            watch: Watch::default(),
+            troubles: Troubles::default(),
             token_as_protocol: AtomicBool::new(false),
         })
-    }
-
-    /// The connections that readiness depends on. The stream is none of them: some servers have
-    /// none, and the sweep sees everything without it. It is in the metrics and in the log.
-    #[must_use]
-    pub fn links(&self) -> Vec<Link> {
-        vec![self.link.clone()]
-    }
-
-    /// Reads until `stop`: sweeps every `poll`, and at once when the stream says so.
-    pub async fn run(self: Arc<Self>, inbound: Inbound, stop: CancellationToken) {
-        let (me, inlet) = (self.clone(), inbound.clone());
-        let sweeping = supervise(self.link.clone(), stop.clone(), move || {
-            let (me, inbound) = (me.clone(), inlet.clone());
-            async move { me.keep_sweeping(&inbound).await }
-        });
-        let me = self.clone();
-        let listening = supervise(self.stream_link.clone(), stop, move || {
-            let (me, inbound) = (me.clone(), inbound.clone());
-            async move { me.listen(&inbound).await }
-        });
-        tokio::join!(sweeping, listening);
     }
 
     /// The mentions first: only where they can be read is the rest worth asking for, and from then
@@ -250,6 +226,39 @@ impl SocialPlatform for Mastodon {
 
     async fn visit(&self, reply: &Reply, address: &str) -> Result<Option<Published>, PortError> {
         self.at(reply, address).await
+    }
+}
+
+#[async_trait]
+impl Connector for Mastodon {
+    /// The connections that readiness depends on. The stream is none of them: some servers have
+    /// none, and the sweep sees everything without it. It is in the metrics and in the log.
+    fn links(&self) -> Vec<Link> {
+        vec![self.link.clone()]
+    }
+
+    /// Reads until `stop`: sweeps every `poll`, and at once when the stream says so.
+    async fn run(self: Arc<Self>, inbound: Inbound, stop: CancellationToken) {
+        let (me, inlet) = (self.clone(), inbound.clone());
+        let sweeping = supervise(self.link.clone(), stop.clone(), move || {
+            let (me, inbound) = (me.clone(), inlet.clone());
+            async move { me.keep_sweeping(&inbound).await }
+        });
+        let me = self.clone();
+        let listening = supervise(self.stream_link.clone(), stop, move || {
+            let (me, inbound) = (me.clone(), inbound.clone());
+            async move { me.listen(&inbound).await }
+        });
+        tokio::join!(sweeping, listening);
+    }
+
+    async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
+        self.notifications(inbound).await?;
+        self.explore(inbound).await
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        self.look_over().await
     }
 }
 

@@ -7,22 +7,17 @@
 //! other programs nobody has shown it. All else may have been published.
 
 use super::Mastodon;
-use super::api::Failed;
+use super::api::{Failed, before};
 use super::instance::{Known, Software};
 use super::target::is_meant;
 use super::wire::{Descendants, Status};
 use super::{count, text, translate};
 use crate::adapter::ids;
+use crate::adapter::verdict::{Own, since, verdict};
 use crate::domain::{Audience, Instant, NativeId, Reply, Visibility};
 use crate::port::{Class, Look, Permit, PortError, Published};
-use chrono::TimeDelta;
-use reqwest::StatusCode;
 use std::collections::BTreeMap;
 
-/// How much the server's clock may be behind ours.
-const SKEW: TimeDelta = TimeDelta::seconds(60);
-/// How much later than the attempt's begin another answer of ours counts as a doubt.
-const DOUBT: TimeDelta = TimeDelta::seconds(2);
 /// How many pages of own statuses are looked through.
 const MOST_PAGES: usize = 5;
 /// The statuses of a page.
@@ -83,9 +78,8 @@ impl Mastodon {
     }
 
     pub(super) async fn look(&self, reply: &Reply, canary: Option<&NativeId>) -> Result<Look, PortError> {
-        let known = self.known().await.map_err(unread)?;
-        let begun = reply.begun_at.unwrap_or(reply.created_at);
-        let mut ours = self.own_statuses(&known, begun - SKEW).await?;
+        let known = self.known().await.map_err(Failed::unread)?;
+        let mut ours = self.own_statuses(&known, since(reply)).await?;
         let fresh = self.shows(&known, &ours, canary).await?;
         // Some servers leave direct posts out of the account's list; the thread has them.
         let path = ["api", "v1", "statuses", reply.target.as_str(), "context"];
@@ -99,17 +93,23 @@ impl Mastodon {
                     ));
                 }
             }
-            Err(error) => return Err(unread(error)),
+            Err(error) => return Err(error.unread()),
         }
         ours.retain(|_, own| {
             own.account.id == known.me
-                && own.created_at >= begun - SKEW
                 && own
                     .in_reply_to_id
                     .as_deref()
                     .is_some_and(|parent| known.software.stable(parent) == reply.target)
         });
-        verdict(&known, (reply, fresh), begun, ours.into_values().collect())
+        let ours = ours.values().map(|own| {
+            Ok(Own {
+                published: published(&known, own)?,
+                text: text::plain(&own.content, &own.mentions),
+                at: own.created_at,
+            })
+        });
+        verdict(reply, fresh, ours.collect::<Result<_, PortError>>()?, comparable)
     }
 
     /// Whether the list of our statuses shows the newest that is known to stand: a copy of the database
@@ -128,7 +128,7 @@ impl Mastodon {
         match self.status(canary.as_str()).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_missing() => Ok(false),
-            Err(error) => Err(unread(error)),
+            Err(error) => Err(error.unread()),
         }
     }
 
@@ -147,7 +147,7 @@ impl Mastodon {
             if let Some(id) = &before {
                 query.push(("max_id", id));
             }
-            let page: Vec<Status> = self.api.get(&path, &query).await.map_err(unread)?;
+            let page: Vec<Status> = self.api.get(&path, &query).await.map_err(Failed::unread)?;
             // The list is in the order of publication, but for pinned posts on some servers.
             let reached = page.iter().filter(|own| own.created_at < since).count();
             before = page.last().map(|own| own.id.clone());
@@ -199,34 +199,6 @@ pub(super) fn published(known: &Known, status: &Status) -> Result<Published, Por
     })
 }
 
-/// What our answers to a post, since the attempt began, say about the reply.
-fn verdict(
-    known: &Known,
-    (reply, fresh): (&Reply, bool),
-    begun: Instant,
-    ours: Vec<Status>,
-) -> Result<Look, PortError> {
-    let wanted = comparable(&reply.text);
-    let (same, other): (Vec<_>, Vec<_>) = ours
-        .iter()
-        .partition(|own| comparable(&text::plain(&own.content, &own.mentions)) == wanted);
-    match (
-        same.as_slice(),
-        other.iter().find(|own| own.created_at >= begun + DOUBT),
-    ) {
-        ([one], _) => published(known, one).map(Look::Found),
-        ([], None) => Ok(Look::Absent { fresh }),
-        ([], Some(own)) => Err(PortError::Unknown(format!(
-            "our account answered the post meanwhile, in other words: look at {}",
-            own.url.as_deref().unwrap_or(&own.id)
-        ))),
-        (several, _) => {
-            let all = several.iter().map(|own| published(known, own));
-            all.collect::<Result<_, _>>().map(Look::Several)
-        }
-    }
-}
-
 /// A text as it can be compared: servers add hosts to mentions and change blanks.
 fn comparable(text: &str) -> String {
     let words = text.split_whitespace().map(|word| match word.strip_prefix('@') {
@@ -234,37 +206,6 @@ fn comparable(text: &str) -> String {
         None => word.to_owned(),
     });
     words.collect::<Vec<_>>().join(" ").to_lowercase()
-}
-
-/// A failure before anything was published. What the server refuses to show stays refused; what
-/// broke may be tried again.
-pub(super) fn before(error: Failed) -> PortError {
-    match error {
-        Failed::Limited(wait) => PortError::RetryAfter(wait),
-        Failed::Status {
-            status: StatusCode::UNAUTHORIZED,
-            told: Some(_),
-        } => PortError::Unauthorized(error.to_string()),
-        Failed::Status {
-            status,
-            told: Some(_),
-        } if status.is_client_error() => PortError::Refused(format!(
-            "{error} when the post was to be read before answering it: the access_token needs the scope read:statuses"
-        )),
-        Failed::Status { .. } | Failed::Unreached(_) | Failed::Broken(_) => {
-            PortError::NotReached(format!("the post could not be read before answering it: {error}"))
-        }
-    }
-}
-
-/// A failure of looking.
-fn unread(error: Failed) -> PortError {
-    match error {
-        Failed::Limited(wait) => PortError::RetryAfter(wait),
-        Failed::Status { .. } | Failed::Unreached(_) | Failed::Broken(_) => {
-            PortError::Unknown(format!("the look-up: {error}"))
-        }
-    }
 }
 
 /// A failure of the publishing call.

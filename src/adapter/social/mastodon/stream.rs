@@ -4,7 +4,7 @@
 //! (<https://docs.joinmastodon.org/methods/streaming/#websocket>).
 
 use super::Mastodon;
-use super::api::Failed;
+use super::api;
 use super::feed::unstored;
 use super::instance::Known;
 use super::translate;
@@ -34,7 +34,7 @@ const MOST_MESSAGE: usize = 1024 * 1024;
 impl Mastodon {
     /// Listens until the stream ends.
     pub(super) async fn listen(&self, inbound: &Inbound) -> Result<(), Lost> {
-        let known = self.known().await.map_err(Failed::lost)?;
+        let known = self.known().await.map_err(api::lost)?;
         let Some(url) = &known.streaming else {
             return Err(Lost::Hopeless("the server tells no streaming address".to_owned()));
         };
@@ -133,10 +133,7 @@ impl Mastodon {
         if translate::is_nobodys(known, &status) || !translate::is_for_us(known, &status) {
             return Ok(None);
         }
-        self.sighting(known, &status)
-            .await
-            .map(Some)
-            .map_err(Failed::lost)
+        self.sighting(known, &status).await.map(Some).map_err(api::lost)
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a reply answers, read just before it is sent; and an address that a person says it stands at.
 
 use super::Mastodon;
-use super::api::Failed;
+use super::api::{Failed, before};
 use super::instance::Known;
-use super::publish::{before, published};
+use super::publish::published;
 use super::wire::{Descendants, Status};
 use super::{text, translate};
 use crate::domain::{NativeId, Reply};

@@ -20,6 +20,7 @@ pub use post::{MOST_POSTS, Malformed};
 pub use receive::MOST_BODY;
 pub use signature::{Secret, Unproven};
 
+use crate::adapter::connector::Connector;
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
 use crate::adapter::link::Link;
@@ -102,23 +103,6 @@ impl Webhook {
             complained: AtomicBool::new(false),
         })
     }
-
-    /// `POST /webhooks/{source}`, for this source.
-    pub fn routes(self: Arc<Self>, inbound: Inbound) -> axum::Router {
-        receive::routes(self, inbound)
-    }
-
-    /// Its connections: one. It stands until the `reply_url` cannot be reached, and again from the
-    /// next reply that is answered; posts come in all the while.
-    #[must_use]
-    pub fn links(&self) -> Vec<Link> {
-        vec![self.link.clone()]
-    }
-
-    /// Whether the receiver can be reached, without sending it a reply.
-    pub async fn examine(&self) -> Vec<Finding> {
-        reply::examine(self).await
-    }
 }
 
 #[async_trait]
@@ -173,5 +157,24 @@ impl SocialPlatform for Webhook {
     /// The contract has no call that reads an address.
     async fn visit(&self, _: &Reply, _: &str) -> Result<Option<Published>, PortError> {
         Ok(None)
+    }
+}
+
+#[async_trait]
+impl Connector for Webhook {
+    /// One. It stands until the `reply_url` cannot be reached, and again from the next reply that is
+    /// answered; posts come in all the while.
+    fn links(&self) -> Vec<Link> {
+        vec![self.link.clone()]
+    }
+
+    /// `POST /webhooks/{source}`, for this source.
+    fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {
+        Some(receive::routes(self, inbound))
+    }
+
+    /// Whether the receiver can be reached, without sending it a reply.
+    async fn examine(&self) -> Vec<Finding> {
+        reply::examine(self).await
     }
 }

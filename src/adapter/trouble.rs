@@ -1,16 +1,20 @@
 //! What went wrong beside the mentions: said once, and remembered until it is well again.
 
 use super::api::Failed;
-use crate::domain::Instant;
+use crate::app::{Inbound, Unavailable};
+use crate::domain::{Instant, SourceName};
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many reasons and objects are remembered; then they are forgotten, and said again.
 const MOST: usize = 10_000;
+/// How much of something unreadable is kept.
+const MOST_RAW: usize = 20_000;
 
 /// What is known to be wrong.
 #[derive(Default)]
-pub(super) struct Troubles(Mutex<Known>);
+pub struct Troubles(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
@@ -61,6 +65,37 @@ impl Troubles {
             known.once.clear();
         }
         known.once.insert(what.to_owned())
+    }
+
+    /// Keeps what cannot be read for people to look at: once, though it comes by with every sweep.
+    ///
+    /// # Errors
+    /// Nothing can be stored now.
+    pub async fn put_aside(
+        &self,
+        inbound: &Inbound,
+        (source, stream): (&SourceName, &str),
+        name: &str,
+        error: &impl Display,
+        raw: &str,
+    ) -> Result<(), Unavailable> {
+        let object = format!("{stream} {name}");
+        if self.knows(&object) {
+            return Ok(());
+        }
+        let kept: String = raw.chars().take(MOST_RAW).collect();
+        let why = error.to_string();
+        inbound
+            .set_aside(&format!("{source} {stream}"), &why, &kept)
+            .await?;
+        self.note(&object);
+        metrics::counter!("hearback_set_aside_total", "source" => source.to_string()).increment(1);
+        // Without its place, which is another one in each object.
+        let why = why.split(" at line ").next().unwrap_or_default();
+        if self.note(&format!("{stream}: {why}")) {
+            tracing::warn!(%source, stream, why, "Something cannot be read, and was set aside.");
+        }
+        Ok(())
     }
 
     fn held(&self) -> MutexGuard<'_, Known> {
