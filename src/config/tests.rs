@@ -88,6 +88,11 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         url = "https://mastodon.example"
         access_token = "t"
         [[source]]
+        name = "sky"
+        platform = "bluesky"
+        identifier = "shop.bsky.social"
+        password = "p"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -101,9 +106,15 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
     let defaults = |config: &Config| {
         let slack = config.slack.as_ref().unwrap().api_url.clone();
         let discord = config.discord.as_ref().unwrap().api_url.clone();
-        let (Source::Mastodon(fedi), Source::Webhook(shop)) = (&config.sources[0], &config.sources[1]) else {
+        let [
+            Source::Mastodon(fedi),
+            Source::Bluesky(sky),
+            Source::Webhook(shop),
+        ] = &config.sources[..]
+        else {
             panic!("{:?}", config.sources)
         };
+        let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!("{:?} {:?}", config.reply, config.server.listen);
         let care = Care {
@@ -111,7 +122,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             ..config.care.clone()
         };
         assert_eq!(care, Care::default());
-        (slack, discord, fedi, shop.idempotency, shop.limit, reply)
+        (slack, discord, fedi, sky, shop.idempotency, shop.limit, reply)
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }

@@ -17,6 +17,7 @@ mod row;
 mod scrub;
 mod seal;
 pub mod sql;
+mod transact;
 mod write;
 
 pub use error::{Error, Result};

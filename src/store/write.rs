@@ -5,48 +5,13 @@
 //! future ever holds a transaction: the caller only waits for the task, and may go.
 
 use super::batch::{Batch, Cell};
-use super::engine::Engine;
 use super::privacy::Locked;
 use super::row::{self, last_of, micros};
 use super::sql::{self, Sql};
+use super::transact::{Parameter, Step};
 use super::{Changes, Counters, Erasure, Error, PauseRow, ReplyStep, Result, Store, StoredPost};
 use crate::domain::audit::Hash;
 use crate::domain::{Case, EffectId, Instant, Status};
-use sqlx::postgres::PgPool;
-use sqlx::sqlite::{SqliteArguments, SqlitePool};
-use sqlx::{Arguments as _, AssertSqlSafe};
-use std::time::Duration;
-
-/// How long a server may take for a commit. Over a connection that died silently no answer comes.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A statement with its parameter.
-#[derive(Debug)]
-struct Step {
-    sql: Sql,
-    parameter: Parameter,
-    /// How many rows it has to change; otherwise somebody else was faster.
-    expects: Option<usize>,
-}
-
-impl Step {
-    fn new(sql: Sql, parameter: Parameter) -> Self {
-        Self {
-            sql,
-            parameter,
-            expects: None,
-        }
-    }
-}
-
-/// What the parameters of a statement are.
-#[derive(Debug)]
-enum Parameter {
-    None,
-    Batch(Batch),
-    Text(String),
-    Number(i64),
-}
 
 impl Store {
     /// Writes everything or nothing, durably. Runs in a task of its own: a caller that goes away
@@ -59,7 +24,9 @@ impl Store {
     /// Commits; what it appends to the log follows what is there.
     async fn append(&self, mut changes: Changes) -> Result<()> {
         if changes.events.is_empty() {
-            return self.transact(steps(&changes, None)?).await;
+            return self
+                .transact(conversations(&changes)?, || consequences(&changes, None))
+                .await;
         }
         let mut head = self.inner.head.lock().await;
         // Whatever comes of this, until it has come well the end of the log is not known.
@@ -72,7 +39,10 @@ impl Store {
             last: &mut last,
             locked: &locked,
         };
-        self.transact(steps(&changes, Some(&mut log))?).await?;
+        self.transact(conversations(&changes)?, || {
+            consequences(&changes, Some(&mut log))
+        })
+        .await?;
         *head = Some(last);
         if !changes.erasure.keys.is_empty() {
             self.inner.keys.forget();
@@ -120,7 +90,8 @@ impl Store {
 
     async fn write(&self, steps: Vec<Step>) -> Result<()> {
         let store = self.clone();
-        self.spawned(async move { store.transact(steps).await }).await
+        self.spawned(async move { store.transact(steps, || Ok(Vec::new())).await })
+            .await
     }
 
     /// Runs a write in a task of its own, which the store waits for when it is closed.
@@ -130,116 +101,6 @@ impl Store {
             .spawn(write)
             .await
             .map_err(|error| Error::Unavailable(format!("the write ended early: {error}")))?
-    }
-
-    async fn transact(&self, steps: Vec<Step>) -> Result<()> {
-        if steps.is_empty() {
-            return Ok(());
-        }
-        transact(&self.inner.engine, steps).await
-    }
-}
-
-/// Takes back what a connection began.
-macro_rules! take_back {
-    ($connection:ident, $engine:ident) => {
-        if let Err(error) = sqlx::query(sql::ROLLBACK.$engine).execute(&mut *$connection).await {
-            // The engine may have rolled back by itself (SQLite does when the disk is full), or
-            // the connection is gone. A fresh connection is certainly in no transaction.
-            tracing::debug!(%error, "A connection is replaced after a failed write.");
-            $connection.close_on_drop();
-        }
-    };
-}
-
-async fn transact(engine: &Engine, steps: Vec<Step>) -> Result<()> {
-    match engine {
-        Engine::Sqlite { write, .. } => transact_at_once(write, steps).await,
-        Engine::Postgres { pool, .. } => transact_in_steps(pool, steps).await,
-    }
-}
-
-/// SQLite runs in a thread of its own: the whole transaction is one errand to it, where a statement
-/// after the other would wake two threads for each.
-async fn transact_at_once(pool: &SqlitePool, steps: Vec<Step>) -> Result<()> {
-    let mut script = sql::BEGIN.sqlite.to_owned();
-    let mut arguments = SqliteArguments::default();
-    let mut given = 0;
-    for Step {
-        sql,
-        parameter,
-        expects,
-    } in steps
-    {
-        let added = match parameter {
-            Parameter::None => None,
-            Parameter::Batch(rows) => Some(arguments.add(rows.json()?)),
-            Parameter::Text(text) => Some(arguments.add(text)),
-            Parameter::Number(number) => Some(arguments.add(number)),
-        };
-        let Some(added) = added else {
-            script = script + "; " + sql.sqlite;
-            continue;
-        };
-        added.map_err(|error| Error::Refused(error.to_string()))?;
-        given += 1;
-        script = script + "; " + &sql.sqlite.replace("$1", &format!("${given}"));
-        if let Some(rows) = expects {
-            script = script + "; " + &sql::EXPECT.replace("$1", &rows.to_string());
-        }
-    }
-    script = script + "; " + sql::COMMIT.sqlite;
-    let mut connection = pool.acquire().await?;
-    let done = sqlx::query_with(AssertSqlSafe(script), arguments)
-        .execute(&mut *connection)
-        .await;
-    if let Err(error) = done {
-        take_back!(connection, sqlite);
-        return Err(error.into());
-    }
-    Ok(())
-}
-
-async fn transact_in_steps(pool: &PgPool, steps: Vec<Step>) -> Result<()> {
-    let mut connection = pool.acquire().await?;
-    let work = async {
-        sqlx::query(sql::BEGIN.postgres).execute(&mut *connection).await?;
-        for Step {
-            sql,
-            parameter,
-            expects,
-        } in steps
-        {
-            let query = match parameter {
-                Parameter::None => sqlx::query(sql.postgres),
-                Parameter::Batch(rows) => sqlx::query_with(sql.postgres, rows.postgres()?),
-                Parameter::Text(text) => sqlx::query(sql.postgres).bind(text),
-                Parameter::Number(number) => sqlx::query(sql.postgres).bind(number),
-            };
-            let done = query.execute(&mut *connection).await?;
-            if expects.is_some_and(|rows| done.rows_affected() != rows as u64) {
-                return Err(Error::Lost);
-            }
-        }
-        crash_point!(K23);
-        sqlx::query(sql::COMMIT.postgres)
-            .execute(&mut *connection)
-            .await?;
-        Ok::<(), Error>(())
-    };
-    match tokio::time::timeout(PATIENCE, work).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => {
-            take_back!(connection, postgres);
-            Err(error)
-        }
-        Err(_) => {
-            // Nobody knows what the server makes of it; this connection is not asked again.
-            connection.close_on_drop();
-            Err(Error::Unavailable(format!(
-                "the database did not answer within {PATIENCE:?}"
-            )))
-        }
     }
 }
 
@@ -251,10 +112,9 @@ struct Log<'a> {
     locked: &'a Locked,
 }
 
-/// The statements of the lists that are not empty.
-fn steps(changes: &Changes, log: Option<&mut Log<'_>>) -> Result<Vec<Step>> {
+/// The statements about all but cases and posts, of the lists that are not empty.
+fn consequences(changes: &Changes, log: Option<&mut Log<'_>>) -> Result<Vec<Step>> {
     let mut steps = Vec::with_capacity(8);
-    conversations(changes, &mut steps)?;
     if let Some(log) = log {
         events(changes, log, &mut steps)?;
     }
@@ -272,17 +132,19 @@ fn step(steps: &mut Vec<Step>, sql: Sql, rows: Batch) {
     }
 }
 
-fn conversations(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
-    step(steps, sql::ADD_CASES, cases(&changes.new_cases)?);
+/// The statements about cases and posts.
+fn conversations(changes: &Changes) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    step(&mut steps, sql::ADD_CASES, cases(&changes.new_cases)?);
     step(
-        steps,
+        &mut steps,
         sql::PUT_CASES,
         cases(last_of(&changes.cases, |case| case.number))?,
     );
-    step(steps, sql::ADD_POSTS, posts(&changes.new_posts)?);
+    step(&mut steps, sql::ADD_POSTS, posts(&changes.new_posts)?);
     let changed = last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id));
-    step(steps, sql::PUT_POSTS, posts(changed)?);
-    Ok(())
+    step(&mut steps, sql::PUT_POSTS, posts(changed)?);
+    Ok(steps)
 }
 
 /// Events with their hashes, each over the one before it, and the keys that are new.
@@ -578,6 +440,7 @@ fn counter_rows(counters: &Counters) -> impl Iterator<Item = [Cell<'static>; 2]>
 mod tests {
     use super::*;
     use crate::domain::SourceName;
+    use crate::store::engine::Engine;
     use crate::store::{Aside, CursorRow};
 
     async fn allow_pages(store: &Store, pages: &'static str) {
