@@ -425,7 +425,7 @@ async fn stopped_in_its_claim(database: Option<String>) {
     // The hold ends, and the claim stands before the barrier.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(town.shop.calls().len(), 0, "it has not begun");
-    process.signal("-STOP");
+    process.stop().await;
     barrier.open().await;
     tokio::time::sleep(stopped_for()).await;
     process.signal("-CONT");

@@ -76,7 +76,25 @@ impl Process {
         self.signal("-TERM");
     }
 
-    /// Sends it a signal: `-STOP`.
+    /// Stops it, and waits until each of its threads stands: on a busy machine some run on for a while.
+    pub async fn stop(&self) {
+        self.signal("-STOP");
+        while !self.stands() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Whether all of its threads are stopped (`proc_pid_stat(5)`: the state follows the name in brackets).
+    fn stands(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let mut states = threads.filter_map(|thread| {
+            let told = std::fs::read_to_string(thread.unwrap().path().join("stat")).ok()?;
+            told.rsplit(") ").next()?.chars().next()
+        });
+        states.all(|state| state == 'T')
+    }
+
+    /// Sends it a signal: `-CONT`.
     pub fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args([signal, &id]).status().unwrap();
@@ -181,11 +199,11 @@ members = ["Ada"]
 
     /// Stops the process, while it writes nothing.
     pub async fn hang(&self, process: &Process) {
-        process.signal("-STOP");
+        process.stop().await;
         while Store::look(&self.database).await.is_err() {
             process.signal("-CONT");
             tokio::task::yield_now().await;
-            process.signal("-STOP");
+            process.stop().await;
         }
     }
 
