@@ -1,6 +1,7 @@
 //! What went wrong beside the mentions: said once, and remembered until it is well again.
 
 use super::api::Failed;
+use super::supervise::Lost;
 use crate::app::{Inbound, Unavailable};
 use crate::domain::{Instant, SourceName};
 use std::collections::{HashMap, HashSet};
@@ -11,6 +12,27 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const MOST: usize = 10_000;
 /// How much of something unreadable is kept.
 const MOST_RAW: usize = 20_000;
+
+/// Why reading stopped.
+#[derive(Debug)]
+pub enum Halt {
+    /// The network's doing: other feeds may be readable.
+    Network(Failed),
+    /// Nothing can be stored, so nothing is to be read.
+    Store(Unavailable),
+}
+
+impl From<Failed> for Halt {
+    fn from(error: Failed) -> Self {
+        Self::Network(error)
+    }
+}
+
+impl From<Unavailable> for Halt {
+    fn from(error: Unavailable) -> Self {
+        Self::Store(error)
+    }
+}
 
 /// What is known to be wrong.
 #[derive(Default)]
@@ -51,6 +73,37 @@ impl Troubles {
             Failed::Unreached(why) | Failed::Broken(why) => why.clone(),
         };
         known.feeds.insert(feed.to_owned(), why.clone()) != Some(why)
+    }
+
+    /// Reads one of many feeds: what is wrong with it is said once, and stops none of the others.
+    ///
+    /// # Errors
+    /// Nothing can be stored.
+    pub async fn beside(
+        &self,
+        (source, feed): (&SourceName, &str),
+        now: Instant,
+        reading: impl Future<Output = Result<(), Halt>>,
+    ) -> Result<(), Lost> {
+        if self.rests(feed, now) {
+            return Ok(());
+        }
+        match reading.await {
+            Ok(()) => self.over(feed),
+            Err(Halt::Store(error)) => return Err(Lost::Broken(error.to_string())),
+            Err(Halt::Network(error)) => self.say((source, feed), &error, now),
+        }
+        Ok(())
+    }
+
+    /// Says what cannot be read now, once.
+    pub fn say(&self, (source, feed): (&SourceName, &str), error: &Failed, now: Instant) {
+        if self.is_news(feed, error, now) {
+            tracing::warn!(
+                %source, feed, %error,
+                "The network does not let us read this now; it is tried again with every sweep."
+            );
+        }
     }
 
     /// Whether [`Self::note`] was called with this.

@@ -30,6 +30,16 @@ impl Scene {
         scene
     }
 
+    /// An answer went out to Ann, and nobody knows whether it arrived.
+    async fn doubtful(class: Class) -> Self {
+        let mut scene = Self::with(class).await;
+        scene.post("p1", "ann", None, "My parcel is late!").await;
+        scene.network.publishes.next(unknown());
+        scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
+        scene.pass(HOLD).await;
+        scene
+    }
+
     fn key() -> String {
         static KEYS: AtomicU32 = AtomicU32::new(0);
         format!("people:{}", KEYS.fetch_add(1, Ordering::Relaxed))
@@ -417,11 +427,7 @@ async fn an_order_that_the_customer_named_before_is_no_strangers() {
 
 #[tokio::test]
 async fn an_old_view_of_our_account_proves_nothing_and_in_the_end_a_person_looks() {
-    let mut scene = Scene::with(Class::Lookup).await;
-    scene.post("p1", "ann", None, "My parcel is late!").await;
-    scene.network.publishes.next(unknown());
-    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
-    scene.pass(HOLD).await;
+    let mut scene = Scene::doubtful(Class::Lookup).await;
     for _ in 0..200 {
         scene.network.looks.next(Ok(Look::Absent { fresh: false }));
     }
@@ -474,11 +480,7 @@ async fn an_account_that_has_to_wait_sends_nothing_else_meanwhile() {
 
 #[tokio::test]
 async fn a_look_that_failed_is_taken_again_after_a_pause() {
-    let mut scene = Scene::with(Class::Lookup).await;
-    scene.post("p1", "ann", None, "My parcel is late!").await;
-    scene.network.publishes.next(unknown());
-    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
-    scene.pass(HOLD).await;
+    let mut scene = Scene::doubtful(Class::Lookup).await;
     for _ in 0..3 {
         let away = PortError::Unknown("the network is away".to_owned());
         scene.network.looks.next(Err(away));
@@ -603,11 +605,7 @@ async fn the_switch_stops_all_publishing_and_a_restart_changes_nothing() {
 
 #[tokio::test]
 async fn not_there_is_believed_of_two_persons_and_only_when_it_can_not_come_any_more() {
-    let mut scene = Scene::with(Class::None).await;
-    scene.post("p1", "ann", None, "My parcel is late!").await;
-    scene.network.publishes.next(unknown());
-    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
-    scene.pass(HOLD).await;
+    let mut scene = Scene::doubtful(Class::None).await;
     assert_eq!(scene.state().await, ReplyState::NeedsHuman);
     let early = plain(scene.presses("Ada Lovelace", "It is not, send again").await);
     assert!(early.contains("may still appear"), "{early}");
@@ -626,11 +624,7 @@ async fn not_there_is_believed_of_two_persons_and_only_when_it_can_not_come_any_
 
 #[tokio::test]
 async fn an_address_is_looked_at_before_it_is_believed() {
-    let mut scene = Scene::with(Class::None).await;
-    scene.post("p1", "ann", None, "My parcel is late!").await;
-    scene.network.publishes.next(unknown());
-    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
-    scene.pass(HOLD).await;
+    let mut scene = Scene::doubtful(Class::None).await;
     assert!(
         scene
             .fills("Ada Lovelace", "It is there", "over there")
@@ -663,11 +657,7 @@ async fn an_address_is_looked_at_before_it_is_believed() {
 /// Chats deliver an envelope twice, and the page may be away meanwhile.
 #[tokio::test]
 async fn who_fills_a_form_in_twice_reads_the_first_answer_and_nobody_looks_again() {
-    let mut scene = Scene::with(Class::None).await;
-    scene.post("p1", "ann", None, "My parcel is late!").await;
-    scene.network.publishes.next(unknown());
-    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
-    scene.pass(HOLD).await;
+    let mut scene = Scene::doubtful(Class::None).await;
     let Response::Ask(form) = scene.presses("Ada Lovelace", "It is there").await else {
         panic!("it opens no form");
     };
@@ -696,11 +686,7 @@ async fn who_fills_a_form_in_twice_reads_the_first_answer_and_nobody_looks_again
 /// Only the form of this very reply, filled in by somebody who may act, makes us look at an address.
 #[tokio::test]
 async fn a_viewer_or_a_forged_form_sends_us_to_no_address() {
-    let mut scene = Scene::with(Class::None).await;
-    scene.post("p1", "ann", None, "My parcel is late!").await;
-    scene.network.publishes.next(unknown());
-    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
-    scene.pass(HOLD).await;
+    let mut scene = Scene::doubtful(Class::None).await;
     let Response::Ask(form) = scene.presses("Ada Lovelace", "It is there").await else {
         panic!("it opens no form");
     };
@@ -749,11 +735,7 @@ async fn words_of_ours_that_come_back_after_a_restart_open_no_case() {
 
 #[tokio::test]
 async fn giving_up_lets_the_case_go_on() {
-    let mut scene = Scene::with(Class::None).await;
-    scene.post("p1", "ann", None, "My parcel is late!").await;
-    scene.network.publishes.next(unknown());
-    scene.by("Ada Lovelace", &format!("reply 1 {KIND}")).await;
-    scene.pass(HOLD).await;
+    let mut scene = Scene::doubtful(Class::None).await;
     scene.presses("Ada Lovelace", "Give up").await;
     assert_eq!(scene.state().await, ReplyState::Abandoned);
     scene

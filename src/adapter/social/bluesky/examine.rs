@@ -5,9 +5,6 @@ use super::session::name;
 use super::wire::Page;
 use crate::adapter::finding::Finding;
 
-/// How far the clocks may be apart, in seconds.
-const DRIFT: i64 = 30;
-
 impl Bluesky {
     /// Whether the password, the reading and the clock are well. Publishes nothing.
     pub(super) async fn look_over(&self) -> Vec<Finding> {
@@ -37,7 +34,7 @@ impl Bluesky {
             "whether the account may post shows with the first reply: nothing is posted to try it",
         ));
         findings.extend(self.quota());
-        findings.push(self.clocks_agree().await);
+        findings.push(Finding::clocks(self.xrpc.date().await, self.clock.now()));
         findings
     }
 
@@ -61,21 +58,5 @@ impl Bluesky {
             "{} of {} calls are left for now",
             quota.left, quota.limit
         )))
-    }
-
-    async fn clocks_agree(&self) -> Finding {
-        let now = self.clock.now();
-        let Some(told) = self.xrpc.date().await else {
-            return Finding::well("the server does not tell the time");
-        };
-        let apart = (told - now).num_seconds().abs();
-        if apart <= DRIFT {
-            Finding::well("the clocks agree")
-        } else {
-            Finding::wrong(
-                format!("this machine's clock is {apart} seconds from the server's"),
-                "Set the clock (a time service such as chrony keeps it right).",
-            )
-        }
     }
 }

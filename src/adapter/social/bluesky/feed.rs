@@ -16,8 +16,9 @@ use super::translate;
 use super::wire::{Named, Page, Posts, Profiles, View};
 use super::{Bluesky, Shown};
 use crate::adapter::supervise::Lost;
+use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
-use crate::app::{Cursor, Inbound, Unavailable};
+use crate::app::{Cursor, Inbound};
 use crate::domain::{Instant, NativeId, Post, Sighting};
 use chrono::{DateTime, SecondsFormat, TimeDelta};
 use serde_json::value::RawValue;
@@ -40,26 +41,6 @@ const LOOKS_A_MINUTE: u32 = 100;
 const MOST_STORED: usize = 20_000;
 
 type Raw = Box<RawValue>;
-
-/// Why reading stopped.
-pub(super) enum Halt {
-    /// The network's doing: other feeds may be readable.
-    Network(Failed),
-    /// Nothing can be stored, so nothing is to be read.
-    Store(Unavailable),
-}
-
-impl From<Failed> for Halt {
-    fn from(error: Failed) -> Self {
-        Self::Network(error)
-    }
-}
-
-impl From<Unavailable> for Halt {
-    fn from(error: Unavailable) -> Self {
-        Self::Store(error)
-    }
-}
 
 /// Something that is read again and again.
 struct Feed<'a> {
@@ -136,27 +117,10 @@ impl Bluesky {
         self.beside("known posts", self.look_again(inbound)).await
     }
 
-    /// Reads one of many: what is wrong with it is said once, and stops none of the others.
+    /// Reads one of many, which stops none of the others.
     async fn beside(&self, feed: &str, reading: impl Future<Output = Result<(), Halt>>) -> Result<(), Lost> {
-        if self.troubles.rests(feed, self.clock.now()) {
-            return Ok(());
-        }
-        match reading.await {
-            Ok(()) => self.troubles.over(feed),
-            Err(Halt::Store(error)) => return Err(Lost::Broken(error.to_string())),
-            Err(Halt::Network(error)) => self.say(feed, &error),
-        }
-        Ok(())
-    }
-
-    /// Says what cannot be read now, once.
-    fn say(&self, feed: &str, error: &Failed) {
-        if self.troubles.is_news(feed, error, self.clock.now()) {
-            tracing::warn!(
-                source = %self.source, feed, %error,
-                "The network does not let us read this now; it is tried again with every sweep."
-            );
-        }
+        let place = (&self.source, feed);
+        self.troubles.beside(place, self.clock.now(), reading).await
     }
 
     async fn follow(&self, inbound: &Inbound, feed: &Feed<'_>) -> Result<(), Halt> {
@@ -300,7 +264,7 @@ impl Bluesky {
                 Some(read)
             }
             Err(error) => {
-                self.say(what, &error);
+                self.troubles.say((&self.source, what), &error, self.clock.now());
                 None
             }
         }

@@ -8,8 +8,6 @@ use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-/// How far the clocks may be apart, in seconds.
-const DRIFT: i64 = 30;
 /// How long the stream may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,7 +30,7 @@ impl Mastodon {
         findings.push(self.scopes().await);
         findings.push(self.may_read_notifications().await);
         findings.push(self.stream_answers(&known).await);
-        findings.push(self.clocks_agree().await);
+        findings.push(Finding::clocks(self.api.date().await, self.clock.now()));
         findings
     }
 
@@ -112,22 +110,6 @@ impl Mastodon {
                 format!("the stream's host {host}:{port} is not reachable; {sweep}"),
                 "Open the way to it in the firewall.",
             ),
-        }
-    }
-
-    async fn clocks_agree(&self) -> Finding {
-        let now = self.clock.now();
-        let Some(told) = self.api.date().await else {
-            return Finding::well("the server does not tell the time");
-        };
-        let apart = (told - now).num_seconds().abs();
-        if apart <= DRIFT {
-            Finding::well("the clocks agree")
-        } else {
-            Finding::wrong(
-                format!("this machine's clock is {apart} seconds from the server's"),
-                "Set the clock (a time service such as chrony keeps it right).",
-            )
         }
     }
 }

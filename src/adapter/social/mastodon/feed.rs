@@ -15,6 +15,7 @@ use super::instance::{Known, Software};
 use super::translate;
 use super::wire::{Found, Identified, Kind, Notification, Status};
 use crate::adapter::supervise::Lost;
+use crate::adapter::trouble::Halt;
 use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Instant, Sighting};
 use chrono::TimeDelta;
@@ -30,35 +31,6 @@ const STATUSES: usize = 40;
 const MOST_PAGES: usize = 1000;
 
 type Raw = Box<RawValue>;
-
-/// Why reading stopped.
-pub(super) enum Halt {
-    /// The server's doing: other feeds may be readable.
-    Server(Failed),
-    /// Nothing can be stored, so nothing is to be read.
-    Store(Unavailable),
-}
-
-impl From<Failed> for Halt {
-    fn from(error: Failed) -> Self {
-        Self::Server(error)
-    }
-}
-
-impl From<Unavailable> for Halt {
-    fn from(error: Unavailable) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl Halt {
-    fn lost(self) -> Lost {
-        match self {
-            Self::Server(error) => api::lost(error),
-            Self::Store(error) => unstored(error),
-        }
-    }
-}
 
 /// Something that is read with a cursor.
 struct Feed<'a> {
@@ -98,7 +70,10 @@ impl Mastodon {
             limit: NOTIFICATIONS,
             notifications: true,
         };
-        self.follow(inbound, &feed).await.map_err(Halt::lost)
+        self.follow(inbound, &feed).await.map_err(|halt| match halt {
+            Halt::Network(error) => api::lost(error),
+            Halt::Store(error) => unstored(error),
+        })
     }
 
     /// What others say, and whether what is known still stands.
@@ -114,25 +89,10 @@ impl Mastodon {
         self.beside("known posts", self.look_again(inbound)).await
     }
 
-    /// Reads one of many: what is wrong with it is said once, and stops none of the others.
+    /// Reads one of many, which stops none of the others.
     async fn beside(&self, feed: &str, reading: impl Future<Output = Result<(), Halt>>) -> Result<(), Lost> {
-        let now = self.clock.now();
-        if self.troubles.rests(feed, now) {
-            return Ok(());
-        }
-        match reading.await {
-            Ok(()) => self.troubles.over(feed),
-            Err(Halt::Store(error)) => return Err(unstored(error)),
-            Err(Halt::Server(error)) => {
-                if self.troubles.is_news(feed, &error, now) {
-                    tracing::warn!(
-                        source = %self.source, feed, %error,
-                        "The server does not let us read this now; it is tried again with every sweep."
-                    );
-                }
-            }
-        }
-        Ok(())
+        let place = (&self.source, feed);
+        self.troubles.beside(place, self.clock.now(), reading).await
     }
 
     /// Pages forward from the cursor.

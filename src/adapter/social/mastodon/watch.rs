@@ -3,10 +3,10 @@
 
 use super::Mastodon;
 use super::api::Failed;
-use super::feed::Halt;
 use super::instance::Known;
 use super::translate;
 use super::wire::Status;
+use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::Inbound;
 use crate::domain::{NativeId, Post, Sighting};
