@@ -152,6 +152,9 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failed> {
 /// Reads the API's own words out of the body of a failure; `None` where it is not the API that spoke.
 pub type Spoken = fn(&[u8]) -> Option<String>;
 
+/// Reads out of the body of a 429 how long to wait; `None` where its headers have to tell.
+pub type Waits = fn(&[u8]) -> Option<Duration>;
+
 /// A platform's API at an address.
 pub struct Api {
     base: Url,
@@ -159,6 +162,7 @@ pub struct Api {
     writer: reqwest::Client,
     clock: Arc<dyn Clock>,
     spoken: Spoken,
+    waits: Waits,
     meter: Meter,
 }
 
@@ -184,8 +188,15 @@ impl Api {
             writer: http::writer(publishing)?,
             clock,
             spoken,
+            waits: |_| None,
             meter: Meter::new(source),
         })
+    }
+
+    /// The same, of a platform that tells in the body of a 429 how long to wait.
+    #[must_use]
+    pub fn waiting(self, waits: Waits) -> Self {
+        Self { waits, ..self }
     }
 
     /// The address everything is below.
@@ -237,10 +248,14 @@ impl Api {
         })?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         self.meter.read(&headers);
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Failed::Limited(wait(&headers, self.clock.now())));
-        }
         let body = http::body(answer).await;
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let told = body.ok().and_then(|body| (self.waits)(&body));
+            let told = told.map(|wait| wait.clamp(http::LEAST_WAIT, http::LONGEST_WAIT));
+            return Err(Failed::Limited(
+                told.unwrap_or_else(|| wait(&headers, self.clock.now())),
+            ));
+        }
         if status.is_success() {
             let body = body.map_err(Failed::Broken)?;
             return Ok(Answer { headers, body });

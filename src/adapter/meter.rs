@@ -40,11 +40,17 @@ impl Meter {
     /// Reads an answer's headers.
     pub fn read(&self, headers: &HeaderMap) {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-        let told = PAIRS.iter().find_map(|(limit, left)| {
+        let pair = PAIRS.iter().find_map(|(limit, left)| {
             Some(Quota {
                 limit: number(limit)?,
                 left: number(left)?,
             })
+        });
+        // Reddit tells what was used in place of the whole (<https://github.com/reddit-archive/reddit/wiki/API>).
+        let told = pair.or_else(|| {
+            let left = number("x-ratelimit-remaining")?;
+            let limit = number("x-ratelimit-used")? + left;
+            Some(Quota { limit, left })
         });
         let Some(quota) = told.filter(|quota| quota.limit > 0.0) else {
             return;
@@ -59,5 +65,24 @@ impl Meter {
     #[must_use]
     pub fn last(&self) -> Option<Quota> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderName;
+
+    #[test]
+    fn what_was_used_and_what_is_left_make_the_whole() {
+        let meter = Meter::new(&SourceName::new("a"));
+        let told = [("x-ratelimit-used", "4"), ("x-ratelimit-remaining", "596.0")];
+        let headers = told.map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        meter.read(&HeaderMap::from_iter(headers));
+        let quota = Quota {
+            limit: 600.0,
+            left: 596.0,
+        };
+        assert_eq!(meter.last(), Some(quota));
     }
 }

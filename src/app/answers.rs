@@ -42,9 +42,6 @@ fn compose(
         return Err(text::source_gone(case.source.as_str()));
     };
     let abilities = network.abilities();
-    if audience == Audience::Private && !abilities.private {
-        return Err(text::no_private(&abilities.label));
-    }
     let Some(target) = work.last_standing_post(case) else {
         return Err(text::target_gone(case.number));
     };
@@ -52,6 +49,7 @@ fn compose(
         return Err(text::refused(Refusal::Empty { verb: "send" }));
     }
     // What was said in private is answered in private, whatever the verb.
+    let asked = audience;
     let audience = match target.visibility {
         Visibility::Private => Audience::Private,
         Visibility::Public | Visibility::Unlisted | Visibility::Followers => audience,
@@ -59,6 +57,9 @@ fn compose(
     let composed = network.compose(words, &target.author.handle, audience);
     if let Some(why) = composed.refusal {
         return Err(text::refused(why));
+    }
+    if asked == Audience::Private && !abilities.private {
+        return Err(text::no_private(&abilities.label));
     }
     if composed.length > composed.limit {
         return Err(text::too_long(&composed, &abilities.label));

@@ -283,18 +283,18 @@ impl Inbound {
         let Some(network) = self.rules.networks.get(&case.source) else {
             return Ok(Some(text::source_gone(case.source.as_str())));
         };
-        let abilities = network.abilities();
-        if audience == Audience::Private && !abilities.private {
-            return Ok(Some(text::no_private(&abilities.label)));
-        }
-        let Some(why) = network.compose("-", "", audience).refusal else {
-            return Ok(None);
-        };
         let posts = self
             .store
             .posts(&[(case.source.clone(), case.last_post.clone())])
             .await?;
-        let url = posts.first().and_then(|stored| stored.post.url.as_deref());
+        let post = posts.first().map(|stored| &stored.post);
+        let handle = post.map_or("", |post| post.author.handle.as_str());
+        let Some(why) = network.compose("-", handle, audience).refusal else {
+            let abilities = network.abilities();
+            let none = audience == Audience::Private && !abilities.private;
+            return Ok(none.then(|| text::no_private(&abilities.label)));
+        };
+        let url = post.and_then(|post| post.url.as_deref());
         Ok(Some(text::cannot_answer(&why, url)))
     }
 

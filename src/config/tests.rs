@@ -93,6 +93,29 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         identifier = "shop.bsky.social"
         password = "p"
         [[source]]
+        name = "forum"
+        platform = "discourse"
+        url = "https://forum.example"
+        api_key = "k"
+        api_username = "help"
+        [[source]]
+        name = "lemmy"
+        platform = "lemmy"
+        url = "https://lemmy.example"
+        username = "shop"
+        password = "p"
+        [[source]]
+        name = "snoo"
+        platform = "reddit"
+        client_id = "c"
+        client_secret = "s"
+        username = "shop_help"
+        password = "p"
+        [[source]]
+        name = "tg"
+        platform = "telegram"
+        token = "1:a"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -109,12 +132,22 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let [
             Source::Mastodon(fedi),
             Source::Bluesky(sky),
+            Source::Discourse(forum),
+            Source::Lemmy(lemmy),
+            Source::Reddit(snoo),
+            Source::Telegram(tg),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
             panic!("{:?}", config.sources)
         };
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
+        let snoo = (
+            snoo.url.clone(),
+            snoo.subreddits.clone(),
+            snoo.search.clone(),
+            snoo.poll,
+        );
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!("{:?} {:?}", config.reply, config.server.listen);
         let care = Care {
@@ -122,7 +155,19 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             ..config.care.clone()
         };
         assert_eq!(care, Care::default());
-        (slack, discord, fedi, sky, shop.idempotency, shop.limit, reply)
+        (
+            slack,
+            discord,
+            fedi,
+            sky,
+            snoo,
+            (lemmy.search.clone(), lemmy.poll),
+            (forum.search.clone(), forum.poll),
+            tg.url.clone(),
+            shop.idempotency,
+            shop.limit,
+            reply,
+        )
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }

@@ -7,8 +7,12 @@ use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
 use crate::adapter::social::bluesky::Bluesky;
+use crate::adapter::social::discourse::Discourse;
+use crate::adapter::social::lemmy::Lemmy;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
+use crate::adapter::social::reddit::Reddit;
+use crate::adapter::social::telegram::Telegram;
 use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
@@ -197,7 +201,11 @@ fn network(
     let clock = Arc::clone(clock);
     Ok(Some(match source {
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock)?),
+        Source::Discourse(section) => Arc::new(Discourse::new(section, timeout, clock)?),
+        Source::Lemmy(section) => Arc::new(Lemmy::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
+        Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),
+        Source::Telegram(section) => Arc::new(Telegram::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),
     }))

@@ -2,6 +2,7 @@
 
 use super::super::Approval;
 use super::super::section::{Section, Wrong};
+use super::whole;
 use secrecy::SecretString;
 use std::time::Duration;
 use url::Url;
@@ -74,14 +75,6 @@ fn sound(identifier: &str) -> Result<(), Wrong> {
     }
     if identifier.trim().is_empty() || identifier.contains(char::is_whitespace) {
         return Err(Wrong::new("is no handle", mend));
-    }
-    Ok(())
-}
-
-/// A password that was copied without what stood around it.
-fn whole(password: &str) -> Result<(), Wrong> {
-    if password.trim() != password || password.contains(char::is_control) {
-        return Err(Wrong::new("has a space or a line end around it", "copy it again"));
     }
     Ok(())
 }

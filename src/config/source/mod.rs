@@ -1,11 +1,19 @@
 //! `[[source]]`: one connected place we listen to.
 
 mod bluesky;
+mod discourse;
+mod lemmy;
 mod mastodon;
+mod reddit;
+mod telegram;
 mod webhook;
 
 pub use bluesky::Bluesky;
+pub use discourse::Discourse;
+pub use lemmy::Lemmy;
 pub use mastodon::Mastodon;
+pub use reddit::Reddit;
+pub use telegram::Telegram;
 pub use webhook::{Idempotency, Webhook};
 
 use super::Approval;
@@ -57,8 +65,16 @@ macro_rules! platforms {
 platforms! {
     /// A Bluesky account.
     Bluesky = "bluesky";
+    /// An account on a Discourse forum.
+    Discourse = "discourse";
+    /// An account on a Lemmy server.
+    Lemmy = "lemmy";
     /// A Mastodon account.
     Mastodon = "mastodon";
+    /// A Reddit account.
+    Reddit = "reddit";
+    /// A Telegram bot.
+    Telegram = "telegram";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
 }
@@ -116,6 +132,14 @@ fn source_name(name: &str) -> Result<(), Wrong> {
         format!("{} cannot stand in an address", shown(name)),
         "use lower-case letters, digits, - and _, beginning with a letter or digit",
     ))
+}
+
+/// A secret that was copied without what stood around it.
+fn whole(password: &str) -> Result<(), Wrong> {
+    if password.trim() != password || password.contains(char::is_control) {
+        return Err(Wrong::new("has a space or a line end around it", "copy it again"));
+    }
+    Ok(())
 }
 
 /// `platform = "playground"`

@@ -43,6 +43,17 @@ pub enum Misplaced {
     Elsewhere,
 }
 
+/// What a platform does not tell of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untold {
+    /// How many follow its author.
+    Followers,
+    /// Its language.
+    Language,
+    /// Its author's page.
+    AuthorPage,
+}
+
 /// How a request of the platform's is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Knock {
@@ -83,6 +94,12 @@ pub trait Stage: Sized {
     const MISPLACES: &'static [Misplaced];
     /// The rows that it cannot have, with the reason.
     const CANNOT: &'static [(Row, &'static str)];
+    /// What it does not tell of a post.
+    const UNTOLD: &'static [Untold] = &[];
+    /// Whether its requests tell when they were signed.
+    const DATED: bool = true;
+    /// Whether something beside what is written to us can be read.
+    const BESIDE: bool = true;
 
     /// How the platform addresses a customer.
     fn handle(who: &str) -> String;
@@ -260,9 +277,13 @@ macro_rules! tests {
 }
 
 mod bluesky;
+mod discourse;
+mod lemmy;
 mod listening;
 mod mastodon;
 mod publishing;
+mod reddit;
+mod telegram;
 mod webhook;
 
 /// A stage with the core behind it.
@@ -361,9 +382,14 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 4] = [
+    let platforms: [(&str, Cannot); 9] = [
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
+        (discourse::OnDiscourse::PLATFORM, discourse::OnDiscourse::cannot),
+        (lemmy::OnLemmy::PLATFORM, lemmy::OnLemmy::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
+        (reddit::OnReddit::PLATFORM, reddit::OnReddit::cannot),
+        (telegram::Asking::PLATFORM, telegram::Asking::cannot),
+        (telegram::Pushed::PLATFORM, telegram::Pushed::cannot),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
     ];

@@ -2,14 +2,18 @@
 
 pub mod bluesky;
 pub mod discord;
+pub mod discourse;
 pub mod door;
 pub mod errors;
 pub mod fault;
 pub mod gateway;
 pub mod house;
+pub mod lemmy;
 pub mod mastodon;
 pub mod postgres;
+pub mod reddit;
 pub mod server;
 pub mod slack;
 pub mod specs;
+pub mod telegram;
 pub mod webhook;

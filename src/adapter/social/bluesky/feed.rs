@@ -15,30 +15,27 @@ use super::session::{Failed, lost};
 use super::translate;
 use super::wire::{Named, Page, Posts, Profiles, View};
 use super::{Bluesky, Shown};
+use crate::adapter::reach::Reach;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound};
 use crate::domain::{Instant, NativeId, Post, Sighting};
-use chrono::{DateTime, SecondsFormat, TimeDelta};
+use chrono::TimeDelta;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 
-/// How far back a first start looks.
-const FIRST_LOOK: TimeDelta = TimeDelta::hours(24);
-/// How far behind the newest a sweep reads again.
-const OVERLAP: TimeDelta = TimeDelta::hours(1);
 /// The most objects of a page, and another number of them, with which the borders are elsewhere.
 const LIMIT: usize = 100;
 const SHIFTED: usize = 89;
+/// How far behind the newest a sweep reads again.
+const OVERLAP: TimeDelta = TimeDelta::hours(1);
 /// The most pages of one reading.
 const MOST_PAGES: usize = 200;
 /// The most posts, or accounts, of one call.
 const BATCH: usize = 25;
 /// How many known posts are read again in a minute: four calls.
 const LOOKS_A_MINUTE: u32 = 100;
-/// How many posts are remembered as stored.
-const MOST_STORED: usize = 20_000;
 
 type Raw = Box<RawValue>;
 
@@ -50,31 +47,6 @@ struct Feed<'a> {
     query: Vec<(&'a str, &'a str)>,
     /// Whether its pages follow each other in order.
     pages: bool,
-}
-
-/// How far a feed was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reach {
-    /// The newest that was there.
-    newest: Instant,
-    /// Posts from before do not count.
-    since: Instant,
-}
-
-impl Reach {
-    fn parse(text: &str) -> Option<Self> {
-        let (newest, since) = text.split_once(' ')?;
-        let at = |text: &str| Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
-        Some(Self {
-            newest: at(newest)?,
-            since: at(since)?,
-        })
-    }
-
-    fn text(self) -> String {
-        let at = |at: Instant| at.to_rfc3339_opts(SecondsFormat::Micros, true);
-        format!("{} {}", at(self.newest), at(self.since))
-    }
 }
 
 /// What a reading brought.
@@ -125,12 +97,8 @@ impl Bluesky {
 
     async fn follow(&self, inbound: &Inbound, feed: &Feed<'_>) -> Result<(), Halt> {
         let told = inbound.cursor(&self.source, &feed.stream).await?;
-        let first = self.clock.now() - FIRST_LOOK;
-        let known = told.as_deref().and_then(Reach::parse).unwrap_or(Reach {
-            newest: first,
-            since: first,
-        });
-        let horizon = (known.newest - OVERLAP).max(known.since);
+        let known = Reach::read(told.as_deref(), self.clock.now());
+        let horizon = known.horizon(OVERLAP);
         let mut walk = self.walk(feed, horizon, LIMIT).await;
         if walk.pages > 1 && walk.failed.is_none() {
             let again = self.walk(feed, horizon, SHIFTED).await;
@@ -148,7 +116,7 @@ impl Bluesky {
         if !views.is_empty() || cursor.is_some() {
             let posts = self.posts(&views).await?;
             inbound.posts_seen(&self.source, posts, cursor).await?;
-            self.remember(&views);
+            self.stored.remember(views.iter().map(|view| view.uri.clone()));
         }
         walk.failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -221,7 +189,7 @@ impl Bluesky {
             };
             newest = newest.max(view.indexed_at.min(now));
             let counts = view.indexed_at >= known.since && view.author.did != me.did;
-            if counts && !self.is_stored(&view.uri) && met.insert(view.uri.clone()) {
+            if counts && !self.stored.has(&view.uri) && met.insert(view.uri.clone()) {
                 views.push(view);
             }
         }
@@ -344,18 +312,6 @@ impl Bluesky {
         }
         Ok(gone)
     }
-
-    fn is_stored(&self, uri: &str) -> bool {
-        self.stored().contains(uri)
-    }
-
-    fn remember(&self, views: &[View]) {
-        let mut stored = self.stored();
-        if stored.len() >= MOST_STORED {
-            stored.clear();
-        }
-        stored.extend(views.iter().map(|view| view.uri.clone()));
-    }
 }
 
 fn named(raw: &RawValue) -> Option<Named> {
@@ -369,19 +325,4 @@ fn is_for_people(told: &Named) -> bool {
 
 fn view(raw: &RawValue) -> Result<View, serde_json::Error> {
     serde_json::from_str(raw.get())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reach_is_kept_as_it_was() {
-        let reach = Reach {
-            newest: DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap(),
-            since: DateTime::from_timestamp(1_799_913_600, 0).unwrap(),
-        };
-        assert_eq!(Reach::parse(&reach.text()), Some(reach));
-        assert_eq!(Reach::parse("2026-11-21T10:00:00Z"), None);
-    }
 }

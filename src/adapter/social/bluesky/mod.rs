@@ -24,6 +24,7 @@ mod wire;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -33,8 +34,7 @@ use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
 use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
 use async_trait::async_trait;
 use session::Xrpc;
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use target::Shown;
 use tokio_util::sync::CancellationToken;
@@ -53,8 +53,7 @@ pub struct Bluesky {
     link: Link,
     watch: Watch,
     troubles: Troubles,
-    /// Posts that were stored in this run.
-    stored: Mutex<HashSet<String>>,
+    stored: Stored,
 }
 
 impl std::fmt::Debug for Bluesky {
@@ -88,12 +87,8 @@ impl Bluesky {
             link: Link::new(format!("source:{name}")),
             watch: Watch::default(),
             troubles: Troubles::default(),
-            stored: Mutex::default(),
+            stored: Stored::default(),
         })
-    }
-
-    fn stored(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,0 +1,222 @@
+//! Discourse: what is its own beside what every connector keeps (see `conformance`).
+
+use crate::fake::discourse::{FakeDiscourse, HOOK, KEY, ME, signed};
+use crate::fake::house::{self, Core, SETTLE};
+use crate::fake::server::Server;
+use crate::fake::webhook::deliver;
+use hearback::adapter::connector::Connector as _;
+use hearback::adapter::social::discourse::Discourse;
+use hearback::app::Response;
+use hearback::config;
+use hearback::domain::{Clock as _, ManualClock, PostKind, ReplyState};
+use hearback::port::SocialPlatform as _;
+use secrecy::SecretString;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The forum, our account there, and the core behind it.
+struct Scene {
+    server: FakeDiscourse,
+    account: Arc<Discourse>,
+    clock: ManualClock,
+    core: Core,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let clock = ManualClock::default();
+        let server = FakeDiscourse::start(house::clock(&clock)).await;
+        let config = config::Discourse {
+            name: "forum".to_owned(),
+            url: server.url(),
+            api_key: SecretString::from(KEY),
+            api_username: ME.to_owned(),
+            webhook_secret: Some(SecretString::from(HOOK)),
+            search: vec![],
+            poll: Duration::from_secs(60),
+            approval: None,
+        };
+        let account = Discourse::new(&config, Duration::from_secs(5), house::clock(&clock));
+        let account = Arc::new(account.unwrap());
+        let core = Core::start(&clock, vec![account.clone()]).await;
+        Self {
+            server,
+            account,
+            clock,
+            core,
+        }
+    }
+
+    async fn sweep(&mut self) {
+        self.account.sweep(&self.core.inbound).await.unwrap();
+        self.core.deliver().await;
+    }
+
+    /// Ann opens a topic, and it is heard.
+    async fn heard(&mut self) -> String {
+        let post = self.server.open("ann", "my parcel is late", self.clock.now());
+        self.sweep().await;
+        post
+    }
+
+    async fn dm(&mut self, text: &str) {
+        let response = self.core.says(&format!("dm 1 {text}")).await;
+        assert!(matches!(response, Response::Done(_)), "{response:?}");
+        self.core.deliver().await;
+        self.core.wait(house::HOLD).await;
+    }
+}
+
+#[tokio::test]
+async fn a_private_answer_is_a_message_to_the_author_alone() {
+    let mut scene = Scene::new().await;
+    scene.heard().await;
+    scene.dm("Tell me your order number.").await;
+    let reply = scene.core.replies(1).await.remove(0);
+    assert_eq!(reply.state, ReplyState::Sent, "{:?}", reply.reason);
+    let (id, _, text) = scene.server.published().remove(0);
+    assert_eq!(text, "Tell me your order number.");
+    assert_eq!(scene.server.people(&id).unwrap(), [ME, "ann"]);
+
+    // The answer to it is private, and is answered there.
+    scene.server.answer("ann", &id, "It is 4711, thank you");
+    scene.sweep().await;
+    let case = scene.core.cases().await.remove(1);
+    assert_eq!(scene.core.posts(&case).await[0].kind, PostKind::Message);
+    scene.core.reply(2, "We look into it.").await;
+    let (answer, above, _) = scene.server.published().remove(1);
+    assert_eq!(scene.core.replies(2).await[0].state, ReplyState::Sent);
+    assert_eq!(
+        above.as_deref(),
+        Some(format!("{}/2", id.split('/').next().unwrap()).as_str())
+    );
+    assert_eq!(scene.server.people(&answer).unwrap(), [ME, "ann"]);
+}
+
+#[tokio::test]
+async fn a_private_answer_whose_end_is_unknown_is_found() {
+    let mut scene = Scene::new().await;
+    scene.heard().await;
+    scene
+        .server
+        .faults()
+        .next("create", crate::fake::fault::Fault::AcceptThenDrop);
+    scene.dm("Tell me your order number.").await;
+    for _ in 0..3 {
+        scene.core.wait(SETTLE).await;
+    }
+    let reply = scene.core.replies(1).await.remove(0);
+    assert_eq!(reply.state, ReplyState::Sent, "{:?}", reply.reason);
+    assert_eq!(scene.server.published().len(), 1);
+}
+
+#[tokio::test]
+async fn what_moderators_hold_is_never_sent_again() {
+    let mut scene = Scene::new().await;
+    scene.heard().await;
+    scene.server.moderate();
+    scene.core.reply(1, "Sorry to hear that!").await;
+    assert_eq!(scene.core.replies(1).await[0].state, ReplyState::Ambiguous);
+    for _ in 0..20 {
+        scene.core.wait(SETTLE).await;
+    }
+    let reply = scene.core.replies(1).await.remove(0);
+    assert_eq!(reply.state, ReplyState::NeedsHuman);
+    assert!(reply.reason.unwrap().contains("moderators"));
+    assert_eq!(scene.server.calls("create"), 1);
+}
+
+#[tokio::test]
+async fn a_body_like_the_last_one_is_refused_and_not_taken_for_sent() {
+    let mut scene = Scene::new().await;
+    scene.heard().await;
+    scene.server.open("bob", "mine too", scene.clock.now());
+    scene.sweep().await;
+    scene.core.reply(1, "Sorry to hear that!").await;
+    scene.core.reply(2, "Sorry to hear that!").await;
+    assert_eq!(scene.core.replies(1).await[0].state, ReplyState::Sent);
+    let reply = scene.core.replies(2).await.remove(0);
+    assert_eq!(reply.state, ReplyState::Failed, "{:?}", reply.reason);
+    assert!(reply.reason.unwrap().contains("too similar"));
+}
+
+#[tokio::test]
+async fn the_forums_own_limits_are_told_before() {
+    let mut scene = Scene::new().await;
+    scene.heard().await;
+    let response = scene.core.says("reply 1 Hm.").await;
+    assert!(
+        format!("{response:?}").contains("fewer than 5 characters"),
+        "{response:?}"
+    );
+    assert_eq!(scene.server.calls("create"), 0);
+}
+
+#[tokio::test]
+async fn a_closed_topic_is_told_before_anything_is_sent() {
+    let mut scene = Scene::new().await;
+    let post = scene.heard().await;
+    scene.server.close(&post);
+    scene.core.reply(1, "Sorry to hear that!").await;
+    let reply = scene.core.replies(1).await.remove(0);
+    assert_eq!(reply.state, ReplyState::Stale);
+    assert!(reply.reason.unwrap().contains("closed"));
+    assert_eq!(scene.server.calls("create"), 0);
+}
+
+#[tokio::test]
+async fn an_edit_of_the_first_minutes_is_seen() {
+    let mut scene = Scene::new().await;
+    let post = scene.heard().await;
+    scene.clock.advance(Duration::from_secs(60));
+    scene.server.edit_at_once(&post, "my parcel is on fire");
+    scene.sweep().await;
+    let case = scene.core.cases().await.remove(0);
+    let text = scene.core.posts(&case).await.remove(0).text;
+    assert_eq!(text, "A title\n\nmy parcel is on fire");
+}
+
+#[tokio::test]
+async fn what_is_pushed_is_what_the_sweep_would_see() {
+    let mut scene = Scene::new().await;
+    let post = scene.server.open("ann", "my parcel is late", scene.clock.now());
+    scene.server.open(ME, "Welcome, everybody", scene.clock.now());
+    let routes = scene.account.clone().routes(scene.core.inbound.clone());
+    let door = Server::start(routes.unwrap()).await;
+    let to = door.url.join("/webhooks/forum").unwrap();
+    let push = async |event: &str, body: String| {
+        let (status, told) = deliver(&to, &signed(HOOK, event, &body), body.clone()).await;
+        assert_eq!(status.as_u16(), 200, "{told}");
+    };
+    scene.clock.advance(Duration::from_secs(60));
+    scene.server.edit_at_once(&post, "my parcel is on fire");
+    scene.server.delete(&post);
+    for (event, shown) in scene.server.unpushed() {
+        push(event, json!({"post": shown}).to_string()).await;
+    }
+    // Something that is no post at all is kept for people, and the forum is not asked to send it again.
+    push("post_created", json!({"post": {"id": "x"}}).to_string()).await;
+    scene.sweep().await;
+    let cases = scene.core.cases().await;
+    assert_eq!(cases.len(), 1);
+    let known = scene.core.posts(&cases[0]).await.remove(0);
+    assert_eq!(
+        (known.text.as_str(), known.deleted),
+        ("A title\n\nmy parcel is on fire", true)
+    );
+    assert_eq!(scene.core.set_aside().await, 1);
+}
+
+#[tokio::test]
+async fn an_address_is_looked_at() {
+    let mut scene = Scene::new().await;
+    let post = scene.heard().await;
+    scene.core.reply(1, "Sorry to hear that!").await;
+    let reply = scene.core.replies(1).await.remove(0);
+    let url = reply.url.clone().unwrap();
+    let found = scene.account.visit(&reply, &url).await.unwrap().unwrap();
+    assert_eq!(found.parent.unwrap().as_str(), post);
+    let theirs = scene.server.url().join(&format!("/t/a-title/{post}")).unwrap();
+    assert!(scene.account.visit(&reply, theirs.as_str()).await.is_err());
+}

@@ -1,0 +1,157 @@
+//! Telegram: what is its own beside what every connector keeps (see `conformance`).
+
+use crate::fake::house::{self, Core};
+use crate::fake::telegram::{FakeTelegram, HOOK, TOKEN, id_of};
+use hearback::adapter::connector::Connector as _;
+use hearback::adapter::social::telegram::Telegram;
+use hearback::adapter::supervise::Lost;
+use hearback::config;
+use hearback::domain::{ManualClock, PostKind, ReplyState};
+use secrecy::SecretString;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The server, our bot there, and the core behind it.
+struct Scene {
+    server: FakeTelegram,
+    bot: Arc<Telegram>,
+    clock: ManualClock,
+    core: Core,
+}
+
+fn bot(server: &FakeTelegram, clock: &ManualClock, hook: Option<&str>) -> Arc<Telegram> {
+    let config = config::Telegram {
+        name: "tg".to_owned(),
+        url: server.url(),
+        token: SecretString::from(TOKEN),
+        webhook_secret: hook.map(SecretString::from),
+        approval: None,
+    };
+    Arc::new(Telegram::new(&config, Duration::from_secs(5), house::clock(clock)).unwrap())
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let clock = ManualClock::default();
+        let server = FakeTelegram::start(house::clock(&clock)).await;
+        let bot = bot(&server, &clock, None);
+        let core = Core::start(&clock, vec![bot.clone()]).await;
+        Self {
+            server,
+            bot,
+            clock,
+            core,
+        }
+    }
+
+    async fn sweep(&mut self) {
+        self.bot.sweep(&self.core.inbound).await.unwrap();
+        self.core.deliver().await;
+    }
+}
+
+#[tokio::test]
+async fn a_private_answer_goes_only_to_who_has_started_the_bot() {
+    let mut scene = Scene::new().await;
+    let post = scene.server.write("ann", "my parcel is late", None);
+    scene.server.whisper("bob", "hello");
+    let late = scene.server.write("bob", "mine too", None);
+    scene.sweep().await;
+
+    scene.core.says("dm 1 Tell me your order number.").await;
+    scene.core.deliver().await;
+    scene.core.wait(house::HOLD).await;
+    let reply = scene.core.replies(1).await.remove(0);
+    assert_eq!(reply.state, ReplyState::Failed, "{:?}", reply.reason);
+    let why = reply.reason.unwrap();
+    assert!(why.contains("https://t.me/shop_bot?start=hello"), "{why}");
+    assert_eq!(reply.target.as_str(), post);
+
+    // Two conversations: the private one, and the one in the group.
+    let cases = scene.core.cases().await;
+    let group = cases.iter().find(|case| case.last_post.as_str() == late).unwrap();
+    let line = format!("dm {} Tell me your order number.", group.number.0);
+    scene.core.says(&line).await;
+    scene.core.deliver().await;
+    scene.core.wait(house::HOLD).await;
+    let reply = scene.core.replies(group.number.0).await.remove(0);
+    assert_eq!(reply.state, ReplyState::Sent, "{:?}", reply.reason);
+    let sent = scene.server.published().remove(0);
+    assert_eq!(sent["chat"]["id"], id_of("bob"));
+}
+
+#[tokio::test]
+async fn a_private_message_is_answered_where_it_was_written() {
+    let mut scene = Scene::new().await;
+    let post = scene.server.whisper("ann", "my parcel is late");
+    scene.sweep().await;
+    let case = scene.core.cases().await.remove(0);
+    assert_eq!(scene.core.posts(&case).await[0].kind, PostKind::Message);
+    scene.core.reply(1, "Sorry!").await;
+    let sent = scene.server.published().remove(0);
+    assert_eq!(sent["chat"]["id"], id_of("ann"));
+    assert_eq!(
+        format!("{}:{}", id_of("ann"), sent["reply_to_message"]["message_id"]),
+        post
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_is_gone_is_never_answered_with_one_on_its_own() {
+    let mut scene = Scene::new().await;
+    let post = scene.server.write("ann", "my parcel is late", None);
+    scene.sweep().await;
+    scene.server.delete(&post);
+    scene.core.reply(1, "Sorry!").await;
+    let reply = scene.core.replies(1).await.remove(0);
+    assert_eq!(reply.state, ReplyState::Failed);
+    assert!(reply.reason.unwrap().contains("not found"));
+    assert!(scene.server.published().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_stored_is_confirmed_and_a_week_later_it_may_count_anew() {
+    let mut scene = Scene::new().await;
+    scene.server.write("ann", "one", None);
+    scene.sweep().await;
+    scene.sweep().await;
+    assert!(scene.server.unpushed().is_empty(), "it was confirmed");
+    scene.clock.advance(Duration::from_secs(8 * 24 * 3600));
+    scene.server.write("bob", "two", None);
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 2);
+}
+
+#[tokio::test]
+async fn how_updates_come_and_how_they_are_configured_must_agree() {
+    let scene = Scene::new().await;
+    let pushed = bot(&scene.server, &scene.clock, Some(HOOK));
+    let lost = pushed.sweep(&scene.core.inbound).await.unwrap_err();
+    assert!(
+        matches!(&lost, Lost::Broken(why) if why.contains("setWebhook")),
+        "{lost:?}"
+    );
+    assert!(
+        pushed
+            .examine()
+            .await
+            .iter()
+            .any(|finding| finding.mend.contains("setWebhook"))
+    );
+
+    scene.server.hook();
+    let lost = scene.bot.sweep(&scene.core.inbound).await.unwrap_err();
+    assert!(
+        matches!(&lost, Lost::Hopeless(why) if why.contains("webhook_secret")),
+        "{lost:?}"
+    );
+    assert!(
+        scene
+            .bot
+            .examine()
+            .await
+            .iter()
+            .any(|finding| finding.mend.contains("deleteWebhook"))
+    );
+    assert!(pushed.examine().await.iter().all(|finding| finding.ok));
+}
