@@ -70,6 +70,12 @@ impl Store {
             .await
     }
 
+    /// Keeps something locked for a source.
+    pub(super) async fn put_token(&self, row: Batch) -> Result<()> {
+        self.write(vec![Step::new(sql::PUT_TOKENS, Parameter::Batch(row))])
+            .await
+    }
+
     /// Takes an order back that was not carried out. Whether it was, [`Self::answer_to`] says then.
     pub async fn withdraw_order(&self, key: &str) -> Result<()> {
         let key = Parameter::Text(key.to_owned());
