@@ -16,4 +16,5 @@ pub mod server;
 pub mod slack;
 pub mod specs;
 pub mod telegram;
+pub mod tokens;
 pub mod webhook;
