@@ -11,6 +11,20 @@ const PAIRS: [(&str, &str); 3] = [
     ("ratelimit-limit", "ratelimit-remaining"),
 ];
 
+/// Both in one header, as App Store Connect tells them: `user-hour-lim:3500;user-hour-rem:500;`
+/// (<https://developer.apple.com/documentation/appstoreconnectapi/identifying-rate-limits>).
+fn by_the_hour(told: &str) -> Option<Quota> {
+    let number = |name: &str| {
+        let mut pairs = told.split(';').filter_map(|pair| pair.split_once(':'));
+        let (_, number) = pairs.find(|(key, _)| key.trim() == name)?;
+        number.trim().parse().ok()
+    };
+    Some(Quota {
+        limit: number("user-hour-lim")?,
+        left: number("user-hour-rem")?,
+    })
+}
+
 /// How much of a quota is left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quota {
@@ -46,6 +60,7 @@ impl Meter {
                 left: number(left)?,
             })
         });
+        let told = told.or_else(|| by_the_hour(headers.get("x-rate-limit")?.to_str().ok()?));
         let Some(quota) = told.filter(|quota| quota.limit > 0.0) else {
             return;
         };
@@ -59,5 +74,17 @@ impl Meter {
     #[must_use]
     pub fn last(&self) -> Option<Quota> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_of_an_hour_is_read() {
+        let quota = by_the_hour("user-hour-lim:3500;user-hour-rem:500;").unwrap();
+        assert_eq!((quota.limit, quota.left), (3500.0, 500.0));
+        assert_eq!(by_the_hour("soon"), None);
     }
 }

@@ -93,6 +93,25 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         identifier = "shop.bsky.social"
         password = "p"
         [[source]]
+        name = "ios"
+        platform = "app-store"
+        issuer_id = "i"
+        key_id = "k"
+        private_key = "-----BEGIN PRIVATE KEY-----"
+        app_id = "1"
+        [[source]]
+        name = "play"
+        platform = "google-play"
+        service_account_key = '{"client_email": "a", "private_key": "b"}'
+        package_name = "com.example.shop"
+        [[source]]
+        name = "trust"
+        platform = "trustpilot"
+        api_key = "k"
+        api_secret = "s"
+        business_unit_id = "u"
+        business_user_id = "b"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -109,12 +128,18 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let [
             Source::Mastodon(fedi),
             Source::Bluesky(sky),
+            Source::AppStore(ios),
+            Source::GooglePlay(play),
+            Source::Trustpilot(trust),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
             panic!("{:?}", config.sources)
         };
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
+        let trust = (trust.url.clone(), trust.poll);
+        let ios = (ios.url.clone(), ios.poll);
+        let play = (play.url.clone(), play.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!("{:?} {:?}", config.reply, config.server.listen);
         let care = Care {
@@ -122,7 +147,18 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             ..config.care.clone()
         };
         assert_eq!(care, Care::default());
-        (slack, discord, fedi, sky, shop.idempotency, shop.limit, reply)
+        (
+            slack,
+            discord,
+            fedi,
+            sky,
+            ios,
+            play,
+            trust,
+            shop.idempotency,
+            shop.limit,
+            reply,
+        )
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }

@@ -6,9 +6,12 @@ use crate::adapter::chat::discord::Discord;
 use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
+use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
+use crate::adapter::social::google_play::GooglePlay;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
+use crate::adapter::social::trustpilot::Trustpilot;
 use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
@@ -196,8 +199,11 @@ fn network(
 ) -> anyhow::Result<Option<Arc<dyn Connector>>> {
     let clock = Arc::clone(clock);
     Ok(Some(match source {
+        Source::AppStore(section) => Arc::new(AppStore::new(section, timeout, clock)?),
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock)?),
+        Source::GooglePlay(section) => Arc::new(GooglePlay::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
+        Source::Trustpilot(section) => Arc::new(Trustpilot::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),
     }))

@@ -1,6 +1,9 @@
 //! Networks on which customers write.
 
+pub mod app_store;
 pub mod bluesky;
+pub mod google_play;
 pub mod mastodon;
 pub mod playground;
+pub mod trustpilot;
 pub mod webhook;

@@ -1,11 +1,17 @@
 //! `[[source]]`: one connected place we listen to.
 
+mod app_store;
 mod bluesky;
+mod google_play;
 mod mastodon;
+mod trustpilot;
 mod webhook;
 
+pub use app_store::AppStore;
 pub use bluesky::Bluesky;
+pub use google_play::GooglePlay;
 pub use mastodon::Mastodon;
+pub use trustpilot::Trustpilot;
 pub use webhook::{Idempotency, Webhook};
 
 use super::Approval;
@@ -55,10 +61,16 @@ macro_rules! platforms {
 }
 
 platforms! {
+    /// An app on the App Store.
+    AppStore = "app-store";
     /// A Bluesky account.
     Bluesky = "bluesky";
+    /// An app on Google Play.
+    GooglePlay = "google-play";
     /// A Mastodon account.
     Mastodon = "mastodon";
+    /// A business on Trustpilot.
+    Trustpilot = "trustpilot";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
 }

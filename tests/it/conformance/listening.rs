@@ -1,6 +1,6 @@
 //! The rows about what is heard.
 
-use super::{Call, KNOCK, Knock, Play, SOUGHT, Stage};
+use super::{Call, KNOCK, Knock, Play, SOUGHT, Stage, Untold};
 use crate::fake::fault::Fault;
 use hearback::adapter::link::LinkState;
 use hearback::adapter::supervise::Lost;
@@ -139,11 +139,16 @@ pub async fn mapped<S: Stage>() {
     let id = play.heard("ann", "my parcel is late").await;
     let post = &play.posts().await[0];
     assert_eq!(post.id.as_str(), id);
-    assert_eq!(post.author.followers, Some(120));
+    let told = |what| !S::UNTOLD.contains(&what);
+    assert_eq!(post.author.followers, told(Untold::Followers).then_some(120));
     assert_eq!(post.author.handle, S::handle("ann"));
-    assert_eq!(post.lang.as_deref(), Some("en"));
+    assert_eq!(post.lang.as_deref(), told(Untold::Language).then_some("en"));
     assert_eq!(post.created_at, play.clock.now());
-    for address in [&post.url, &post.author.url] {
+    assert_eq!(post.author.url.is_some(), told(Untold::AuthorPage));
+    for address in [&post.url]
+        .into_iter()
+        .chain(post.author.url.is_some().then_some(&post.author.url))
+    {
         assert!(address.as_ref().unwrap().starts_with("https://"), "{address:?}");
     }
     if play

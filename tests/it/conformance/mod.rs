@@ -43,6 +43,17 @@ pub enum Misplaced {
     Elsewhere,
 }
 
+/// What a platform does not tell of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untold {
+    /// How many follow its author.
+    Followers,
+    /// Its language.
+    Language,
+    /// Its author's page.
+    AuthorPage,
+}
+
 /// How a request of the platform's is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Knock {
@@ -83,6 +94,8 @@ pub trait Stage: Sized {
     const MISPLACES: &'static [Misplaced];
     /// The rows that it cannot have, with the reason.
     const CANNOT: &'static [(Row, &'static str)];
+    /// What it does not tell of a post.
+    const UNTOLD: &'static [Untold] = &[];
 
     /// How the platform addresses a customer.
     fn handle(who: &str) -> String;
@@ -259,10 +272,14 @@ macro_rules! tests {
     };
 }
 
+mod app_store;
 mod bluesky;
+mod google_play;
 mod listening;
 mod mastodon;
 mod publishing;
+mod reviews;
+pub mod trustpilot;
 mod webhook;
 
 /// A stage with the core behind it.
@@ -361,9 +378,18 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 4] = [
+    let platforms: [(&str, Cannot); 7] = [
+        (app_store::OnAppStore::PLATFORM, app_store::OnAppStore::cannot),
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
+        (
+            google_play::OnGooglePlay::PLATFORM,
+            google_play::OnGooglePlay::cannot,
+        ),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
+        (
+            trustpilot::OnTrustpilot::PLATFORM,
+            trustpilot::OnTrustpilot::cannot,
+        ),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
     ];
