@@ -12,6 +12,7 @@ mod ids;
 pub mod jwt;
 pub mod link;
 pub mod meter;
+pub mod oauth;
 pub mod reviews;
 pub mod social;
 pub mod supervise;

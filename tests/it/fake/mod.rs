@@ -17,4 +17,5 @@ pub mod server;
 pub mod slack;
 pub mod specs;
 pub mod trustpilot;
+pub mod tokens;
 pub mod webhook;
