@@ -11,6 +11,20 @@ const PAIRS: [(&str, &str); 3] = [
     ("ratelimit-limit", "ratelimit-remaining"),
 ];
 
+/// Both in one header, as App Store Connect tells them: `user-hour-lim:3500;user-hour-rem:500;`
+/// (<https://developer.apple.com/documentation/appstoreconnectapi/identifying-rate-limits>).
+fn by_the_hour(told: &str) -> Option<Quota> {
+    let number = |name: &str| {
+        let mut pairs = told.split(';').filter_map(|pair| pair.split_once(':'));
+        let (_, number) = pairs.find(|(key, _)| key.trim() == name)?;
+        number.trim().parse().ok()
+    };
+    Some(Quota {
+        limit: number("user-hour-lim")?,
+        left: number("user-hour-rem")?,
+    })
+}
+
 /// How much of a quota is left.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quota {
@@ -52,6 +66,7 @@ impl Meter {
             let limit = number("x-ratelimit-used")? + left;
             Some(Quota { limit, left })
         });
+        let told = told.or_else(|| by_the_hour(headers.get("x-rate-limit")?.to_str().ok()?));
         let Some(quota) = told.filter(|quota| quota.limit > 0.0) else {
             return;
         };
@@ -84,5 +99,12 @@ mod tests {
             left: 596.0,
         };
         assert_eq!(meter.last(), Some(quota));
+    }
+
+    #[test]
+    fn a_quota_of_an_hour_is_read() {
+        let quota = by_the_hour("user-hour-lim:3500;user-hour-rem:500;").unwrap();
+        assert_eq!((quota.limit, quota.left), (3500.0, 500.0));
+        assert_eq!(by_the_hour("soon"), None);
     }
 }

@@ -9,8 +9,8 @@ use super::understand::{Understood, label, lacks_case, understand, verb_of};
 use crate::command::{Command, Parsed};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, Case, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, Person, Post, Role, Sighting,
-    SourceName, ThreadId,
+    Audience, Case, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, NativeId, Person, Post, Role,
+    Sighting, SourceName, ThreadId,
 };
 use crate::store::Store;
 use chrono::TimeDelta;
@@ -165,6 +165,16 @@ impl Inbound {
     /// The database does not answer.
     pub async fn watched_posts(&self, source: &SourceName, limit: usize) -> Result<Vec<Post>, Unavailable> {
         read::watched_posts(&self.store, source, limit).await
+    }
+
+    /// What is known of these posts, in no order: for sources that tell no more of an edit than its moment.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn known_posts(&self, source: &SourceName, ids: &[NativeId]) -> Result<Vec<Post>, Unavailable> {
+        let keys: Vec<_> = ids.iter().map(|id| (source.clone(), id.clone())).collect();
+        let stored = self.store.posts(&keys).await?;
+        Ok(stored.into_iter().map(|stored| stored.post).collect())
     }
 
     /// Something a person asked for. Committed when this returns; the answer is for that person only.

@@ -115,6 +115,23 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         name = "tg"
         platform = "telegram"
         token = "1:a"
+        name = "ios"
+        platform = "app-store"
+        issuer_id = "i"
+        key_id = "k"
+        private_key = "-----BEGIN PRIVATE KEY-----"
+        app_id = "1"
+        [[source]]
+        name = "play"
+        platform = "google-play"
+        service_account_key = '{"client_email": "a", "private_key": "b"}'
+        package_name = "com.example.shop"
+        [[source]]
+        name = "trust"
+        platform = "trustpilot"
+        api_secret = "s"
+        business_unit_id = "u"
+        business_user_id = "b"
         [[source]]
         name = "shop"
         platform = "webhook"
@@ -136,6 +153,9 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             Source::Lemmy(lemmy),
             Source::Reddit(snoo),
             Source::Telegram(tg),
+            Source::AppStore(ios),
+            Source::GooglePlay(play),
+            Source::Trustpilot(trust),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
@@ -148,6 +168,9 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             snoo.search.clone(),
             snoo.poll,
         );
+        let trust = (trust.url.clone(), trust.poll);
+        let ios = (ios.url.clone(), ios.poll);
+        let play = (play.url.clone(), play.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
@@ -167,6 +190,9 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             (lemmy.search.clone(), lemmy.poll),
             (forum.search.clone(), forum.poll),
             tg.url.clone(),
+            ios,
+            play,
+            trust,
             shop.idempotency,
             shop.limit,
             reply,

@@ -6,6 +6,7 @@ use crate::adapter::chat::discord::Discord;
 use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
+use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::discourse::Discourse;
 use crate::adapter::social::lemmy::Lemmy;
@@ -13,6 +14,8 @@ use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::reddit::Reddit;
 use crate::adapter::social::telegram::Telegram;
+use crate::adapter::social::google_play::GooglePlay;
+use crate::adapter::social::trustpilot::Trustpilot;
 use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
@@ -215,12 +218,15 @@ fn network(
 ) -> anyhow::Result<Option<Arc<dyn Connector>>> {
     let (clock, vault) = (Arc::clone(clock), Arc::clone(vault));
     Ok(Some(match source {
+        Source::AppStore(section) => Arc::new(AppStore::new(section, timeout, clock)?),
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Discourse(section) => Arc::new(Discourse::new(section, timeout, clock)?),
         Source::Lemmy(section) => Arc::new(Lemmy::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),
         Source::Telegram(section) => Arc::new(Telegram::new(section, timeout, clock)?),
+        Source::GooglePlay(section) => Arc::new(GooglePlay::new(section, timeout, clock)?),
+        Source::Trustpilot(section) => Arc::new(Trustpilot::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),
     }))

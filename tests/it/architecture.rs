@@ -277,7 +277,7 @@ fn neighbours(from: &[String], to: &[String]) -> bool {
 
 fn own_section(adapter: &str, item: &str) -> bool {
     let item = item.to_lowercase();
-    item == adapter || (adapter == "webhook" && item == "idempotency")
+    item == adapter.replace('_', "") || (adapter == "webhook" && item == "idempotency")
 }
 
 /// Fails with all that was found.

@@ -1,5 +1,6 @@
 //! Networks on which customers write.
 
+pub mod app_store;
 pub mod bluesky;
 pub mod discourse;
 pub mod lemmy;
@@ -7,4 +8,8 @@ pub mod mastodon;
 pub mod playground;
 pub mod reddit;
 pub mod telegram;
+pub mod google_play;
+pub mod mastodon;
+pub mod playground;
+pub mod trustpilot;
 pub mod webhook;

@@ -1,19 +1,27 @@
 //! `[[source]]`: one connected place we listen to.
 
+mod app_store;
 mod bluesky;
 mod discourse;
 mod lemmy;
 mod mastodon;
 mod reddit;
 mod telegram;
+mod google_play;
+mod mastodon;
+mod trustpilot;
 mod webhook;
 
+pub use app_store::AppStore;
 pub use bluesky::Bluesky;
 pub use discourse::Discourse;
 pub use lemmy::Lemmy;
 pub use mastodon::Mastodon;
 pub use reddit::Reddit;
 pub use telegram::Telegram;
+pub use google_play::GooglePlay;
+pub use mastodon::Mastodon;
+pub use trustpilot::Trustpilot;
 pub use webhook::{Idempotency, Webhook};
 
 use super::Approval;
@@ -72,6 +80,8 @@ macro_rules! platforms {
 }
 
 platforms! {
+    /// An app on the App Store.
+    AppStore = "app-store";
     /// A Bluesky account.
     Bluesky = "bluesky";
     /// An account on a Discourse forum.
@@ -84,6 +94,12 @@ platforms! {
     Reddit = "reddit";
     /// A Telegram bot.
     Telegram = "telegram";
+    /// An app on Google Play.
+    GooglePlay = "google-play";
+    /// A Mastodon account.
+    Mastodon = "mastodon";
+    /// A business on Trustpilot.
+    Trustpilot = "trustpilot";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
 }

@@ -276,6 +276,7 @@ macro_rules! tests {
     };
 }
 
+mod app_store;
 mod bluesky;
 mod discourse;
 mod lemmy;
@@ -284,6 +285,9 @@ mod mastodon;
 mod publishing;
 mod reddit;
 mod telegram;
+mod google_play;
+mod reviews;
+pub mod trustpilot;
 mod webhook;
 
 /// A stage with the core behind it.
@@ -382,7 +386,7 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 9] = [
+    let platforms: &[(&str, Cannot)] = &[
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (discourse::OnDiscourse::PLATFORM, discourse::OnDiscourse::cannot),
         (lemmy::OnLemmy::PLATFORM, lemmy::OnLemmy::cannot),
@@ -390,6 +394,15 @@ fn matrix() {
         (reddit::OnReddit::PLATFORM, reddit::OnReddit::cannot),
         (telegram::Asking::PLATFORM, telegram::Asking::cannot),
         (telegram::Pushed::PLATFORM, telegram::Pushed::cannot),
+        (app_store::OnAppStore::PLATFORM, app_store::OnAppStore::cannot),
+        (
+            google_play::OnGooglePlay::PLATFORM,
+            google_play::OnGooglePlay::cannot,
+        ),
+        (
+            trustpilot::OnTrustpilot::PLATFORM,
+            trustpilot::OnTrustpilot::cannot,
+        ),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
     ];

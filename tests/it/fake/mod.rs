@@ -1,5 +1,6 @@
 //! Platforms made here: real sockets, scripted faults.
 
+pub mod app_store;
 pub mod bluesky;
 pub mod discord;
 pub mod discourse;
@@ -7,6 +8,8 @@ pub mod door;
 pub mod errors;
 pub mod fault;
 pub mod gateway;
+pub mod google;
+pub mod google_play;
 pub mod house;
 pub mod lemmy;
 pub mod mastodon;
@@ -16,5 +19,10 @@ pub mod server;
 pub mod slack;
 pub mod specs;
 pub mod telegram;
+pub mod reviews;
+pub mod server;
+pub mod slack;
+pub mod specs;
+pub mod trustpilot;
 pub mod tokens;
 pub mod webhook;
