@@ -93,6 +93,13 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         identifier = "shop.bsky.social"
         password = "p"
         [[source]]
+        name = "page"
+        platform = "facebook"
+        page_id = "1"
+        access_token = "t"
+        app_secret = "s"
+        verify_token = "v"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -109,12 +116,14 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let [
             Source::Mastodon(fedi),
             Source::Bluesky(sky),
+            Source::Facebook(page),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
             panic!("{:?}", config.sources)
         };
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
+        let page = (page.url.clone(), page.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!("{:?} {:?}", config.reply, config.server.listen);
         let care = Care {
@@ -122,7 +131,16 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             ..config.care.clone()
         };
         assert_eq!(care, Care::default());
-        (slack, discord, fedi, sky, shop.idempotency, shop.limit, reply)
+        (
+            slack,
+            discord,
+            fedi,
+            sky,
+            page,
+            shop.idempotency,
+            shop.limit,
+            reply,
+        )
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }

@@ -7,6 +7,7 @@ use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
 use crate::adapter::social::bluesky::Bluesky;
+use crate::adapter::social::facebook::Facebook;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::webhook::Webhook;
@@ -197,6 +198,7 @@ fn network(
     let clock = Arc::clone(clock);
     Ok(Some(match source {
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock)?),
+        Source::Facebook(section) => Arc::new(Facebook::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),

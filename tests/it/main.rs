@@ -16,6 +16,7 @@ mod conformance;
 mod console;
 mod conversation;
 mod discord;
+mod facebook;
 mod fake;
 mod grammar;
 mod harness;

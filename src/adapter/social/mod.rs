@@ -1,6 +1,7 @@
 //! Networks on which customers write.
 
 pub mod bluesky;
+pub mod facebook;
 pub mod mastodon;
 pub mod playground;
 pub mod webhook;

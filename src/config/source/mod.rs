@@ -1,10 +1,13 @@
 //! `[[source]]`: one connected place we listen to.
 
 mod bluesky;
+mod facebook;
 mod mastodon;
+mod meta;
 mod webhook;
 
 pub use bluesky::Bluesky;
+pub use facebook::Facebook;
 pub use mastodon::Mastodon;
 pub use webhook::{Idempotency, Webhook};
 
@@ -57,6 +60,8 @@ macro_rules! platforms {
 platforms! {
     /// A Bluesky account.
     Bluesky = "bluesky";
+    /// A Facebook Page.
+    Facebook = "facebook";
     /// A Mastodon account.
     Mastodon = "mastodon";
     /// Any system that speaks the webhook contract.

@@ -139,11 +139,12 @@ pub async fn mapped<S: Stage>() {
     let id = play.heard("ann", "my parcel is late").await;
     let post = &play.posts().await[0];
     assert_eq!(post.id.as_str(), id);
-    assert_eq!(post.author.followers, Some(120));
+    assert_eq!(post.author.followers, S::TOLD.followers);
     assert_eq!(post.author.handle, S::handle("ann"));
-    assert_eq!(post.lang.as_deref(), Some("en"));
+    assert_eq!(post.lang.as_deref(), S::TOLD.lang);
     assert_eq!(post.created_at, play.clock.now());
-    for address in [&post.url, &post.author.url] {
+    let author_page = S::TOLD.author_page.then_some(&post.author.url);
+    for address in [Some(&post.url), author_page].into_iter().flatten() {
         assert!(address.as_ref().unwrap().starts_with("https://"), "{address:?}");
     }
     if play

@@ -75,6 +75,14 @@ pub struct Standing {
     pub url: String,
 }
 
+/// What a platform tells of somebody who writes there.
+pub struct Told {
+    pub followers: Option<i64>,
+    pub lang: Option<&'static str>,
+    /// Whether their page has an address.
+    pub author_page: bool,
+}
+
 /// A platform that is played: its server, made here from its documentation, and our account there.
 pub trait Stage: Sized {
     /// What people call it.
@@ -83,6 +91,12 @@ pub trait Stage: Sized {
     const MISPLACES: &'static [Misplaced];
     /// The rows that it cannot have, with the reason.
     const CANNOT: &'static [(Row, &'static str)];
+    /// What it tells of a customer with 120 followers who writes in English.
+    const TOLD: Told = Told {
+        followers: Some(120),
+        lang: Some("en"),
+        author_page: true,
+    };
 
     /// How the platform addresses a customer.
     fn handle(who: &str) -> String;
@@ -260,6 +274,7 @@ macro_rules! tests {
 }
 
 mod bluesky;
+mod facebook;
 mod listening;
 mod mastodon;
 mod publishing;
@@ -361,8 +376,9 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 4] = [
+    let platforms: [(&str, Cannot); 5] = [
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
+        (facebook::OnFacebook::PLATFORM, facebook::OnFacebook::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
