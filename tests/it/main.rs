@@ -22,6 +22,7 @@ mod grammar;
 mod harness;
 mod mastodon;
 mod migrations;
+mod oauth;
 mod operator;
 mod races;
 mod real;
