@@ -1,44 +1,16 @@
 //! What a platform says in its answers about the quota that is left, as `/metrics` and `doctor` show it.
 
+use super::quota::{self, Quota, Told};
 use crate::domain::SourceName;
 use reqwest::header::HeaderMap;
 use std::sync::{Mutex, PoisonError};
-
-/// The pairs of headers that platforms give: the whole, and what is left of it.
-const PAIRS: [(&str, &str); 3] = [
-    ("x-ratelimit-limit", "x-ratelimit-remaining"),
-    ("x-rate-limit-limit", "x-rate-limit-remaining"),
-    ("ratelimit-limit", "ratelimit-remaining"),
-];
-
-/// Both in one header, as App Store Connect tells them: `user-hour-lim:3500;user-hour-rem:500;`
-/// (<https://developer.apple.com/documentation/appstoreconnectapi/identifying-rate-limits>).
-fn by_the_hour(told: &str) -> Option<Quota> {
-    let number = |name: &str| {
-        let mut pairs = told.split(';').filter_map(|pair| pair.split_once(':'));
-        let (_, number) = pairs.find(|(key, _)| key.trim() == name)?;
-        number.trim().parse().ok()
-    };
-    Some(Quota {
-        limit: number("user-hour-lim")?,
-        left: number("user-hour-rem")?,
-    })
-}
-
-/// How much of a quota is left.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quota {
-    /// The whole, in calls.
-    pub limit: f64,
-    /// What is left of it.
-    pub left: f64,
-}
+use std::time::Duration;
 
 /// The quota of a source, as it was last told.
 #[derive(Debug)]
 pub struct Meter {
     source: String,
-    last: Mutex<Option<Quota>>,
+    last: Mutex<Option<Told>>,
 }
 
 impl Meter {
@@ -53,58 +25,26 @@ impl Meter {
 
     /// Reads an answer's headers.
     pub fn read(&self, headers: &HeaderMap) {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-        let pair = PAIRS.iter().find_map(|(limit, left)| {
-            Some(Quota {
-                limit: number(limit)?,
-                left: number(left)?,
-            })
-        });
-        // Reddit tells what was used in place of the whole (<https://github.com/reddit-archive/reddit/wiki/API>).
-        let told = pair.or_else(|| {
-            let left = number("x-ratelimit-remaining")?;
-            let limit = number("x-ratelimit-used")? + left;
-            Some(Quota { limit, left })
-        });
-        let told = told.or_else(|| by_the_hour(headers.get("x-rate-limit")?.to_str().ok()?));
-        let Some(quota) = told.filter(|quota| quota.limit > 0.0) else {
-            return;
-        };
+        let Some(told) = quota::told(headers) else { return };
         let gauge = |name: &'static str| metrics::gauge!(name, "source" => self.source.clone());
-        gauge("hearback_quota_limit").set(quota.limit);
-        gauge("hearback_quota_left").set(quota.left);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
+        gauge("hearback_quota_limit").set(told.quota.limit);
+        gauge("hearback_quota_left").set(told.quota.left);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
     }
 
     /// As it was last told.
     #[must_use]
     pub fn last(&self) -> Option<Quota> {
+        self.told().map(|told| told.quota)
+    }
+
+    /// After how long a quota that is used up is there again, if the platform said so last.
+    #[must_use]
+    pub fn regain(&self) -> Option<Duration> {
+        self.told()?.regain
+    }
+
+    fn told(&self) -> Option<Told> {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use reqwest::header::HeaderName;
-
-    #[test]
-    fn what_was_used_and_what_is_left_make_the_whole() {
-        let meter = Meter::new(&SourceName::new("a"));
-        let told = [("x-ratelimit-used", "4"), ("x-ratelimit-remaining", "596.0")];
-        let headers = told.map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-        meter.read(&HeaderMap::from_iter(headers));
-        let quota = Quota {
-            limit: 600.0,
-            left: 596.0,
-        };
-        assert_eq!(meter.last(), Some(quota));
-    }
-
-    #[test]
-    fn a_quota_of_an_hour_is_read() {
-        let quota = by_the_hour("user-hour-lim:3500;user-hour-rem:500;").unwrap();
-        assert_eq!((quota.limit, quota.left), (3500.0, 500.0));
-        assert_eq!(by_the_hour("soon"), None);
     }
 }

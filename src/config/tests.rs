@@ -132,6 +132,12 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         api_secret = "s"
         business_unit_id = "u"
         business_user_id = "b"
+        name = "page"
+        platform = "facebook"
+        page_id = "1"
+        access_token = "t"
+        app_secret = "s"
+        verify_token = "v"
         [[source]]
         name = "shop"
         platform = "webhook"
@@ -156,6 +162,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             Source::AppStore(ios),
             Source::GooglePlay(play),
             Source::Trustpilot(trust),
+            Source::Facebook(page),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
@@ -171,6 +178,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let trust = (trust.url.clone(), trust.poll);
         let ios = (ios.url.clone(), ios.poll);
         let play = (play.url.clone(), play.poll);
+        let page = (page.url.clone(), page.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
@@ -193,6 +201,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             ios,
             play,
             trust,
+            page,
             shop.idempotency,
             shop.limit,
             reply,

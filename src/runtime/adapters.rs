@@ -9,12 +9,13 @@ use crate::adapter::link::Link;
 use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::discourse::Discourse;
+use crate::adapter::social::facebook::Facebook;
+use crate::adapter::social::google_play::GooglePlay;
 use crate::adapter::social::lemmy::Lemmy;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::reddit::Reddit;
 use crate::adapter::social::telegram::Telegram;
-use crate::adapter::social::google_play::GooglePlay;
 use crate::adapter::social::trustpilot::Trustpilot;
 use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
@@ -222,6 +223,7 @@ fn network(
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Discourse(section) => Arc::new(Discourse::new(section, timeout, clock)?),
         Source::Lemmy(section) => Arc::new(Lemmy::new(section, timeout, clock)?),
+        Source::Facebook(section) => Arc::new(Facebook::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),
         Source::Telegram(section) => Arc::new(Telegram::new(section, timeout, clock)?),

@@ -17,6 +17,7 @@ mod console;
 mod conversation;
 mod discord;
 mod discourse;
+mod facebook;
 mod fake;
 mod grammar;
 mod harness;

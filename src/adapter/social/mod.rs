@@ -3,13 +3,14 @@
 pub mod app_store;
 pub mod bluesky;
 pub mod discourse;
+pub mod facebook;
+pub mod google_play;
 pub mod lemmy;
 pub mod mastodon;
+pub mod mastodon;
+pub mod playground;
 pub mod playground;
 pub mod reddit;
 pub mod telegram;
-pub mod google_play;
-pub mod mastodon;
-pub mod playground;
 pub mod trustpilot;
 pub mod webhook;

@@ -3,24 +3,28 @@
 mod app_store;
 mod bluesky;
 mod discourse;
+mod facebook;
+mod google_play;
 mod lemmy;
 mod mastodon;
+mod mastodon;
+mod mastodon;
+mod meta;
 mod reddit;
 mod telegram;
-mod google_play;
-mod mastodon;
 mod trustpilot;
 mod webhook;
 
 pub use app_store::AppStore;
 pub use bluesky::Bluesky;
 pub use discourse::Discourse;
+pub use facebook::Facebook;
+pub use google_play::GooglePlay;
 pub use lemmy::Lemmy;
+pub use mastodon::Mastodon;
 pub use mastodon::Mastodon;
 pub use reddit::Reddit;
 pub use telegram::Telegram;
-pub use google_play::GooglePlay;
-pub use mastodon::Mastodon;
 pub use trustpilot::Trustpilot;
 pub use webhook::{Idempotency, Webhook};
 
@@ -88,6 +92,8 @@ platforms! {
     Discourse = "discourse";
     /// An account on a Lemmy server.
     Lemmy = "lemmy";
+    /// A Facebook Page.
+    Facebook = "facebook";
     /// A Mastodon account.
     Mastodon = "mastodon";
     /// A Reddit account.

@@ -279,14 +279,15 @@ macro_rules! tests {
 mod app_store;
 mod bluesky;
 mod discourse;
+mod facebook;
+mod google_play;
 mod lemmy;
 mod listening;
 mod mastodon;
 mod publishing;
 mod reddit;
-mod telegram;
-mod google_play;
 mod reviews;
+mod telegram;
 pub mod trustpilot;
 mod webhook;
 
@@ -390,6 +391,7 @@ fn matrix() {
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (discourse::OnDiscourse::PLATFORM, discourse::OnDiscourse::cannot),
         (lemmy::OnLemmy::PLATFORM, lemmy::OnLemmy::cannot),
+        (facebook::OnFacebook::PLATFORM, facebook::OnFacebook::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
         (reddit::OnReddit::PLATFORM, reddit::OnReddit::cannot),
         (telegram::Asking::PLATFORM, telegram::Asking::cannot),
