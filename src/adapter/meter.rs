@@ -61,9 +61,13 @@ impl Meter {
             })
         });
         let told = told.or_else(|| by_the_hour(headers.get("x-rate-limit")?.to_str().ok()?));
-        let Some(quota) = told.filter(|quota| quota.limit > 0.0) else {
-            return;
-        };
+        if let Some(quota) = told.filter(|quota| quota.limit > 0.0) {
+            self.tell(quota);
+        }
+    }
+
+    /// What is known of the quota by other means.
+    pub fn tell(&self, quota: Quota) {
         let gauge = |name: &'static str| metrics::gauge!(name, "source" => self.source.clone());
         gauge("hearback_quota_limit").set(quota.limit);
         gauge("hearback_quota_left").set(quota.left);

@@ -13,6 +13,8 @@ pub mod jwt;
 pub mod link;
 pub mod meter;
 pub mod oauth;
+pub mod oidc;
+pub mod reach;
 pub mod reviews;
 pub mod social;
 pub mod supervise;

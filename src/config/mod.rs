@@ -18,7 +18,8 @@ pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
 pub use server::{Approval, Database, ReplyRules, Server};
 pub use source::{
-    AppStore, Bluesky, GooglePlay, Idempotency, Mastodon, Playground, Source, Trustpilot, Webhook,
+    AppStore, Bluesky, GoogleBusiness, GooglePlay, Idempotency, Mastodon, Playground, Source, Trustpilot,
+    Webhook, YouTube,
 };
 
 use crate::domain::care::Care;

@@ -100,6 +100,13 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         private_key = "-----BEGIN PRIVATE KEY-----"
         app_id = "1"
         [[source]]
+        name = "maps"
+        platform = "google-business"
+        client_id = "c"
+        client_secret = "s"
+        account_id = "1"
+        location_id = "2"
+        [[source]]
         name = "play"
         platform = "google-play"
         service_account_key = '{"client_email": "a", "private_key": "b"}'
@@ -111,6 +118,12 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         api_secret = "s"
         business_unit_id = "u"
         business_user_id = "b"
+        [[source]]
+        name = "tube"
+        platform = "youtube"
+        client_id = "c"
+        client_secret = "s"
+        channel_id = "UC1"
         [[source]]
         name = "shop"
         platform = "webhook"
@@ -129,17 +142,23 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             Source::Mastodon(fedi),
             Source::Bluesky(sky),
             Source::AppStore(ios),
+            Source::GoogleBusiness(maps),
             Source::GooglePlay(play),
             Source::Trustpilot(trust),
+            Source::YouTube(tube),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
             panic!("{:?}", config.sources)
         };
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
-        let trust = (trust.url.clone(), trust.poll);
-        let ios = (ios.url.clone(), ios.poll);
-        let play = (play.url.clone(), play.poll);
+        let reviews = [
+            (ios.url.clone(), ios.poll),
+            (maps.url.clone(), maps.poll),
+            (play.url.clone(), play.poll),
+            (trust.url.clone(), trust.poll),
+        ];
+        let tube = (tube.url.clone(), tube.daily_quota, tube.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!("{:?} {:?}", config.reply, config.server.listen);
         let care = Care {
@@ -152,9 +171,8 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             discord,
             fedi,
             sky,
-            ios,
-            play,
-            trust,
+            reviews,
+            tube,
             shop.idempotency,
             shop.limit,
             reply,

@@ -8,11 +8,13 @@ use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
 use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
+use crate::adapter::social::google_business::GoogleBusiness;
 use crate::adapter::social::google_play::GooglePlay;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::trustpilot::Trustpilot;
 use crate::adapter::social::webhook::Webhook;
+use crate::adapter::social::youtube::YouTube;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
 use crate::domain::{Clock, Role};
@@ -216,10 +218,12 @@ fn network(
     Ok(Some(match source {
         Source::AppStore(section) => Arc::new(AppStore::new(section, timeout, clock)?),
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
+        Source::GoogleBusiness(section) => Arc::new(GoogleBusiness::new(section, timeout, clock, vault)?),
         Source::GooglePlay(section) => Arc::new(GooglePlay::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Trustpilot(section) => Arc::new(Trustpilot::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
+        Source::YouTube(section) => Arc::new(YouTube::new(section, timeout, clock, vault)?),
         Source::Playground(_) => return Ok(None),
     }))
 }

@@ -2,17 +2,21 @@
 
 mod app_store;
 mod bluesky;
+mod google_business;
 mod google_play;
 mod mastodon;
 mod trustpilot;
 mod webhook;
+mod youtube;
 
 pub use app_store::AppStore;
 pub use bluesky::Bluesky;
+pub use google_business::GoogleBusiness;
 pub use google_play::GooglePlay;
 pub use mastodon::Mastodon;
 pub use trustpilot::Trustpilot;
 pub use webhook::{Idempotency, Webhook};
+pub use youtube::YouTube;
 
 use super::Approval;
 use super::section::{Section, Wrong, nearest, shown};
@@ -65,6 +69,8 @@ platforms! {
     AppStore = "app-store";
     /// A Bluesky account.
     Bluesky = "bluesky";
+    /// A place on Google.
+    GoogleBusiness = "google-business";
     /// An app on Google Play.
     GooglePlay = "google-play";
     /// A Mastodon account.
@@ -73,6 +79,8 @@ platforms! {
     Trustpilot = "trustpilot";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
+    /// A channel on YouTube.
+    YouTube = "youtube";
 }
 
 impl Source {

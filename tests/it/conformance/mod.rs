@@ -52,6 +52,8 @@ pub enum Untold {
     Language,
     /// Its author's page.
     AuthorPage,
+    /// Which post of its conversation it answers: it answers the first.
+    Parent,
 }
 
 /// How a request of the platform's is signed.
@@ -274,6 +276,7 @@ macro_rules! tests {
 
 mod app_store;
 mod bluesky;
+pub mod google_business;
 mod google_play;
 mod listening;
 mod mastodon;
@@ -281,6 +284,7 @@ mod publishing;
 mod reviews;
 pub mod trustpilot;
 mod webhook;
+pub mod youtube;
 
 /// A stage with the core behind it.
 struct Play<S> {
@@ -378,9 +382,13 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 7] = [
+    let platforms: [(&str, Cannot); 9] = [
         (app_store::OnAppStore::PLATFORM, app_store::OnAppStore::cannot),
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
+        (
+            google_business::OnGoogleBusiness::PLATFORM,
+            google_business::OnGoogleBusiness::cannot,
+        ),
         (
             google_play::OnGooglePlay::PLATFORM,
             google_play::OnGooglePlay::cannot,
@@ -392,6 +400,7 @@ fn matrix() {
         ),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
+        (youtube::OnYouTube::PLATFORM, youtube::OnYouTube::cannot),
     ];
     let mut table = format!("\n{:<64}", "");
     for (platform, _) in platforms {
