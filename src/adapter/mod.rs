@@ -6,6 +6,7 @@ pub mod chat;
 pub mod connector;
 pub mod finding;
 pub mod google;
+pub mod guard;
 pub mod html;
 pub mod http;
 mod ids;

@@ -23,7 +23,7 @@ mod wire;
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
 use crate::adapter::google::{self, is_stale, limits};
-use crate::adapter::oauth::{Desk, Grant, Start};
+use crate::adapter::oauth::{Desk, Door, Grant, Start};
 use crate::adapter::oidc::{Caller, Stranger};
 use crate::adapter::reviews::{Answer, Board, Measure, Notice, Page, Rejected, Review, Reviews};
 use crate::config;
@@ -36,6 +36,9 @@ use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What is asked for; there is none for reviews alone
+/// (<https://developers.google.com/my-business/reference/rest/v4/accounts.locations.reviews/list>).
+const SCOPES: &[&str] = &["https://www.googleapis.com/auth/business.manage"];
 /// The most bytes of a reply
 /// (<https://developers.google.com/my-business/reference/rest/v4/accounts.locations.reviews#ReviewReply>).
 const LIMIT: usize = 4096;
@@ -227,6 +230,10 @@ impl Board for Location {
         let told = self.api.date(self.api.base().clone()).await;
         findings.push(Finding::clocks(told, self.clock.now()));
         findings
+    }
+
+    fn entrance(&self) -> Option<(Door, &Grant)> {
+        Some((google::door(self.api.base(), SCOPES)?, &self.grant))
     }
 
     fn is_told(&self) -> bool {

@@ -26,6 +26,7 @@ mod wire;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::oauth::{Door, Grant};
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -161,6 +162,10 @@ impl Connector for YouTube {
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
         self.newest(inbound).await?;
         self.known(inbound).await
+    }
+
+    fn entrance(&self) -> Option<(Door, &Grant)> {
+        self.tube.entrance()
     }
 
     /// Whether the authorisation, the channel and the clock are well. Publishes nothing.

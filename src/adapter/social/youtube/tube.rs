@@ -6,7 +6,7 @@ use crate::adapter::finding::Finding;
 use crate::adapter::google::{self, is_stale, reason};
 use crate::adapter::http;
 use crate::adapter::meter::Quota;
-use crate::adapter::oauth::{Desk, Grant, Start};
+use crate::adapter::oauth::{Desk, Door, Grant, Start};
 use crate::config;
 use crate::domain::{Clock, Instant, SourceName};
 use crate::port::{Permit, Vault};
@@ -16,6 +16,9 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// What is asked for: no smaller scope may comment
+/// (<https://developers.google.com/youtube/v3/docs/comments/insert>).
+const SCOPES: &[&str] = &["https://www.googleapis.com/auth/youtube.force-ssl"];
 /// What a reading costs, and what a comment
 /// (<https://developers.google.com/youtube/v3/determine_quota_cost>).
 const READING: u32 = 1;
@@ -78,6 +81,11 @@ impl Tube {
             source,
             clock,
         })
+    }
+
+    /// Where a person lets us in with a browser.
+    pub fn entrance(&self) -> Option<(Door, &Grant)> {
+        Some((google::door(self.api.base(), SCOPES)?, &self.grant))
     }
 
     /// Threads (`commentThreads.list`).
