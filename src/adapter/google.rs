@@ -2,6 +2,7 @@
 
 use super::api::{Api, Failed};
 use super::jwt::Signer;
+use super::oauth::Door;
 use super::tokens::Tokens;
 use crate::domain::Clock;
 use anyhow::Context as _;
@@ -15,6 +16,8 @@ use url::Url;
 
 /// Where tokens are handed out, unless the key says otherwise.
 const TOKENS: &str = "https://oauth2.googleapis.com/token";
+/// Where people let programs in.
+const AUTHORISE: &str = "https://accounts.google.com/o/oauth2/v2/auth";
 /// For how long an assertion counts; an hour is the most.
 const ASSERTED: i64 = 600;
 /// How long is waited where a quota is used up and nothing says for how long: most are of a minute
@@ -94,6 +97,22 @@ pub fn desk(base: &Url) -> Option<Url> {
         .host_str()
         .is_some_and(|host| host.ends_with("googleapis.com"));
     if theirs { None } else { base.join("/token").ok() }
+}
+
+/// Where a person lets us in to an API at this address. Google hands out a refresh token only where it is asked
+/// for offline access, and another one only after the person was asked again
+/// (<https://developers.google.com/identity/protocols/oauth2/web-server#offline>).
+#[must_use]
+pub fn door(base: &Url, scopes: &'static [&'static str]) -> Option<Door> {
+    let authorise_url = match desk(base) {
+        Some(_) => base.join("/o/oauth2/v2/auth").ok()?,
+        None => Url::parse(AUTHORISE).ok()?,
+    };
+    Some(Door {
+        authorise_url,
+        scopes,
+        extra: &[("access_type", "offline"), ("prompt", "consent")],
+    })
 }
 
 /// The desk of an API at this address.

@@ -25,7 +25,13 @@ impl Meter {
 
     /// Reads an answer's headers.
     pub fn read(&self, headers: &HeaderMap) {
-        let Some(told) = quota::told(headers) else { return };
+        if let Some(told) = quota::told(headers) {
+            self.tell(told);
+        }
+    }
+
+    /// What is known of the quota, by headers or by other means.
+    pub fn tell(&self, told: Told) {
         let gauge = |name: &'static str| metrics::gauge!(name, "source" => self.source.clone());
         gauge("hearback_quota_limit").set(told.quota.limit);
         gauge("hearback_quota_left").set(told.quota.left);

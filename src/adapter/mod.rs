@@ -15,6 +15,7 @@ pub mod jwt;
 pub mod link;
 pub mod meter;
 pub mod oauth;
+pub mod oidc;
 pub mod push;
 pub mod quota;
 pub mod reach;

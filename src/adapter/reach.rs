@@ -8,6 +8,9 @@ use chrono::{DateTime, SecondsFormat, TimeDelta};
 /// How far back a first start looks.
 const FIRST_LOOK: TimeDelta = TimeDelta::hours(24);
 
+/// How far behind the newest a sweep reads again.
+const OVERLAP: TimeDelta = TimeDelta::hours(1);
+
 /// How far a list was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach {
@@ -27,10 +30,19 @@ impl Reach {
         })
     }
 
-    /// How far back a sweep reads again: `overlap` behind the newest.
+    /// How far back a sweep reads again: an hour behind the newest, for what takes its place late.
     #[must_use]
-    pub fn horizon(self, overlap: TimeDelta) -> Instant {
-        (self.newest - overlap).max(self.since)
+    pub fn horizon(self) -> Instant {
+        (self.newest - OVERLAP).max(self.since)
+    }
+
+    /// After a reading that saw this as the newest.
+    #[must_use]
+    pub fn to(self, newest: Option<Instant>) -> Self {
+        Self {
+            newest: newest.map_or(self.newest, |newest| newest.max(self.newest)),
+            ..self
+        }
     }
 
     /// As a cursor.
@@ -64,10 +76,7 @@ mod tests {
         assert_eq!(Reach::read(Some(&reach.text()), now), reach);
         let first = Reach::read(Some("2026-11-21T10:00:00Z"), now);
         assert_eq!((first.newest, first.since), (now - FIRST_LOOK, now - FIRST_LOOK));
-        assert_eq!(first.horizon(TimeDelta::hours(1)), first.since);
-        assert_eq!(
-            reach.horizon(TimeDelta::hours(1)),
-            reach.newest - TimeDelta::hours(1)
-        );
+        assert_eq!(first.horizon(), first.since);
+        assert_eq!(reach.horizon(), reach.newest - TimeDelta::hours(1));
     }
 }

@@ -18,8 +18,8 @@ pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
 pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
 pub use source::{
-    AppStore, Bluesky, Discourse, Facebook, GooglePlay, Idempotency, Lemmy, Mastodon, Playground, Reddit,
-    Source, Telegram, Trustpilot, Webhook,
+    AppStore, Bluesky, Discourse, Facebook, GoogleBusiness, GooglePlay, Idempotency, Lemmy, Mastodon,
+    Playground, Reddit, Source, Telegram, Trustpilot, Webhook, YouTube,
 };
 
 use crate::domain::care::Care;

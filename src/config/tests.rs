@@ -122,6 +122,13 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         private_key = "-----BEGIN PRIVATE KEY-----"
         app_id = "1"
         [[source]]
+        name = "maps"
+        platform = "google-business"
+        client_id = "c"
+        client_secret = "s"
+        account_id = "1"
+        location_id = "2"
+        [[source]]
         name = "play"
         platform = "google-play"
         service_account_key = '{"client_email": "a", "private_key": "b"}'
@@ -138,6 +145,12 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         access_token = "t"
         app_secret = "s"
         verify_token = "v"
+        [[source]]
+        name = "tube"
+        platform = "youtube"
+        client_id = "c"
+        client_secret = "s"
+        channel_id = "UC1"
         [[source]]
         name = "shop"
         platform = "webhook"
@@ -160,9 +173,11 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             Source::Reddit(snoo),
             Source::Telegram(tg),
             Source::AppStore(ios),
+            Source::GoogleBusiness(maps),
             Source::GooglePlay(play),
             Source::Trustpilot(trust),
             Source::Facebook(page),
+            Source::YouTube(tube),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
@@ -179,6 +194,13 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let ios = (ios.url.clone(), ios.poll);
         let play = (play.url.clone(), play.poll);
         let page = (page.url.clone(), page.poll);
+        let reviews = [
+            (ios.url.clone(), ios.poll),
+            (maps.url.clone(), maps.poll),
+            (play.url.clone(), play.poll),
+            (trust.url.clone(), trust.poll),
+        ];
+        let tube = (tube.url.clone(), tube.daily_quota, tube.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
@@ -202,6 +224,8 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             play,
             trust,
             page,
+            reviews,
+            tube,
             shop.idempotency,
             shop.limit,
             reply,

@@ -10,6 +10,7 @@ use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::discourse::Discourse;
 use crate::adapter::social::facebook::Facebook;
+use crate::adapter::social::google_business::GoogleBusiness;
 use crate::adapter::social::google_play::GooglePlay;
 use crate::adapter::social::lemmy::Lemmy;
 use crate::adapter::social::mastodon::Mastodon;
@@ -18,6 +19,7 @@ use crate::adapter::social::reddit::Reddit;
 use crate::adapter::social::telegram::Telegram;
 use crate::adapter::social::trustpilot::Trustpilot;
 use crate::adapter::social::webhook::Webhook;
+use crate::adapter::social::youtube::YouTube;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
 use crate::domain::{Clock, Role};
@@ -224,12 +226,15 @@ fn network(
         Source::Discourse(section) => Arc::new(Discourse::new(section, timeout, clock)?),
         Source::Lemmy(section) => Arc::new(Lemmy::new(section, timeout, clock)?),
         Source::Facebook(section) => Arc::new(Facebook::new(section, timeout, clock)?),
+        Source::GoogleBusiness(section) => Arc::new(GoogleBusiness::new(section, timeout, clock, vault)?),
+        Source::GooglePlay(section) => Arc::new(GooglePlay::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),
         Source::Telegram(section) => Arc::new(Telegram::new(section, timeout, clock)?),
         Source::GooglePlay(section) => Arc::new(GooglePlay::new(section, timeout, clock)?),
         Source::Trustpilot(section) => Arc::new(Trustpilot::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
+        Source::YouTube(section) => Arc::new(YouTube::new(section, timeout, clock, vault)?),
         Source::Playground(_) => return Ok(None),
     }))
 }

@@ -2,28 +2,21 @@
 //!
 //! A review comes to its place in the list when it was written or changed, but it may come there late, when
 //! the network looked it over. So a sweep reads the newest page whole, and back to an hour before the newest
-//! that it knew. What was there already the database knows; within a run it is remembered here.
-//!
-//! What is kept between sweeps is the newest moment, and the moment from which on reviews count: a day before
-//! the first start. A new installation does not open old cases.
+//! that it knew (see `reach`). What was there already the database knows; within a run it is remembered here.
 
 use super::{Board, Review, Reviews};
 use crate::adapter::api::Failed;
+use crate::adapter::reach::Reach;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Instant, NativeId, Post, Sighting};
-use chrono::{DateTime, SecondsFormat, TimeDelta};
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{MutexGuard, PoisonError};
 
-/// How far back a first start looks.
-const FIRST_LOOK: TimeDelta = TimeDelta::hours(24);
-/// How far behind the newest a sweep reads again.
-const OVERLAP: TimeDelta = TimeDelta::hours(1);
 /// The most pages of one reading.
 const MOST_PAGES: usize = 100;
 /// How many reviews are remembered as stored.
@@ -39,31 +32,6 @@ fn seen(review: &Review) -> Seen {
     let mut mark = DefaultHasher::new();
     (&review.post.text, review.post.rating).hash(&mut mark);
     (review.changed, mark.finish())
-}
-
-/// How far was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reach {
-    /// The newest that was there.
-    newest: Instant,
-    /// Reviews from before do not count.
-    since: Instant,
-}
-
-impl Reach {
-    fn parse(text: &str) -> Option<Self> {
-        let (newest, since) = text.split_once(' ')?;
-        let at = |text: &str| Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc());
-        Some(Self {
-            newest: at(newest)?,
-            since: at(since)?,
-        })
-    }
-
-    fn text(self) -> String {
-        let at = |at: Instant| at.to_rfc3339_opts(SecondsFormat::Micros, true);
-        format!("{} {}", at(self.newest), at(self.since))
-    }
 }
 
 impl<B: Board> Reviews<B> {
@@ -82,18 +50,10 @@ impl<B: Board> Reviews<B> {
     async fn follow(&self, inbound: &Inbound) -> Result<(), Halt> {
         let told = inbound.cursor(&self.source, STREAM).await?;
         let now = self.clock.now();
-        let first = now - FIRST_LOOK;
-        let known = told.as_deref().and_then(Reach::parse).unwrap_or(Reach {
-            newest: first,
-            since: first,
-        });
-        let horizon = (known.newest - OVERLAP).max(known.since);
-        let (mut reviews, failed) = self.walk(inbound, horizon).await?;
+        let known = Reach::read(told.as_deref(), now);
+        let (mut reviews, failed) = self.walk(inbound, known.horizon()).await?;
         let newest = reviews.iter().map(|review| review.changed.min(now)).max();
-        let reach = Reach {
-            newest: newest.unwrap_or(known.newest).max(known.newest),
-            ..known
-        };
+        let reach = known.to(newest);
         reviews.retain(|review| review.changed >= known.since);
         // The oldest first: of several at the same moment too.
         reviews.reverse();
@@ -325,16 +285,6 @@ pub fn stars_without_words(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_reach_is_kept_as_it_was() {
-        let reach = Reach {
-            newest: DateTime::from_timestamp_micros(1_800_000_000_123_456).unwrap(),
-            since: DateTime::from_timestamp(1_799_913_600, 0).unwrap(),
-        };
-        assert_eq!(Reach::parse(&reach.text()), Some(reach));
-        assert_eq!(Reach::parse("2026-11-21T10:00:00Z"), None);
-    }
 
     #[test]
     fn a_rating_says_that_it_has_no_words() {

@@ -16,6 +16,7 @@ use super::api::{Failed, Mend};
 use super::connector::{Connector, keep_sweeping};
 use super::finding::Finding;
 use super::link::Link;
+use super::oauth::{Door, Grant};
 use super::supervise::Lost;
 use super::trouble::Troubles;
 use super::watch::Watch;
@@ -121,6 +122,11 @@ pub trait Board: Send + Sync + Sized + 'static {
 
     /// What `doctor` asks.
     async fn examine(&self) -> Vec<Finding>;
+
+    /// Where a person lets us in with a browser.
+    fn entrance(&self) -> Option<(Door, &Grant)> {
+        None
+    }
 
     /// Whether it tells us of reviews.
     fn is_told(&self) -> bool {
@@ -259,6 +265,10 @@ impl<B: Board> Connector for Reviews<B> {
 
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {
         self.board.is_told().then(|| hint::router(self, inbound))
+    }
+
+    fn entrance(&self) -> Option<(Door, &Grant)> {
+        self.board.entrance()
     }
 
     async fn examine(&self) -> Vec<Finding> {

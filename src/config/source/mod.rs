@@ -4,6 +4,7 @@ mod app_store;
 mod bluesky;
 mod discourse;
 mod facebook;
+mod google_business;
 mod google_play;
 mod lemmy;
 mod mastodon;
@@ -14,11 +15,13 @@ mod reddit;
 mod telegram;
 mod trustpilot;
 mod webhook;
+mod youtube;
 
 pub use app_store::AppStore;
 pub use bluesky::Bluesky;
 pub use discourse::Discourse;
 pub use facebook::Facebook;
+pub use google_business::GoogleBusiness;
 pub use google_play::GooglePlay;
 pub use lemmy::Lemmy;
 pub use mastodon::Mastodon;
@@ -27,6 +30,7 @@ pub use reddit::Reddit;
 pub use telegram::Telegram;
 pub use trustpilot::Trustpilot;
 pub use webhook::{Idempotency, Webhook};
+pub use youtube::YouTube;
 
 use super::Approval;
 use super::section::{Section, Wrong, nearest, shown};
@@ -100,6 +104,8 @@ platforms! {
     Reddit = "reddit";
     /// A Telegram bot.
     Telegram = "telegram";
+    /// A place on Google.
+    GoogleBusiness = "google-business";
     /// An app on Google Play.
     GooglePlay = "google-play";
     /// A Mastodon account.
@@ -108,6 +114,8 @@ platforms! {
     Trustpilot = "trustpilot";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
+    /// A channel on YouTube.
+    YouTube = "youtube";
 }
 
 impl Source {

@@ -52,6 +52,8 @@ pub enum Untold {
     Language,
     /// Its author's page.
     AuthorPage,
+    /// Which post of its conversation it answers: it answers the first.
+    Parent,
 }
 
 /// How a request of the platform's is signed.
@@ -280,6 +282,7 @@ mod app_store;
 mod bluesky;
 mod discourse;
 mod facebook;
+pub mod google_business;
 mod google_play;
 mod lemmy;
 mod listening;
@@ -290,6 +293,7 @@ mod reviews;
 mod telegram;
 pub mod trustpilot;
 mod webhook;
+pub mod youtube;
 
 /// A stage with the core behind it.
 struct Play<S> {
@@ -388,6 +392,7 @@ fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
     let platforms: &[(&str, Cannot)] = &[
+        (app_store::OnAppStore::PLATFORM, app_store::OnAppStore::cannot),
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (discourse::OnDiscourse::PLATFORM, discourse::OnDiscourse::cannot),
         (lemmy::OnLemmy::PLATFORM, lemmy::OnLemmy::cannot),
@@ -398,6 +403,10 @@ fn matrix() {
         (telegram::Pushed::PLATFORM, telegram::Pushed::cannot),
         (app_store::OnAppStore::PLATFORM, app_store::OnAppStore::cannot),
         (
+            google_business::OnGoogleBusiness::PLATFORM,
+            google_business::OnGoogleBusiness::cannot,
+        ),
+        (
             google_play::OnGooglePlay::PLATFORM,
             google_play::OnGooglePlay::cannot,
         ),
@@ -407,6 +416,7 @@ fn matrix() {
         ),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
+        (youtube::OnYouTube::PLATFORM, youtube::OnYouTube::cannot),
     ];
     let mut table = format!("\n{:<64}", "");
     for (platform, _) in platforms {

@@ -29,6 +29,8 @@ pub struct Review {
 pub struct Answer {
     pub text: String,
     pub at: Instant,
+    /// How it stands with who looks it over, where somebody does.
+    pub state: Option<String>,
 }
 
 /// What a platform keeps.
@@ -114,7 +116,11 @@ impl Books {
     pub fn colleague(&self, id: &str, text: &str) {
         let at = self.clock.now();
         let text = text.to_owned();
-        self.world().find_mut(id).unwrap().answer = Some(Answer { text, at });
+        self.world().find_mut(id).unwrap().answer = Some(Answer {
+            text,
+            at,
+            state: None,
+        });
     }
 
     /// The API writes an answer. `None`: there is no such review.
@@ -128,6 +134,7 @@ impl Books {
         let answer = Answer {
             text: text.to_owned(),
             at,
+            state: None,
         };
         review.answer = Some(answer.clone());
         world.written.push((id.to_owned(), text.to_owned()));

@@ -21,15 +21,12 @@ use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound};
 use crate::domain::{Instant, NativeId, Post, Sighting};
-use chrono::TimeDelta;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 
 /// The most objects of a page, and another number of them, with which the borders are elsewhere.
 const LIMIT: usize = 100;
 const SHIFTED: usize = 89;
-/// How far behind the newest a sweep reads again.
-const OVERLAP: TimeDelta = TimeDelta::hours(1);
 /// The most pages of one reading.
 const MOST_PAGES: usize = 200;
 /// The most posts, or accounts, of one call.
@@ -98,7 +95,7 @@ impl Bluesky {
     async fn follow(&self, inbound: &Inbound, feed: &Feed<'_>) -> Result<(), Halt> {
         let told = inbound.cursor(&self.source, &feed.stream).await?;
         let known = Reach::read(told.as_deref(), self.clock.now());
-        let horizon = known.horizon(OVERLAP);
+        let horizon = known.horizon();
         let mut walk = self.walk(feed, horizon, LIMIT).await;
         if walk.pages > 1 && walk.failed.is_none() {
             let again = self.walk(feed, horizon, SHIFTED).await;

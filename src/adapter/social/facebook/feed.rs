@@ -22,14 +22,11 @@ use crate::adapter::verdict::SKEW;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound};
 use crate::domain::{Instant, Post, PostKind, Sighting};
-use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 
-/// How far behind the newest a sweep reads again.
-const OVERLAP: TimeDelta = TimeDelta::hours(1);
 /// The most objects of a page.
 const LIMIT: &str = "100";
 /// The most conversations of a page, whose newest messages come with them.
@@ -135,7 +132,7 @@ impl Facebook {
         kind: PostKind,
         known: Reach,
     ) -> Result<(Found, Vec<Node>), Halt> {
-        let walk = self.walk(feed, known.horizon(OVERLAP)).await;
+        let walk = self.walk(feed, known.horizon()).await;
         let nodes: Vec<Node> = self.readable(inbound, feed.stream, &walk.items).await?;
         let mut found = Found {
             failed: walk.failed,
@@ -164,7 +161,7 @@ impl Facebook {
         known: Reach,
         found: &mut Found,
     ) -> Result<(), Halt> {
-        let horizon = known.horizon(OVERLAP);
+        let horizon = known.horizon();
         let now = self.clock.now();
         // A comment of the same second as the last reading moves nothing.
         let read = self.memory().read.get(&post.id).copied();
@@ -223,7 +220,7 @@ impl Facebook {
             moved: made,
         };
         let known = self.known(inbound, &feed).await?;
-        let walk = self.walk(&feed, known.0.horizon(OVERLAP)).await;
+        let walk = self.walk(&feed, known.0.horizon()).await;
         let watched = inbound.watched_posts(&self.source, WATCHED).await?;
         let watched: HashMap<_, _> = watched.iter().map(|post| (&post.id, post)).collect();
         let mut found = Found {
@@ -256,7 +253,7 @@ impl Facebook {
             moved: updated,
         };
         let known = self.known(inbound, &feed).await?;
-        let walk = self.walk(&feed, known.0.horizon(OVERLAP)).await;
+        let walk = self.walk(&feed, known.0.horizon()).await;
         let mut found = Found {
             failed: walk.failed,
             ..Found::default()

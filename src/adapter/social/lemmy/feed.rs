@@ -15,12 +15,9 @@ use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound};
 use crate::domain::{Instant, NativeId, Post, Sighting};
-use chrono::TimeDelta;
 use serde_json::value::RawValue;
 use std::collections::HashSet;
 
-/// How far behind the newest a sweep reads again.
-const OVERLAP: TimeDelta = TimeDelta::hours(1);
 /// The most of a page, and the most pages of one reading.
 const LIMIT: &str = "50";
 const MOST_PAGES: usize = 40;
@@ -103,7 +100,7 @@ impl Lemmy {
         let me = self.known().await?;
         let told = inbound.cursor(&self.source, &feed.stream).await?;
         let reach = Reach::read(told.as_deref(), self.clock.now());
-        let horizon = reach.horizon(OVERLAP);
+        let horizon = reach.horizon();
         let (mut posts, mut newest, mut failed) = (Vec::new(), reach.newest, None);
         let mut met = HashSet::new();
         for number in 1..=MOST_PAGES {

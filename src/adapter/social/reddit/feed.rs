@@ -15,14 +15,11 @@ use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound};
 use crate::domain::{Instant, NativeId, Post, Sighting};
-use chrono::TimeDelta;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 
 /// The most things of a page.
 const LIMIT: &str = "100";
-/// How far behind the newest a sweep reads again.
-const OVERLAP: TimeDelta = TimeDelta::hours(1);
 /// The most pages of one reading: a list ends after 1000 things.
 const MOST_PAGES: usize = 10;
 /// The most things of one look (<https://www.reddit.com/dev/api#GET_api_info>).
@@ -94,7 +91,7 @@ impl Reddit {
     async fn follow(&self, inbound: &Inbound, feed: &Feed<'_>) -> Result<(), Halt> {
         let told = inbound.cursor(&self.source, &feed.stream).await?;
         let known = Reach::read(told.as_deref(), self.clock.now());
-        let walk = self.walk(feed, known.horizon(OVERLAP)).await;
+        let walk = self.walk(feed, known.horizon()).await;
         let (posts, newest) = self.posts_of(inbound, feed, &walk.items, known).await?;
         let reach = Reach { newest, ..known }.text();
         // What could not be read to its end is read again from where the last reading ended.

@@ -1,0 +1,178 @@
+//! YouTube: what is its own beside what every connector keeps (see `conformance`): units of a day, threads with
+//! many answers, and which comment one of ours answers.
+
+use crate::conformance::youtube::{address, configured};
+use crate::fake::fault::Fault;
+use crate::fake::house::{self, Core};
+use crate::fake::youtube::FakeYouTube;
+use hearback::adapter::connector::Connector as _;
+use hearback::adapter::social::youtube::YouTube;
+use hearback::adapter::supervise::Lost;
+use hearback::domain::{ManualClock, ReplyState};
+use hearback::port::SocialPlatform as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+struct Scene {
+    server: FakeYouTube,
+    channel: Arc<YouTube>,
+    core: Core,
+    clock: ManualClock,
+}
+
+impl Scene {
+    async fn new(daily_quota: usize) -> Self {
+        let clock = ManualClock::default();
+        let server = FakeYouTube::start(house::clock(&clock)).await;
+        let mut config = configured(&server);
+        config.daily_quota = daily_quota;
+        let channel = YouTube::new(
+            &config,
+            Duration::from_secs(5),
+            house::clock(&clock),
+            house::vault(),
+        );
+        let channel = Arc::new(channel.unwrap());
+        let core = Core::start(&clock, vec![channel.clone()]).await;
+        Self {
+            server,
+            channel,
+            core,
+            clock,
+        }
+    }
+
+    fn comment(&self, who: &str, under: Option<&str>, text: &str) -> String {
+        let id = self.server.comment(who, under, text, Duration::ZERO);
+        self.clock.advance(Duration::from_secs(1));
+        id
+    }
+
+    async fn sweep(&mut self) {
+        self.channel.sweep(&self.core.inbound).await.unwrap();
+        self.core.deliver().await;
+    }
+}
+
+#[tokio::test]
+async fn a_days_units_that_are_used_up_are_waited_for_and_nothing_is_lost() {
+    let mut scene = Scene::new(10_000).await;
+    scene.comment("ann", None, "late");
+    scene.sweep().await;
+    scene.server.spend(true);
+    scene.comment("bob", None, "late too");
+    let lost = scene.channel.sweep(&scene.core.inbound).await.unwrap_err();
+    assert!(
+        matches!(lost, Lost::Later(wait) if wait >= Duration::from_secs(900)),
+        "{lost:?}"
+    );
+    scene.core.reply(1, "Sorry!").await;
+    assert_eq!(scene.core.replies(1).await[0].state, ReplyState::Queued);
+    scene.server.spend(false);
+    scene.core.wait(Duration::from_secs(900)).await;
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 2);
+    assert_eq!(scene.core.replies(1).await[0].state, ReplyState::Sent);
+}
+
+#[tokio::test]
+async fn where_units_get_scarce_only_new_comments_are_looked_for() {
+    let mut scene = Scene::new(10).await;
+    scene.comment("ann", None, "late");
+    scene.sweep().await;
+    let known = scene.server.books().calls("known");
+    assert!(known > 0);
+    for n in 0..10 {
+        scene.comment("bob", None, &format!("number {n}"));
+        scene.sweep().await;
+    }
+    assert_eq!(scene.core.cases().await.len(), 11);
+    let scarce = scene.server.books().calls("known");
+    scene.sweep().await;
+    assert_eq!(scene.server.books().calls("known"), scarce);
+    // The day ends at midnight in California.
+    scene.clock.advance(Duration::from_secs(24 * 3600));
+    scene.sweep().await;
+    assert!(scene.server.books().calls("known") > scarce);
+}
+
+#[tokio::test]
+async fn all_answers_of_a_thread_are_heard_though_it_shows_five() {
+    let mut scene = Scene::new(10_000).await;
+    let head = scene.comment("ann", None, "late");
+    for n in 0..120 {
+        scene.comment(&format!("bob{n}"), Some(&head), "mine too");
+    }
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 121);
+    // They are read once, until there are more.
+    let read = scene.server.books().calls("replies");
+    scene.sweep().await;
+    assert_eq!(scene.server.books().calls("replies"), read);
+    assert!(
+        scene
+            .core
+            .posts(&scene.core.cases().await[3])
+            .await
+            .iter()
+            .all(|post| !post.deleted)
+    );
+    scene.comment("eve", Some(&head), "mine, too");
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 122);
+}
+
+#[tokio::test]
+async fn an_answer_to_somebody_else_in_the_thread_is_none_to_this_one() {
+    let mut scene = Scene::new(10_000).await;
+    let head = scene.comment("ann", None, "late");
+    scene.comment("bob", Some(&head), "mine too");
+    scene
+        .server
+        .comment("help", Some(&head), "Sorry, Bob!", Duration::ZERO);
+    scene.clock.advance(Duration::from_secs(1));
+    scene.comment("eve", Some(&head), "and mine");
+    scene.sweep().await;
+    for (case, state) in [
+        (1, ReplyState::Sent),
+        (2, ReplyState::Stale),
+        (3, ReplyState::Sent),
+    ] {
+        scene.core.reply(case, &format!("Sorry, number {case}!")).await;
+        let reply = &scene.core.replies(i64::from(case)).await[0];
+        assert_eq!(reply.state, state, "{case}: {:?}", reply.reason);
+    }
+}
+
+#[tokio::test]
+async fn a_thread_that_takes_no_answer_is_told_before_anything_is_sent() {
+    let mut scene = Scene::new(10_000).await;
+    scene.comment("ann", None, "late");
+    scene.sweep().await;
+    scene.server.close();
+    scene.core.reply(1, "Sorry!").await;
+    let reply = &scene.core.replies(1).await[0];
+    assert_eq!(reply.state, ReplyState::Stale, "{:?}", reply.reason);
+    assert_eq!(scene.server.books().calls("insert"), 0);
+}
+
+#[tokio::test]
+async fn only_a_comment_of_ours_in_the_thread_is_the_reply_that_a_person_saw() {
+    let mut scene = Scene::new(10_000).await;
+    let head = scene.comment("ann", None, "late");
+    let other = scene.comment("help", None, "News!");
+    scene.sweep().await;
+    scene.server.books().faults.next("insert", Fault::AcceptThenDrop);
+    scene.core.reply(1, "Sorry!").await;
+    let reply = scene.core.replies(1).await.remove(0);
+    assert_eq!(reply.state, ReplyState::Ambiguous);
+    let ours = scene.server.ours().pop().unwrap();
+    let visit = async |id: &str| scene.channel.visit(&reply, &address(id)).await;
+    assert!(visit(&head).await.is_err(), "it is not ours");
+    assert!(visit(&other).await.is_err(), "it is elsewhere");
+    let found = visit(&ours.id).await.unwrap().unwrap();
+    assert_eq!(
+        (found.id.as_str(), found.parent.unwrap().as_str()),
+        (ours.id.as_str(), head.as_str())
+    );
+}
