@@ -68,6 +68,17 @@ fn every_key_is_documented() {
     assert!(missing.is_empty(), "default.toml does not explain {missing:?}");
 }
 
+/// The source of a platform.
+macro_rules! of {
+    ($config:expr, $platform:ident) => {{
+        let found = $config.sources.iter().find_map(|source| match source {
+            Source::$platform(section) => Some(section),
+            _ => None,
+        });
+        found.expect(concat!("a source of ", stringify!($platform)))
+    }};
+}
+
 #[test]
 fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
     let (_, told, _) = everything();
@@ -165,24 +176,19 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
     let defaults = |config: &Config| {
         let slack = config.slack.as_ref().unwrap().api_url.clone();
         let discord = config.discord.as_ref().unwrap().api_url.clone();
-        let [
-            Source::Mastodon(fedi),
-            Source::Bluesky(sky),
-            Source::Discourse(forum),
-            Source::Lemmy(lemmy),
-            Source::Reddit(snoo),
-            Source::Telegram(tg),
-            Source::AppStore(ios),
-            Source::GoogleBusiness(maps),
-            Source::GooglePlay(play),
-            Source::Trustpilot(trust),
-            Source::Facebook(page),
-            Source::YouTube(tube),
-            Source::Webhook(shop),
-        ] = &config.sources[..]
-        else {
-            panic!("{:?}", config.sources)
-        };
+        let ios = of!(config, AppStore);
+        let sky = of!(config, Bluesky);
+        let forum = of!(config, Discourse);
+        let page = of!(config, Facebook);
+        let maps = of!(config, GoogleBusiness);
+        let play = of!(config, GooglePlay);
+        let lemmy = of!(config, Lemmy);
+        let fedi = of!(config, Mastodon);
+        let snoo = of!(config, Reddit);
+        let tg = of!(config, Telegram);
+        let trust = of!(config, Trustpilot);
+        let shop = of!(config, Webhook);
+        let tube = of!(config, YouTube);
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
         let snoo = (
             snoo.url.clone(),
@@ -190,9 +196,6 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             snoo.search.clone(),
             snoo.poll,
         );
-        let trust = (trust.url.clone(), trust.poll);
-        let ios = (ios.url.clone(), ios.poll);
-        let play = (play.url.clone(), play.poll);
         let page = (page.url.clone(), page.poll);
         let reviews = [
             (ios.url.clone(), ios.poll),
@@ -211,25 +214,14 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             ..config.care.clone()
         };
         assert_eq!(care, Care::default());
-        (
-            slack,
-            discord,
-            fedi,
-            sky,
-            snoo,
-            (lemmy.search.clone(), lemmy.poll),
+        let (forum, lemmy) = (
             (forum.search.clone(), forum.poll),
-            tg.url.clone(),
-            ios,
-            play,
-            trust,
-            page,
-            reviews,
-            tube,
-            shop.idempotency,
-            shop.limit,
-            reply,
-        )
+            (lemmy.search.clone(), lemmy.poll),
+        );
+        let boards = (forum, lemmy, snoo, tube);
+        let accounts = (fedi, page, sky, tg.url.clone());
+        let shop = (shop.idempotency, shop.limit);
+        ((slack, discord), (reviews, boards, accounts, shop), reply)
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }

@@ -8,8 +8,6 @@ pub mod google_business;
 pub mod google_play;
 pub mod lemmy;
 pub mod mastodon;
-pub mod mastodon;
-pub mod playground;
 pub mod playground;
 pub mod reddit;
 pub mod telegram;

@@ -8,8 +8,6 @@ mod google_business;
 mod google_play;
 mod lemmy;
 mod mastodon;
-mod mastodon;
-mod mastodon;
 mod meta;
 mod reddit;
 mod telegram;
@@ -24,7 +22,6 @@ pub use facebook::Facebook;
 pub use google_business::GoogleBusiness;
 pub use google_play::GooglePlay;
 pub use lemmy::Lemmy;
-pub use mastodon::Mastodon;
 pub use mastodon::Mastodon;
 pub use reddit::Reddit;
 pub use telegram::Telegram;
@@ -94,22 +91,20 @@ platforms! {
     Bluesky = "bluesky";
     /// An account on a Discourse forum.
     Discourse = "discourse";
-    /// An account on a Lemmy server.
-    Lemmy = "lemmy";
     /// A Facebook Page.
     Facebook = "facebook";
+    /// A place on Google.
+    GoogleBusiness = "google-business";
+    /// An app on Google Play.
+    GooglePlay = "google-play";
+    /// An account on a Lemmy server.
+    Lemmy = "lemmy";
     /// A Mastodon account.
     Mastodon = "mastodon";
     /// A Reddit account.
     Reddit = "reddit";
     /// A Telegram bot.
     Telegram = "telegram";
-    /// A place on Google.
-    GoogleBusiness = "google-business";
-    /// An app on Google Play.
-    GooglePlay = "google-play";
-    /// A Mastodon account.
-    Mastodon = "mastodon";
     /// A business on Trustpilot.
     Trustpilot = "trustpilot";
     /// Any system that speaks the webhook contract.
