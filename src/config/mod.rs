@@ -18,7 +18,7 @@ pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
 pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
 pub use source::{
-    Bluesky, Discourse, Idempotency, Lemmy, Mastodon, Playground, Reddit, Source, Telegram, Webhook,
+    Bluesky, Discourse, GitHub, Idempotency, Lemmy, Mastodon, Playground, Reddit, Source, Telegram, Webhook,
 };
 
 use crate::domain::care::Care;

@@ -99,6 +99,11 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         api_key = "k"
         api_username = "help"
         [[source]]
+        name = "hub"
+        platform = "github"
+        token = "t"
+        repositories = ["acme/app"]
+        [[source]]
         name = "lemmy"
         platform = "lemmy"
         url = "https://lemmy.example"
@@ -133,6 +138,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             Source::Mastodon(fedi),
             Source::Bluesky(sky),
             Source::Discourse(forum),
+            Source::GitHub(hub),
             Source::Lemmy(lemmy),
             Source::Reddit(snoo),
             Source::Telegram(tg),
@@ -164,6 +170,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             fedi,
             sky,
             snoo,
+            (hub.url.clone(), hub.search.clone(), hub.poll),
             (lemmy.search.clone(), lemmy.poll),
             (forum.search.clone(), forum.poll),
             tg.url.clone(),

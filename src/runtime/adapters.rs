@@ -8,6 +8,7 @@ use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::discourse::Discourse;
+use crate::adapter::social::github::GitHub;
 use crate::adapter::social::lemmy::Lemmy;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
@@ -217,6 +218,7 @@ fn network(
     Ok(Some(match source {
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Discourse(section) => Arc::new(Discourse::new(section, timeout, clock)?),
+        Source::GitHub(section) => Arc::new(GitHub::new(section, timeout, clock)?),
         Source::Lemmy(section) => Arc::new(Lemmy::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),

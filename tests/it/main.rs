@@ -18,6 +18,7 @@ mod conversation;
 mod discord;
 mod discourse;
 mod fake;
+mod github;
 mod grammar;
 mod harness;
 mod lemmy;

@@ -2,6 +2,7 @@
 
 pub mod bluesky;
 pub mod discourse;
+pub mod github;
 pub mod lemmy;
 pub mod mastodon;
 pub mod playground;

@@ -2,6 +2,7 @@
 
 mod bluesky;
 mod discourse;
+mod github;
 mod lemmy;
 mod mastodon;
 mod reddit;
@@ -10,6 +11,7 @@ mod webhook;
 
 pub use bluesky::Bluesky;
 pub use discourse::Discourse;
+pub use github::GitHub;
 pub use lemmy::Lemmy;
 pub use mastodon::Mastodon;
 pub use reddit::Reddit;
@@ -76,6 +78,8 @@ platforms! {
     Bluesky = "bluesky";
     /// An account on a Discourse forum.
     Discourse = "discourse";
+    /// Repositories on GitHub.
+    GitHub = "github";
     /// An account on a Lemmy server.
     Lemmy = "lemmy";
     /// A Mastodon account.

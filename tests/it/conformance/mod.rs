@@ -96,6 +96,10 @@ pub trait Stage: Sized {
     const CANNOT: &'static [(Row, &'static str)];
     /// What it does not tell of a post.
     const UNTOLD: &'static [Untold] = &[];
+    /// What the addresses of what is written there begin with.
+    const HOME: &'static str = "https://";
+    /// Whether it tells which of several posts an answer is for.
+    const THREADED: bool = true;
     /// Whether its requests tell when they were signed.
     const DATED: bool = true;
     /// Whether something beside what is written to us can be read.
@@ -278,6 +282,7 @@ macro_rules! tests {
 
 mod bluesky;
 mod discourse;
+mod github;
 mod lemmy;
 mod listening;
 mod mastodon;
@@ -382,9 +387,10 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 9] = [
+    let platforms: [(&str, Cannot); 10] = [
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (discourse::OnDiscourse::PLATFORM, discourse::OnDiscourse::cannot),
+        (github::OnGitHub::PLATFORM, github::OnGitHub::cannot),
         (lemmy::OnLemmy::PLATFORM, lemmy::OnLemmy::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
         (reddit::OnReddit::PLATFORM, reddit::OnReddit::cannot),

@@ -7,6 +7,7 @@ pub mod door;
 pub mod errors;
 pub mod fault;
 pub mod gateway;
+pub mod github;
 pub mod house;
 pub mod lemmy;
 pub mod mastodon;

@@ -104,8 +104,6 @@ pub struct Details {
 #[derive(Deserialize)]
 pub struct User {
     pub id: i64,
-    #[serde(default)]
-    pub username: String,
 }
 
 /// `GET /u/{username}.json`
