@@ -154,6 +154,13 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             snoo.search.clone(),
             snoo.poll,
         );
+        let forums = (
+            (forum.search.clone(), forum.poll),
+            (hub.url.clone(), hub.search.clone(), hub.poll),
+            (lemmy.search.clone(), lemmy.poll),
+            snoo,
+            tg.url.clone(),
+        );
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
@@ -169,11 +176,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             discord,
             fedi,
             sky,
-            snoo,
-            (hub.url.clone(), hub.search.clone(), hub.poll),
-            (lemmy.search.clone(), lemmy.poll),
-            (forum.search.clone(), forum.poll),
-            tg.url.clone(),
+            forums,
             shop.idempotency,
             shop.limit,
             reply,

@@ -384,10 +384,11 @@ async fn answer(
     {
         let mut world = inner.world.lock().unwrap();
         world.calls.push(call.to_owned());
+        let wanted = format!("Bearer {TOKEN}");
         let bearer = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
-        if bearer != Some(&format!("Bearer {TOKEN}")) || world.locked_out {
+        if bearer != Some(wanted.as_str()) || world.locked_out {
             return error(401, "Bad credentials");
         }
         if let Some(until) = world.exhausted_until.filter(|until| now < *until) {
