@@ -17,10 +17,7 @@ pub use error::{ConfigError, Problem};
 pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
 pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
-pub use source::{
-    AppStore, Bluesky, Discourse, Facebook, GoogleBusiness, GooglePlay, Idempotency, Lemmy, Mastodon,
-    Playground, Reddit, Source, Telegram, Trustpilot, Webhook, YouTube,
-};
+pub use source::*;
 
 use crate::domain::care::Care;
 use section::{Findings, Section};

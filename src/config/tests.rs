@@ -110,6 +110,11 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         api_key = "k"
         api_username = "help"
         [[source]]
+        name = "hub"
+        platform = "github"
+        token = "t"
+        repositories = ["acme/app"]
+        [[source]]
         name = "lemmy"
         platform = "lemmy"
         url = "https://lemmy.example"
@@ -180,6 +185,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let sky = of!(config, Bluesky);
         let forum = of!(config, Discourse);
         let page = of!(config, Facebook);
+        let hub = of!(config, GitHub);
         let maps = of!(config, GoogleBusiness);
         let play = of!(config, GooglePlay);
         let lemmy = of!(config, Lemmy);
@@ -204,6 +210,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             (trust.url.clone(), trust.poll),
         ];
         let tube = (tube.url.clone(), tube.daily_quota, tube.poll);
+        let hub = (hub.url.clone(), hub.search.clone(), hub.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
@@ -218,7 +225,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             (forum.search.clone(), forum.poll),
             (lemmy.search.clone(), lemmy.poll),
         );
-        let boards = (forum, lemmy, snoo, tube);
+        let boards = (forum, hub, lemmy, snoo, tube);
         let accounts = (fedi, page, sky, tg.url.clone());
         let shop = (shop.idempotency, shop.limit);
         ((slack, discord), (reviews, boards, accounts, shop), reply)

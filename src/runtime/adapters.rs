@@ -10,6 +10,7 @@ use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::discourse::Discourse;
 use crate::adapter::social::facebook::Facebook;
+use crate::adapter::social::github::GitHub;
 use crate::adapter::social::google_business::GoogleBusiness;
 use crate::adapter::social::google_play::GooglePlay;
 use crate::adapter::social::lemmy::Lemmy;
@@ -225,6 +226,7 @@ fn network(
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Discourse(section) => Arc::new(Discourse::new(section, timeout, clock)?),
         Source::Facebook(section) => Arc::new(Facebook::new(section, timeout, clock)?),
+        Source::GitHub(section) => Arc::new(GitHub::new(section, timeout, clock)?),
         Source::GoogleBusiness(section) => Arc::new(GoogleBusiness::new(section, timeout, clock, vault)?),
         Source::GooglePlay(section) => Arc::new(GooglePlay::new(section, timeout, clock)?),
         Source::Lemmy(section) => Arc::new(Lemmy::new(section, timeout, clock)?),

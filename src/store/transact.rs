@@ -124,9 +124,8 @@ async fn transact_at_once(pool: &SqlitePool, steps: impl Iterator<Item = Step>) 
 async fn transact_in_steps(pool: &PgPool, makings: Vec<Making<'_>>) -> Result<()> {
     let mut makings = makings.into_iter();
     let mut next = || {
-        let made = makings.by_ref().map(ready);
-        made.skip_while(|made| made.as_ref().is_ok_and(Vec::is_empty))
-            .next()
+        let mut made = makings.by_ref().map(ready);
+        made.find(|made| !made.as_ref().is_ok_and(Vec::is_empty))
     };
     let Some(mut now) = next().transpose()? else {
         return Ok(());

@@ -95,6 +95,26 @@ async fn a_private_answer_is_a_message_to_the_author_alone() {
 }
 
 #[tokio::test]
+async fn a_private_message_is_heard_and_answered_where_it_is() {
+    let mut scene = Scene::new().await;
+    let message = scene.server.message("ann", "my parcel is late");
+    scene.sweep().await;
+    let case = scene.core.cases().await.remove(0);
+    assert_eq!(scene.core.posts(&case).await[0].kind, PostKind::Message);
+    scene
+        .server
+        .faults()
+        .next("create", crate::fake::fault::Fault::AcceptThenDrop);
+    scene.core.reply(1, "Sorry to hear that!").await;
+    for _ in 0..3 {
+        scene.core.wait(SETTLE).await;
+    }
+    assert_eq!(scene.core.replies(1).await[0].state, ReplyState::Sent);
+    let ours = scene.server.published();
+    assert_eq!((ours.len(), ours[0].1.as_deref()), (1, Some(message.as_str())));
+}
+
+#[tokio::test]
 async fn a_private_answer_whose_end_is_unknown_is_found() {
     let mut scene = Scene::new().await;
     scene.heard().await;

@@ -19,6 +19,7 @@ mod discord;
 mod discourse;
 mod facebook;
 mod fake;
+mod github;
 mod google_business;
 mod grammar;
 mod harness;

@@ -4,6 +4,7 @@ pub mod app_store;
 pub mod bluesky;
 pub mod discourse;
 pub mod facebook;
+pub mod github;
 pub mod google_business;
 pub mod google_play;
 pub mod lemmy;

@@ -4,6 +4,7 @@ mod app_store;
 mod bluesky;
 mod discourse;
 mod facebook;
+mod github;
 mod google_business;
 mod google_play;
 mod lemmy;
@@ -19,6 +20,7 @@ pub use app_store::AppStore;
 pub use bluesky::Bluesky;
 pub use discourse::Discourse;
 pub use facebook::Facebook;
+pub use github::GitHub;
 pub use google_business::GoogleBusiness;
 pub use google_play::GooglePlay;
 pub use lemmy::Lemmy;
@@ -93,6 +95,8 @@ platforms! {
     Discourse = "discourse";
     /// A Facebook Page.
     Facebook = "facebook";
+    /// Repositories on GitHub.
+    GitHub = "github";
     /// A place on Google.
     GoogleBusiness = "google-business";
     /// An app on Google Play.

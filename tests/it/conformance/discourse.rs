@@ -39,6 +39,8 @@ impl Stage for OnDiscourse {
     const MISPLACES: &'static [Misplaced] = &[Misplaced::Orphan, Misplaced::Elsewhere];
     const CANNOT: &'static [(Row, &'static str)] = &[(Row::Refresh, "a key has no end")];
     const UNTOLD: &'static [Untold] = &[Untold::Followers, Untold::Language];
+    /// A forum's pages stand where its API does.
+    const HOME: &'static str = "http://127.0.0.1:";
     const DATED: bool = false;
 
     fn handle(who: &str) -> String {

@@ -155,7 +155,7 @@ pub async fn mapped<S: Stage>() {
         .into_iter()
         .chain(post.author.url.is_some().then_some(&post.author.url))
     {
-        assert!(address.as_ref().unwrap().starts_with("https://"), "{address:?}");
+        assert!(address.as_ref().unwrap().starts_with(S::HOME), "{address:?}");
     }
     if play
         .stage

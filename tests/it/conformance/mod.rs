@@ -98,6 +98,8 @@ pub trait Stage: Sized {
     const CANNOT: &'static [(Row, &'static str)];
     /// What it does not tell of a post.
     const UNTOLD: &'static [Untold] = &[];
+    /// What the addresses of what is written there begin with.
+    const HOME: &'static str = "https://";
     /// Whether its requests tell when they were signed.
     const DATED: bool = true;
     /// Whether something beside what is written to us can be read.
@@ -282,6 +284,7 @@ mod app_store;
 mod bluesky;
 mod discourse;
 mod facebook;
+mod github;
 pub mod google_business;
 mod google_play;
 mod lemmy;
@@ -395,6 +398,7 @@ fn matrix() {
         (app_store::OnAppStore::PLATFORM, app_store::OnAppStore::cannot),
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (discourse::OnDiscourse::PLATFORM, discourse::OnDiscourse::cannot),
+        (github::OnGitHub::PLATFORM, github::OnGitHub::cannot),
         (lemmy::OnLemmy::PLATFORM, lemmy::OnLemmy::cannot),
         (facebook::OnFacebook::PLATFORM, facebook::OnFacebook::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),

@@ -9,6 +9,7 @@ pub mod errors;
 pub mod facebook;
 pub mod fault;
 pub mod gateway;
+pub mod github;
 pub mod google;
 pub mod google_business;
 pub mod google_play;

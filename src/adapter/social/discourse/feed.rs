@@ -174,22 +174,21 @@ impl Discourse {
             let id = translate::id(hit.topic_id, hit.post_number);
             hit.created_at >= oldest && !self.stored.has(id.as_str())
         });
-        let mut seen = Vec::new();
+        let (mut seen, mut ids) = (Vec::new(), Vec::new());
         for hit in new.take(MOST_HITS) {
             let Some(post) = self.post(hit.topic_id, hit.post_number).await? else {
                 continue;
             };
+            ids.push(translate::id(hit.topic_id, hit.post_number).to_string());
             let translated = translate::post(&self.source, &self.api, &post, false);
-            seen.extend(translated.filter(|_| post.user_id != known.id));
+            let theirs = translated.filter(|_| post.user_id != known.id);
+            seen.extend(theirs.map(|post| Sighting::Post(Box::new(post))));
         }
         if !seen.is_empty() {
-            let ids: Vec<_> = seen.iter().map(|post| post.id.to_string()).collect();
-            let sightings = seen.into_iter().map(|post| Sighting::Post(Box::new(post)));
-            inbound
-                .posts_seen(&self.source, sightings.collect(), None)
-                .await?;
-            self.stored.remember(ids);
+            inbound.posts_seen(&self.source, seen, None).await?;
         }
+        // Ours too: they need not be read again.
+        self.stored.remember(ids);
         Ok(())
     }
 

@@ -178,13 +178,14 @@ fn is_stale(error: &Failed) -> bool {
 
 /// By its name, where the status says less.
 fn known(error: Failed) -> Failed {
-    match name(&error) {
-        Some("rate_limit_error") => Failed::Limited(BUCKET),
-        Some("not_logged_in" | "incorrect_login" | "missing_totp_token") => Failed::Status {
-            status: StatusCode::UNAUTHORIZED,
-            told: Some(error.to_string()),
-        },
-        Some(_) | None => error,
+    let told = match name(&error) {
+        Some("rate_limit_error") => return Failed::Limited(BUCKET),
+        Some(told @ ("not_logged_in" | "incorrect_login" | "missing_totp_token")) => told.to_owned(),
+        Some(_) | None => return error,
+    };
+    Failed::Status {
+        status: StatusCode::UNAUTHORIZED,
+        told: Some(told),
     }
 }
 
