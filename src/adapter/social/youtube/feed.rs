@@ -2,7 +2,8 @@
 //!
 //! Threads come the newest first, and a comment that was held back comes late, at the time it was written. So a
 //! sweep reads the newest page whole, and back to an hour before the newest that it knew (see `reach`). A thread
-//! shows some of its answers; the others are read where there are more than were read before.
+//! shows some of its answers; the others are read where their number is not what it was. So of an answer that is
+//! not shown, an edit is not seen before another one comes.
 
 use super::wire::{Comment, Thread};
 use super::{YouTube, translate, tube};
@@ -183,8 +184,9 @@ impl YouTube {
         cursor: Option<Cursor>,
     ) -> Result<(), Unavailable> {
         let mut news = Vec::new();
-        for thread in threads {
-            for comment in thread.comments() {
+        // The oldest first: of several at the same moment too.
+        for thread in threads.iter().rev() {
+            for comment in thread.in_order() {
                 let counts = since.is_none_or(|since| comment.changed() >= since);
                 if counts && comment.author() != self.me && self.is_news(comment) {
                     news.push((thread, comment));
@@ -281,7 +283,7 @@ impl YouTube {
             for id in some.iter().filter(|id| !shown.contains(**id)) {
                 posts.extend(by_thread.get(id).into_iter().flatten());
             }
-            let gone = self.missing(&posts, &threads).await?;
+            let gone = self.missing(&posts, &threads);
             if !gone.is_empty() {
                 inbound.posts_seen(&self.source, gone, None).await?;
             }
@@ -290,30 +292,28 @@ impl YouTube {
     }
 
     /// Which of these posts are gone: not in their threads in two rounds.
-    async fn missing(&self, posts: &[&Post], threads: &[Thread]) -> Result<Vec<Sighting>, Failed> {
+    fn missing(&self, posts: &[&Post], threads: &[Thread]) -> Vec<Sighting> {
         let there: HashSet<_> = threads
             .iter()
             .flat_map(Thread::comments)
             .map(|own| own.id.as_str())
             .collect();
-        let known: HashSet<_> = threads.iter().map(|thread| thread.id.as_str()).collect();
+        // Where not all answers were read, their number is what it was: none is missing.
+        let in_part: HashSet<_> = threads
+            .iter()
+            .filter(|thread| !thread.is_whole())
+            .map(|thread| thread.id.as_str())
+            .collect();
         let mut gone = Vec::new();
         for post in posts {
             let id = post.id.as_str();
-            // A thread that was not read whole shows only some of its answers.
-            let stands =
-                there.contains(id) || (known.contains(post.conversation.as_str()) && self.stands(id).await?);
+            let stands = there.contains(id) || in_part.contains(post.conversation.as_str());
             if stands {
                 self.watch.found(&post.id);
             } else if self.watch.is_gone(&post.id) {
                 gone.push(Sighting::Gone(NativeId::new(id)));
             }
         }
-        Ok(gone)
-    }
-
-    async fn stands(&self, id: &str) -> Result<bool, Failed> {
-        let told = self.tube.comments(&[("id", id)]).await?;
-        Ok(told.items.iter().any(|comment| comment.id == id))
+        gone
     }
 }
