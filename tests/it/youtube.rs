@@ -176,3 +176,31 @@ async fn only_a_comment_of_ours_in_the_thread_is_the_reply_that_a_person_saw() {
         (ours.id.as_str(), head.as_str())
     );
 }
+
+#[tokio::test]
+async fn an_answer_that_is_taken_back_in_a_long_thread_is_known_to_be_gone() {
+    let mut scene = Scene::new(10_000).await;
+    let head = scene.comment("ann", None, "late");
+    let first = scene.comment("bob", Some(&head), "mine too");
+    for n in 0..10 {
+        scene.comment(&format!("eve{n}"), Some(&head), "and mine");
+    }
+    scene.sweep().await;
+    scene.server.delete(&first);
+    for _ in 0..3 {
+        scene.sweep().await;
+    }
+    let mut deleted = Vec::new();
+    for case in scene.core.cases().await {
+        deleted.extend(
+            scene
+                .core
+                .posts(&case)
+                .await
+                .into_iter()
+                .filter(|post| post.deleted),
+        );
+    }
+    let deleted: Vec<_> = deleted.iter().map(|post| post.id.as_str()).collect();
+    assert_eq!(deleted, [first.as_str()]);
+}

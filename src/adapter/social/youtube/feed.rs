@@ -16,7 +16,7 @@ use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Instant, NativeId, Post, Sighting};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 /// The cursor's name, and where unreadable threads are set aside.
 const STREAM: &str = "comments";
@@ -130,12 +130,7 @@ impl YouTube {
     async fn whole(&self, mut threads: Vec<Thread>) -> (Vec<Thread>, Option<Failed>) {
         let mut read = 0;
         for thread in &mut threads {
-            let known = self
-                .counts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&thread.id)
-                .copied();
+            let known = self.counts().get(&thread.id).copied();
             if thread.is_whole() || known == Some(thread.snippet.total_reply_count) || read >= MOST_WHOLE {
                 continue;
             }
@@ -143,7 +138,7 @@ impl YouTube {
             match self.answers(&thread.id).await {
                 Ok(answers) => {
                     thread.replies.comments = answers;
-                    let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut counts = self.counts();
                     if counts.len() >= MOST_STORED {
                         counts.clear();
                     }
@@ -155,7 +150,11 @@ impl YouTube {
         (threads, None)
     }
 
-    /// All answers in a thread.
+    fn counts(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All answers in a thread, the newest first; of very many the newest.
     pub(super) async fn answers(&self, thread: &str) -> Result<Vec<Comment>, Failed> {
         let mut answers = Vec::new();
         let mut after: Option<String> = None;
@@ -166,12 +165,10 @@ impl YouTube {
             answers.extend(page.items);
             after = page.next_page_token;
             if after.is_none() {
-                return Ok(answers);
+                break;
             }
         }
-        Err(Failed::Broken(
-            "a thread has more answers than are read".to_owned(),
-        ))
+        Ok(answers)
     }
 
     /// Hands over what others wrote that is new or was changed. `since`: what is older does not count, unless it
@@ -206,7 +203,9 @@ impl YouTube {
             let post = translate::post(&self.source, thread, comment, followers);
             Sighting::Post(Box::new(post))
         });
-        inbound.posts_seen(&self.source, posts.collect(), cursor).await?;
+        let seen = inbound.posts_seen(&self.source, posts.collect(), cursor).await;
+        // What was read and could not be stored is read again.
+        seen.inspect_err(|_| self.counts().clear())?;
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         if stored.len() >= MOST_STORED {
             stored.clear();
@@ -312,6 +311,9 @@ impl YouTube {
                 self.watch.found(&post.id);
             } else if self.watch.is_gone(&post.id) {
                 gone.push(Sighting::Gone(NativeId::new(id)));
+            } else {
+                // The next round reads the whole thread once more.
+                self.counts().remove(post.conversation.as_str());
             }
         }
         gone

@@ -46,10 +46,12 @@ impl YouTube {
         if !thread.is_whole() {
             thread.replies.comments = self.answers(&thread.id).await?;
         }
-        let target = thread
-            .comments()
-            .find(|comment| comment.id == reply.target.as_str())
-            .cloned();
+        let is_target = |comment: &&Comment| comment.id == reply.target.as_str();
+        let mut target = thread.comments().find(is_target).cloned();
+        if target.is_none() && !thread.is_whole() {
+            let told = self.tube.comments(&[("id", reply.target.as_str())]).await?;
+            target = told.items.iter().find(is_target).cloned();
+        }
         Ok(target.map(|target| Place { thread, target }))
     }
 
