@@ -34,6 +34,18 @@ const LOOKS_A_MINUTE: u32 = 50;
 /// How many comments and threads are remembered.
 const MOST_STORED: usize = 20_000;
 
+/// Who reads threads: each has to see for itself that their answers are others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reader {
+    /// For what is new.
+    Newest,
+    /// For what stands still.
+    Known,
+}
+
+/// How many answers the threads had that were read whole in this run.
+pub(super) type Counts = HashMap<(Reader, String), u64>;
+
 impl YouTube {
     /// What was written or changed since the last time.
     pub(super) async fn newest(&self, inbound: &Inbound) -> Result<(), Lost> {
@@ -63,7 +75,7 @@ impl YouTube {
         let (threads, mut failed) = self.walk(inbound, known.horizon()).await?;
         let changes = threads.iter().flat_map(Thread::comments).map(Comment::changed);
         let newest = changes.map(|at| at.min(now)).max();
-        let whole = self.whole(threads).await;
+        let whole = self.whole(threads, Reader::Newest).await;
         failed = failed.or(whole.1);
         let reach = known.to(newest).text();
         // What could not be read to its end is read again from where the last reading ended.
@@ -127,10 +139,11 @@ impl YouTube {
     }
 
     /// The threads with all their answers, as far as there are more than were read before.
-    async fn whole(&self, mut threads: Vec<Thread>) -> (Vec<Thread>, Option<Failed>) {
+    async fn whole(&self, mut threads: Vec<Thread>, reader: Reader) -> (Vec<Thread>, Option<Failed>) {
         let mut read = 0;
         for thread in &mut threads {
-            let known = self.counts().get(&thread.id).copied();
+            let key = (reader, thread.id.clone());
+            let known = self.counts().get(&key).copied();
             if thread.is_whole() || known == Some(thread.snippet.total_reply_count) || read >= MOST_WHOLE {
                 continue;
             }
@@ -142,7 +155,7 @@ impl YouTube {
                     if counts.len() >= MOST_STORED {
                         counts.clear();
                     }
-                    counts.insert(thread.id.clone(), thread.snippet.total_reply_count);
+                    counts.insert(key, thread.snippet.total_reply_count);
                 }
                 Err(error) => return (threads, Some(error)),
             }
@@ -150,7 +163,7 @@ impl YouTube {
         (threads, None)
     }
 
-    fn counts(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -273,7 +286,7 @@ impl YouTube {
                     None => shown.extend(some.iter().filter(|id| raw.get().contains(**id)).copied()),
                 }
             }
-            let (threads, failed) = self.whole(threads).await;
+            let (threads, failed) = self.whole(threads, Reader::Known).await;
             self.take(inbound, &threads, None, None).await?;
             if let Some(error) = failed {
                 return Err(error.into());
@@ -313,7 +326,8 @@ impl YouTube {
                 gone.push(Sighting::Gone(NativeId::new(id)));
             } else {
                 // The next round reads the whole thread once more.
-                self.counts().remove(post.conversation.as_str());
+                let thread = post.conversation.to_string();
+                self.counts().remove(&(Reader::Known, thread));
             }
         }
         gone

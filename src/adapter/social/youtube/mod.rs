@@ -62,7 +62,7 @@ pub struct YouTube {
     /// When the comments that were stored in this run were last changed.
     stored: Mutex<HashMap<String, Instant>>,
     /// How many answers the threads had that were read whole in this run.
-    counts: Mutex<HashMap<String, u64>>,
+    counts: Mutex<feed::Counts>,
     /// Which comments those of ours answer that were written in this run.
     written: Mutex<HashMap<NativeId, NativeId>>,
 }
