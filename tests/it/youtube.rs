@@ -67,7 +67,7 @@ async fn a_days_units_that_are_used_up_are_waited_for_and_nothing_is_lost() {
         "{lost:?}"
     );
     scene.core.reply(1, "Sorry!").await;
-    assert_eq!(scene.core.replies(1).await[0].state, ReplyState::Queued);
+    assert!(scene.server.ours().is_empty());
     scene.server.spend(false);
     scene.core.wait(Duration::from_secs(900)).await;
     scene.sweep().await;
@@ -175,4 +175,32 @@ async fn only_a_comment_of_ours_in_the_thread_is_the_reply_that_a_person_saw() {
         (found.id.as_str(), found.parent.unwrap().as_str()),
         (ours.id.as_str(), head.as_str())
     );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_taken_back_in_a_long_thread_is_known_to_be_gone() {
+    let mut scene = Scene::new(10_000).await;
+    let head = scene.comment("ann", None, "late");
+    let first = scene.comment("bob", Some(&head), "mine too");
+    for n in 0..10 {
+        scene.comment(&format!("eve{n}"), Some(&head), "and mine");
+    }
+    scene.sweep().await;
+    scene.server.delete(&first);
+    for _ in 0..3 {
+        scene.sweep().await;
+    }
+    let mut deleted = Vec::new();
+    for case in scene.core.cases().await {
+        deleted.extend(
+            scene
+                .core
+                .posts(&case)
+                .await
+                .into_iter()
+                .filter(|post| post.deleted),
+        );
+    }
+    let deleted: Vec<_> = deleted.iter().map(|post| post.id.as_str()).collect();
+    assert_eq!(deleted, [first.as_str()]);
 }

@@ -37,7 +37,8 @@ use std::time::Duration;
 /// (<https://developer.apple.com/documentation/appstoreconnectapi/generating-tokens-for-api-requests>).
 const AUDIENCE: &str = "appstoreconnect-v1";
 const COUNTS: Duration = Duration::from_secs(15 * 60);
-/// The most characters of a response (<https://developer.apple.com/help/app-store-connect/monitor-ratings-and-reviews/respond-to-reviews>).
+/// The most characters of a response: what App Store Connect's own page takes. The API's documentation has no
+/// number; what is more is refused by it.
 const LIMIT: usize = 5970;
 /// The reviews of a page; the most there is.
 const PAGE: &str = "200";

@@ -2,7 +2,8 @@
 //!
 //! Threads come the newest first, and a comment that was held back comes late, at the time it was written. So a
 //! sweep reads the newest page whole, and back to an hour before the newest that it knew (see `reach`). A thread
-//! shows some of its answers; the others are read where there are more than were read before.
+//! shows some of its answers; the others are read where their number is not what it was. So of an answer that is
+//! not shown, an edit is not seen before another one comes.
 
 use super::wire::{Comment, Thread};
 use super::{YouTube, translate, tube};
@@ -15,7 +16,7 @@ use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Instant, NativeId, Post, Sighting};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 /// The cursor's name, and where unreadable threads are set aside.
 const STREAM: &str = "comments";
@@ -32,6 +33,18 @@ const MOST_ANSWERS: usize = 10;
 const LOOKS_A_MINUTE: u32 = 50;
 /// How many comments and threads are remembered.
 const MOST_STORED: usize = 20_000;
+
+/// Who reads threads: each has to see for itself that their answers are others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reader {
+    /// For what is new.
+    Newest,
+    /// For what stands still.
+    Known,
+}
+
+/// How many answers the threads had that were read whole in this run.
+pub(super) type Counts = HashMap<(Reader, String), u64>;
 
 impl YouTube {
     /// What was written or changed since the last time.
@@ -59,7 +72,7 @@ impl YouTube {
         let (threads, mut failed) = self.walk(inbound, known.horizon()).await?;
         let changes = threads.iter().flat_map(Thread::comments).map(Comment::changed);
         let newest = changes.map(|at| at.min(now)).max();
-        let whole = self.whole(threads).await;
+        let whole = self.whole(threads, Reader::Newest).await;
         failed = failed.or(whole.1);
         let reach = known.to(newest).text();
         // What could not be read to its end is read again from where the last reading ended.
@@ -123,15 +136,11 @@ impl YouTube {
     }
 
     /// The threads with all their answers, as far as there are more than were read before.
-    async fn whole(&self, mut threads: Vec<Thread>) -> (Vec<Thread>, Option<Failed>) {
+    async fn whole(&self, mut threads: Vec<Thread>, reader: Reader) -> (Vec<Thread>, Option<Failed>) {
         let mut read = 0;
         for thread in &mut threads {
-            let known = self
-                .counts
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get(&thread.id)
-                .copied();
+            let key = (reader, thread.id.clone());
+            let known = self.counts().get(&key).copied();
             if thread.is_whole() || known == Some(thread.snippet.total_reply_count) || read >= MOST_WHOLE {
                 continue;
             }
@@ -139,11 +148,11 @@ impl YouTube {
             match self.answers(&thread.id).await {
                 Ok(answers) => {
                     thread.replies.comments = answers;
-                    let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut counts = self.counts();
                     if counts.len() >= MOST_STORED {
                         counts.clear();
                     }
-                    counts.insert(thread.id.clone(), thread.snippet.total_reply_count);
+                    counts.insert(key, thread.snippet.total_reply_count);
                 }
                 Err(error) => return (threads, Some(error)),
             }
@@ -151,7 +160,11 @@ impl YouTube {
         (threads, None)
     }
 
-    /// All answers in a thread.
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All answers in a thread, the newest first; of very many the newest.
     pub(super) async fn answers(&self, thread: &str) -> Result<Vec<Comment>, Failed> {
         let mut answers = Vec::new();
         let mut after: Option<String> = None;
@@ -162,12 +175,10 @@ impl YouTube {
             answers.extend(page.items);
             after = page.next_page_token;
             if after.is_none() {
-                return Ok(answers);
+                break;
             }
         }
-        Err(Failed::Broken(
-            "a thread has more answers than are read".to_owned(),
-        ))
+        Ok(answers)
     }
 
     /// Hands over what others wrote that is new or was changed. `since`: what is older does not count, unless it
@@ -180,8 +191,9 @@ impl YouTube {
         cursor: Option<Cursor>,
     ) -> Result<(), Unavailable> {
         let mut news = Vec::new();
-        for thread in threads {
-            for comment in thread.comments() {
+        // The oldest first: of several at the same moment too.
+        for thread in threads.iter().rev() {
+            for comment in thread.in_order() {
                 let counts = since.is_none_or(|since| comment.changed() >= since);
                 if counts && comment.author() != self.me && self.is_news(comment) {
                     news.push((thread, comment));
@@ -201,7 +213,9 @@ impl YouTube {
             let post = translate::post(&self.source, thread, comment, followers);
             Sighting::Post(Box::new(post))
         });
-        inbound.posts_seen(&self.source, posts.collect(), cursor).await?;
+        let seen = inbound.posts_seen(&self.source, posts.collect(), cursor).await;
+        // What was read and could not be stored is read again.
+        seen.inspect_err(|_| self.counts().clear())?;
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
         if stored.len() >= MOST_STORED {
             stored.clear();
@@ -269,7 +283,7 @@ impl YouTube {
                     None => shown.extend(some.iter().filter(|id| raw.get().contains(**id)).copied()),
                 }
             }
-            let (threads, failed) = self.whole(threads).await;
+            let (threads, failed) = self.whole(threads, Reader::Known).await;
             self.take(inbound, &threads, None, None).await?;
             if let Some(error) = failed {
                 return Err(error.into());
@@ -278,7 +292,7 @@ impl YouTube {
             for id in some.iter().filter(|id| !shown.contains(**id)) {
                 posts.extend(by_thread.get(id).into_iter().flatten());
             }
-            let gone = self.missing(&posts, &threads).await?;
+            let gone = self.missing(&posts, &threads);
             if !gone.is_empty() {
                 inbound.posts_seen(&self.source, gone, None).await?;
             }
@@ -287,30 +301,32 @@ impl YouTube {
     }
 
     /// Which of these posts are gone: not in their threads in two rounds.
-    async fn missing(&self, posts: &[&Post], threads: &[Thread]) -> Result<Vec<Sighting>, Failed> {
+    fn missing(&self, posts: &[&Post], threads: &[Thread]) -> Vec<Sighting> {
         let there: HashSet<_> = threads
             .iter()
             .flat_map(Thread::comments)
             .map(|own| own.id.as_str())
             .collect();
-        let known: HashSet<_> = threads.iter().map(|thread| thread.id.as_str()).collect();
+        // Where not all answers were read, their number is what it was: none is missing.
+        let in_part: HashSet<_> = threads
+            .iter()
+            .filter(|thread| !thread.is_whole())
+            .map(|thread| thread.id.as_str())
+            .collect();
         let mut gone = Vec::new();
         for post in posts {
             let id = post.id.as_str();
-            // A thread that was not read whole shows only some of its answers.
-            let stands =
-                there.contains(id) || (known.contains(post.conversation.as_str()) && self.stands(id).await?);
+            let stands = there.contains(id) || in_part.contains(post.conversation.as_str());
             if stands {
                 self.watch.found(&post.id);
             } else if self.watch.is_gone(&post.id) {
                 gone.push(Sighting::Gone(NativeId::new(id)));
+            } else {
+                // The next round reads the whole thread once more.
+                let thread = post.conversation.to_string();
+                self.counts().remove(&(Reader::Known, thread));
             }
         }
-        Ok(gone)
-    }
-
-    async fn stands(&self, id: &str) -> Result<bool, Failed> {
-        let told = self.tube.comments(&[("id", id)]).await?;
-        Ok(told.items.iter().any(|comment| comment.id == id))
+        gone
     }
 }

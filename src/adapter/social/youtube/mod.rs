@@ -3,7 +3,8 @@
 //! A sweep reads the newest threads of the whole channel; threads that are known are read again in turns, for
 //! answers, edits and deletions (see `feed`). There is no push for comments. A thread has two levels: an answer
 //! to an answer stands under the same comment, so what it answers is told by no field, and the conversation is
-//! the thread.
+//! the thread. Comments that YouTube holds back for the channel to look over are not heard before they are let
+//! through.
 //!
 //! Replies have no key: the class is [`Class::Lookup`], by reading our own comments in the thread (see
 //! `publish`).
@@ -61,7 +62,9 @@ pub struct YouTube {
     /// When the comments that were stored in this run were last changed.
     stored: Mutex<HashMap<String, Instant>>,
     /// How many answers the threads had that were read whole in this run.
-    counts: Mutex<HashMap<String, u64>>,
+    counts: Mutex<feed::Counts>,
+    /// Which comments those of ours answer that were written in this run.
+    written: Mutex<HashMap<NativeId, NativeId>>,
 }
 
 impl std::fmt::Debug for YouTube {
@@ -95,6 +98,7 @@ impl YouTube {
             troubles: Troubles::default(),
             stored: Mutex::default(),
             counts: Mutex::default(),
+            written: Mutex::default(),
         })
     }
 }

@@ -1,8 +1,8 @@
 //! The way out: one comment a reply, in the thread of the comment that it answers, and the look whether an
 //! earlier one stands.
 //!
-//! Which comment of a thread one of ours answers is told by no field: it counts as an answer to the last one of
-//! somebody else before it.
+//! Which comment of a thread one of ours answers is told by no field. Of those that were written in this run it is
+//! remembered; any other counts as an answer to the last one of somebody else before it.
 //!
 //! Definite refusals are those that the documentation of `comments.insert` names, but for `processingFailure`,
 //! which is said to pass by itself (<https://developers.google.com/youtube/v3/docs/comments/insert>).
@@ -17,7 +17,11 @@ use crate::domain::{Audience, NativeId, Reply};
 use crate::port::{Look, Permit, PortError, Published, Target};
 use reqwest::StatusCode;
 use serde_json::json;
+use std::sync::PoisonError;
 use tokio::time::{Instant, timeout_at};
+
+/// How many comments of ours are remembered.
+const MOST_WRITTEN: usize = 10_000;
 
 const GONE: &str = "the comment is gone";
 const OTHER_AUTHOR: &str = "YouTube shows another author for that comment";
@@ -42,10 +46,12 @@ impl YouTube {
         if !thread.is_whole() {
             thread.replies.comments = self.answers(&thread.id).await?;
         }
-        let target = thread
-            .comments()
-            .find(|comment| comment.id == reply.target.as_str())
-            .cloned();
+        let is_target = |comment: &&Comment| comment.id == reply.target.as_str();
+        let mut target = thread.comments().find(is_target).cloned();
+        if target.is_none() && !thread.is_whole() {
+            let told = self.tube.comments(&[("id", reply.target.as_str())]).await?;
+            target = told.items.iter().find(is_target).cloned();
+        }
         Ok(target.map(|target| Place { thread, target }))
     }
 
@@ -81,12 +87,18 @@ impl YouTube {
     ) -> impl Iterator<Item = &'a Comment> {
         let mut comments: Vec<_> = thread.comments().collect();
         comments.sort_by_key(|comment| comment.snippet.published_at);
+        let written = self
+            .written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut last = "";
         comments.into_iter().filter(move |comment| {
             if comment.author() != self.me {
                 last = &comment.id;
             }
-            comment.author() == self.me && last == target.as_str()
+            let written = written.get(&NativeId::new(&comment.id));
+            comment.author() == self.me && written.map_or(last, NativeId::as_str) == target.as_str()
         })
     }
 
@@ -104,7 +116,13 @@ impl YouTube {
         let own: Comment = told
             .decode()
             .map_err(|error| PortError::Unknown(error.to_string()))?;
-        published(&thread, reply, &own)
+        let published = published(&thread, reply, &own)?;
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.len() >= MOST_WRITTEN {
+            written.clear();
+        }
+        written.insert(published.id.clone(), reply.target.clone());
+        Ok(published)
     }
 
     async fn prepare(&self, reply: &Reply) -> Result<Thread, PortError> {

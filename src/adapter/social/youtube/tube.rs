@@ -34,13 +34,22 @@ pub const MEND: Mend = Mend {
                 the YouTube Data API",
 };
 
+/// How a day's units are.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    #[default]
+    Plenty,
+    Scarce,
+    Out,
+}
+
 /// What was spent on a day.
 #[derive(Debug, Default, Clone, Copy)]
 struct Spent {
     day: NaiveDate,
     units: u32,
-    /// Whether the log heard that the day's quota is used up, or nearly.
-    told: bool,
+    /// What the log heard of it.
+    told: State,
 }
 
 /// The way to the API.
@@ -141,7 +150,10 @@ impl Tube {
         let spent = self.today();
         let rich = spent.units < self.quota - self.quota / 5;
         if !rich {
-            self.tell("four fifths of the day's units are spent: known comments are not read again today");
+            self.tell(
+                State::Scarce,
+                "four fifths of the day's units are spent: known comments are not read again today",
+            );
         }
         rich
     }
@@ -184,14 +196,17 @@ impl Tube {
             return google::limits(error);
         }
         self.tell(
+            State::Out,
             "the day's units are used up: nothing is heard and nothing sent until midnight in California",
         );
         Failed::Limited(http::LONGEST_WAIT)
     }
 
-    fn tell(&self, what: &str) {
+    /// Tells the log, once a day.
+    fn tell(&self, state: State, what: &str) {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::replace(&mut spent.told, true) {
+        if spent.told < state {
+            spent.told = state;
             tracing::warn!(source = %self.source, quota = self.quota, "YouTube: {what}.");
         }
     }

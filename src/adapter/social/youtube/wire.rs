@@ -116,6 +116,11 @@ impl Thread {
         std::iter::once(&self.snippet.top_level_comment).chain(&self.replies.comments)
     }
 
+    /// The same, the oldest first: answers come the newest first.
+    pub fn in_order(&self) -> impl Iterator<Item = &Comment> {
+        std::iter::once(&self.snippet.top_level_comment).chain(self.replies.comments.iter().rev())
+    }
+
     /// Whether all answers came along.
     pub fn is_whole(&self) -> bool {
         self.replies.comments.len() as u64 >= self.snippet.total_reply_count
