@@ -100,6 +100,13 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         app_secret = "s"
         verify_token = "v"
         [[source]]
+        name = "insta"
+        platform = "instagram"
+        account_id = "1"
+        access_token = "t"
+        app_secret = "s"
+        verify_token = "v"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -117,6 +124,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             Source::Mastodon(fedi),
             Source::Bluesky(sky),
             Source::Facebook(page),
+            Source::Instagram(insta),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
@@ -124,6 +132,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         };
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
         let page = (page.url.clone(), page.poll);
+        let insta = (insta.url.clone(), insta.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
@@ -140,6 +149,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             fedi,
             sky,
             page,
+            insta,
             shop.idempotency,
             shop.limit,
             reply,

@@ -8,6 +8,7 @@ use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::facebook::Facebook;
+use crate::adapter::social::instagram::Instagram;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::webhook::Webhook;
@@ -214,6 +215,7 @@ fn network(
     Ok(Some(match source {
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Facebook(section) => Arc::new(Facebook::new(section, timeout, clock)?),
+        Source::Instagram(section) => Arc::new(Instagram::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),

@@ -20,6 +20,7 @@ mod facebook;
 mod fake;
 mod grammar;
 mod harness;
+mod instagram;
 mod mastodon;
 mod migrations;
 mod oauth;

@@ -6,6 +6,8 @@
 //! decided here once, so that connectors see the statuses that everybody knows.
 
 pub mod door;
+pub mod shelf;
+pub mod talk;
 pub mod wire;
 
 use super::api::{Api, Failed, Mend};

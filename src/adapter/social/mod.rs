@@ -2,6 +2,7 @@
 
 pub mod bluesky;
 pub mod facebook;
+pub mod instagram;
 pub mod mastodon;
 pub mod playground;
 pub mod webhook;

@@ -2,12 +2,14 @@
 
 mod bluesky;
 mod facebook;
+mod instagram;
 mod mastodon;
 mod meta;
 mod webhook;
 
 pub use bluesky::Bluesky;
 pub use facebook::Facebook;
+pub use instagram::Instagram;
 pub use mastodon::Mastodon;
 pub use webhook::{Idempotency, Webhook};
 
@@ -71,6 +73,8 @@ platforms! {
     Bluesky = "bluesky";
     /// A Facebook Page.
     Facebook = "facebook";
+    /// A professional Instagram account.
+    Instagram = "instagram";
     /// A Mastodon account.
     Mastodon = "mastodon";
     /// Any system that speaks the webhook contract.

@@ -97,6 +97,8 @@ pub trait Stage: Sized {
         lang: Some("en"),
         author_page: true,
     };
+    /// Whether an answer to an answer stands under it, and not beside it.
+    const NESTS: bool = true;
 
     /// How the platform addresses a customer.
     fn handle(who: &str) -> String;
@@ -275,6 +277,7 @@ macro_rules! tests {
 
 mod bluesky;
 mod facebook;
+mod instagram;
 mod listening;
 mod mastodon;
 mod publishing;
@@ -376,9 +379,10 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 5] = [
+    let platforms: [(&str, Cannot); 6] = [
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (facebook::OnFacebook::PLATFORM, facebook::OnFacebook::cannot),
+        (instagram::OnInstagram::PLATFORM, instagram::OnInstagram::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),

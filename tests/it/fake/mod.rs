@@ -9,6 +9,7 @@ pub mod fault;
 pub mod gateway;
 pub mod graph;
 pub mod house;
+pub mod instagram;
 pub mod mastodon;
 pub mod postgres;
 pub mod server;
