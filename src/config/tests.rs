@@ -107,6 +107,12 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         app_secret = "s"
         verify_token = "v"
         [[source]]
+        name = "threads"
+        platform = "threads"
+        access_token = "t"
+        app_secret = "s"
+        verify_token = "v"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -125,6 +131,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             Source::Bluesky(sky),
             Source::Facebook(page),
             Source::Instagram(insta),
+            Source::Threads(threads),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
@@ -133,6 +140,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
         let page = (page.url.clone(), page.poll);
         let insta = (insta.url.clone(), insta.poll);
+        let threads = (threads.url.clone(), threads.search.clone(), threads.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
@@ -150,6 +158,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             sky,
             page,
             insta,
+            threads,
             shop.idempotency,
             shop.limit,
             reply,

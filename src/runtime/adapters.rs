@@ -11,6 +11,7 @@ use crate::adapter::social::facebook::Facebook;
 use crate::adapter::social::instagram::Instagram;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
+use crate::adapter::social::threads::Threads;
 use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
@@ -217,6 +218,7 @@ fn network(
         Source::Facebook(section) => Arc::new(Facebook::new(section, timeout, clock)?),
         Source::Instagram(section) => Arc::new(Instagram::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
+        Source::Threads(section) => Arc::new(Threads::new(section, timeout, clock, vault)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),
     }))

@@ -297,6 +297,45 @@ bot_token = "xoxb-1"
 }
 
 #[test]
+fn the_sources_of_metas_networks_are_checked() {
+    let told = added(
+        r#"
+[[source]]
+name = "a"
+platform = "facebook"
+page_id = "shop"
+access_token = "EAA G"
+poll = "10s"
+[[source]]
+name = "b"
+platform = "instagram"
+access_token = "t"
+app_secret = "s"
+verify_token = "v"
+[[source]]
+name = "c"
+platform = "threads"
+access_token = "t"
+app_secret = "s"
+verify_token = "v"
+search = ["a", "b", "c", "d"]
+"#,
+    );
+    for line in [
+        r#"source[0].page_id: is no id; write the number"#,
+        r#"source[0].access_token: has a space or a line end in it"#,
+        r#"source[0].app_secret: is missing"#,
+        r#"source[0].verify_token: is missing"#,
+        r#"source[0].poll: would ask more often than Meta allows"#,
+        r#"source[1].account_id: is missing"#,
+        r#"source[2].search: would be searched for more often than the 2200 times a day that Threads allows; write poll = "158s""#,
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert_eq!(told.lines().filter(|line| line.contains("source[")).count(), 7, "{told}");
+}
+
+#[test]
 fn a_source_is_checked_by_its_platform() {
     assert_snapshot!(added(r##"
 [[source]]
@@ -348,10 +387,10 @@ platform = "bluesky"
     c.toml:7: source[0].hashtags: is not a known key; known are platform, name, secret, secret_file, reply_url, lookup_url, idempotency, limit, approval
     c.toml:11: source[1].secret: has 5 bytes, fewer than 16; make one with: echo "whsec_$(openssl rand -base64 32)"
     c.toml:12: source[1].reply_url: must begin with https:// (or http://); write it like "https://care.example.com"
-    c.toml:15: source[2].platform: "masterdon" is not a known platform; did you mean "mastodon"? Known are bluesky, mastodon, webhook
-    c.toml:19: source[3].platform: "myspace" is not a known platform; known are bluesky, mastodon, webhook; any other system can come in by "webhook"
+    c.toml:15: source[2].platform: "masterdon" is not a known platform; did you mean "mastodon"? Known are bluesky, facebook, instagram, mastodon, threads, webhook
+    c.toml:19: source[3].platform: "myspace" is not a known platform; known are bluesky, facebook, instagram, mastodon, threads, webhook; any other system can come in by "webhook"
     c.toml:20: source[4].platform: is missing from [[source]]; add `platform = "mastodon"`
-    c.toml:24: source[5].platform: "playground" is only for `hearback demo`; known are bluesky, mastodon, webhook
+    c.toml:24: source[5].platform: "playground" is only for `hearback demo`; known are bluesky, facebook, instagram, mastodon, threads, webhook
     c.toml:28: source[6].access_tokn: is not a known key; did you mean "access_token"?
     c.toml:29: source[6].url: is not an address; write it like "https://care.example.com"
     c.toml:30: source[6].hashtags: must be text, not a number; put it in quotes

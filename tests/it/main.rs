@@ -34,4 +34,5 @@ mod serve;
 mod sim;
 mod slack;
 mod store;
+mod threads;
 mod webhook;

@@ -5,4 +5,5 @@ pub mod facebook;
 pub mod instagram;
 pub mod mastodon;
 pub mod playground;
+pub mod threads;
 pub mod webhook;

@@ -5,12 +5,14 @@ mod facebook;
 mod instagram;
 mod mastodon;
 mod meta;
+mod threads;
 mod webhook;
 
 pub use bluesky::Bluesky;
 pub use facebook::Facebook;
 pub use instagram::Instagram;
 pub use mastodon::Mastodon;
+pub use threads::Threads;
 pub use webhook::{Idempotency, Webhook};
 
 use super::Approval;
@@ -77,6 +79,8 @@ platforms! {
     Instagram = "instagram";
     /// A Mastodon account.
     Mastodon = "mastodon";
+    /// A Threads profile.
+    Threads = "threads";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
 }

@@ -281,6 +281,7 @@ mod instagram;
 mod listening;
 mod mastodon;
 mod publishing;
+mod threads;
 mod webhook;
 
 /// A stage with the core behind it.
@@ -379,11 +380,12 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 6] = [
+    let platforms: [(&str, Cannot); 7] = [
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (facebook::OnFacebook::PLATFORM, facebook::OnFacebook::cannot),
         (instagram::OnInstagram::PLATFORM, instagram::OnInstagram::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
+        (threads::OnThreads::PLATFORM, threads::OnThreads::cannot),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
     ];

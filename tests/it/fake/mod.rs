@@ -15,5 +15,6 @@ pub mod postgres;
 pub mod server;
 pub mod slack;
 pub mod specs;
+pub mod threads;
 pub mod tokens;
 pub mod webhook;

@@ -83,7 +83,7 @@ impl Facebook {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let source = SourceName::new(&config.name);
-        let secrets = (config.access_token.clone(), &config.app_secret);
+        let secrets = (config.access_token.clone(), Some(&config.app_secret));
         let at = (config.url.clone(), VERSION);
         Ok(Self {
             graph: Graph::new(at, &source, secrets, reply_timeout, clock.clone())?,
