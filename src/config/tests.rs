@@ -168,6 +168,19 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         client_secret = "s"
         channel_id = "UC1"
         [[source]]
+        name = "insta"
+        platform = "instagram"
+        account_id = "1"
+        access_token = "t"
+        app_secret = "s"
+        verify_token = "v"
+        [[source]]
+        name = "threads"
+        platform = "threads"
+        access_token = "t"
+        app_secret = "s"
+        verify_token = "v"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -195,6 +208,8 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let trust = of!(config, Trustpilot);
         let shop = of!(config, Webhook);
         let tube = of!(config, YouTube);
+        let insta = of!(config, Instagram);
+        let threads = of!(config, Threads);
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
         let snoo = (
             snoo.url.clone(),
@@ -211,6 +226,8 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         ];
         let tube = (tube.url.clone(), tube.daily_quota, tube.poll);
         let hub = (hub.url.clone(), hub.search.clone(), hub.poll);
+        let insta = (insta.url.clone(), insta.poll);
+        let threads = (threads.url.clone(), threads.search.clone(), threads.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
@@ -226,7 +243,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             (lemmy.search.clone(), lemmy.poll),
         );
         let boards = (forum, hub, lemmy, snoo, tube);
-        let accounts = (fedi, page, sky, tg.url.clone());
+        let accounts = (fedi, page, insta, threads, sky, tg.url.clone());
         let shop = (shop.idempotency, shop.limit);
         ((slack, discord), (reviews, boards, accounts, shop), reply)
     };

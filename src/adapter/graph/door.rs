@@ -120,8 +120,19 @@ pub trait Pushed: Send + Sync + 'static {
     /// Takes what was sent. What cannot be read is put aside, or Meta would send it again for days.
     ///
     /// # Errors
-    /// Nothing can be stored now: Meta sends it again.
-    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Unavailable>;
+    /// Not now: Meta sends it again.
+    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Later>;
+}
+
+/// Why Meta is asked to send something again.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Later(pub String);
+
+impl From<Unavailable> for Later {
+    fn from(error: Unavailable) -> Self {
+        Self(error.to_string())
+    }
 }
 
 /// `GET` and `POST /webhooks/{source}`.
@@ -174,7 +185,7 @@ async fn receive<P: Pushed>(State((connector, inbound)): Shared<P>, request: Req
         Ok(()) => (StatusCode::OK, "EVENT_RECEIVED").into_response(),
         Err(error) => {
             // The desk says once that it cannot write; not once for each request.
-            tracing::debug!(source = %door.source, %error, "A webhook could not be stored.");
+            tracing::debug!(source = %door.source, %error, "A webhook could not be taken in.");
             let told = [(header::RETRY_AFTER, COME_AGAIN)];
             (
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -6,6 +6,8 @@
 //! decided here once, so that connectors see the statuses that everybody knows.
 
 pub mod door;
+pub mod shelf;
+pub mod talk;
 pub mod wire;
 
 use super::api::{Api, Failed, Mend};
@@ -19,7 +21,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use sha2::Sha256;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use url::Url;
 
@@ -44,30 +46,31 @@ pub type Raw = Box<RawValue>;
 pub struct Graph {
     api: Api,
     version: &'static str,
-    token: SecretString,
+    token: RwLock<SecretString>,
     /// Proves that the caller knows the app's secret, so that a stolen token is of no use
-    /// (<https://developers.facebook.com/docs/graph-api/guides/secure-requests#appsecret_proof>).
-    proof: String,
+    /// (<https://developers.facebook.com/docs/graph-api/guides/secure-requests#appsecret_proof>). Not on Threads,
+    /// which does not know it.
+    proof: Option<String>,
 }
 
 impl Graph {
-    /// The API below `base`, with an account's token and its app's secret; a publishing call may take as long
-    /// as `publishing`.
+    /// The API below `base`, with an account's token, and its app's secret where that is to be proven; a publishing
+    /// call may take as long as `publishing`.
     ///
     /// # Errors
     /// The address is not one of HTTP, or no HTTP client can be made.
     pub fn new(
         (base, version): (Url, &'static str),
         source: &SourceName,
-        (token, app_secret): (SecretString, &SecretString),
+        (token, app_secret): (SecretString, Option<&SecretString>),
         publishing: Duration,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             api: Api::new(base, source, publishing, clock, spoken)?,
             version,
-            proof: proof(&token, app_secret)?,
-            token,
+            proof: app_secret.map(|secret| proof(&token, secret)).transpose()?,
+            token: RwLock::new(token),
         })
     }
 
@@ -157,11 +160,28 @@ impl Graph {
         self.api.at(&[&[self.version], path].concat())
     }
 
-    fn secrets(&self) -> [(&'static str, &str); 2] {
-        [
-            ("access_token", self.token.expose_secret()),
-            ("appsecret_proof", &self.proof),
-        ]
+    /// A new token for the one that holds still, where the API gives one for the asking
+    /// (<https://developers.facebook.com/docs/threads/get-started/long-lived-tokens>). It is not used yet.
+    ///
+    /// # Errors
+    /// There is none now.
+    pub async fn renew<T: DeserializeOwned>(&self, grant_type: &str) -> Result<T, Failed> {
+        let at = self.api.at(&["refresh_access_token"]);
+        let call = self.api.reader().get(at).query(&[("grant_type", grant_type)]);
+        let answer = self.api.read(call.query(&self.secrets())).await;
+        answer.map_err(|error| self.sorted(error))?.decode()
+    }
+
+    /// From now on this token counts.
+    pub fn renewed(&self, token: SecretString) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+
+    fn secrets(&self) -> Vec<(&'static str, String)> {
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        let token = ("access_token", token.expose_secret().to_owned());
+        let proof = self.proof.clone().map(|proof| ("appsecret_proof", proof));
+        std::iter::once(token).chain(proof).collect()
     }
 
     /// A failure by its code. Calls that are limited are no 429 here: how long to wait stands in the usage.
@@ -323,7 +343,7 @@ mod tests {
         #[case] meaning: &str,
     ) {
         let clock: Arc<dyn Clock> = Arc::new(crate::domain::SystemClock);
-        let secrets = (SecretString::from("t"), &SecretString::from("s"));
+        let secrets = (SecretString::from("t"), None);
         let base = Url::parse("https://graph.facebook.com").unwrap();
         let graph = Graph::new((base, VERSION), &"a".into(), secrets, PAUSE, clock).unwrap();
         let body = json!({"error": {"message": "m", "type": "OAuthException", "code": number, "error_subcode": sub}});

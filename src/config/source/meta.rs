@@ -56,6 +56,6 @@ pub(super) fn number(id: &str) -> Result<(), Wrong> {
     }
     Err(Wrong::new(
         "is no id",
-        "write the number, in quotes: GET /me/accounts lists the pages with their ids",
+        "write the number, in quotes: GET /me/accounts?fields=id,instagram_business_account lists them",
     ))
 }

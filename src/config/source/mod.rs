@@ -7,11 +7,13 @@ mod facebook;
 mod github;
 mod google_business;
 mod google_play;
+mod instagram;
 mod lemmy;
 mod mastodon;
 mod meta;
 mod reddit;
 mod telegram;
+mod threads;
 mod trustpilot;
 mod webhook;
 mod youtube;
@@ -23,10 +25,12 @@ pub use facebook::Facebook;
 pub use github::GitHub;
 pub use google_business::GoogleBusiness;
 pub use google_play::GooglePlay;
+pub use instagram::Instagram;
 pub use lemmy::Lemmy;
 pub use mastodon::Mastodon;
 pub use reddit::Reddit;
 pub use telegram::Telegram;
+pub use threads::Threads;
 pub use trustpilot::Trustpilot;
 pub use webhook::{Idempotency, Webhook};
 pub use youtube::YouTube;
@@ -101,6 +105,8 @@ platforms! {
     GoogleBusiness = "google-business";
     /// An app on Google Play.
     GooglePlay = "google-play";
+    /// A professional Instagram account.
+    Instagram = "instagram";
     /// An account on a Lemmy server.
     Lemmy = "lemmy";
     /// A Mastodon account.
@@ -109,6 +115,8 @@ platforms! {
     Reddit = "reddit";
     /// A Telegram bot.
     Telegram = "telegram";
+    /// A Threads profile.
+    Threads = "threads";
     /// A business on Trustpilot.
     Trustpilot = "trustpilot";
     /// Any system that speaks the webhook contract.

@@ -287,6 +287,7 @@ mod facebook;
 mod github;
 pub mod google_business;
 mod google_play;
+mod instagram;
 mod lemmy;
 mod listening;
 mod mastodon;
@@ -294,6 +295,7 @@ mod publishing;
 mod reddit;
 mod reviews;
 mod telegram;
+mod threads;
 pub mod trustpilot;
 mod webhook;
 pub mod youtube;
@@ -398,14 +400,8 @@ fn matrix() {
         (app_store::OnAppStore::PLATFORM, app_store::OnAppStore::cannot),
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (discourse::OnDiscourse::PLATFORM, discourse::OnDiscourse::cannot),
-        (github::OnGitHub::PLATFORM, github::OnGitHub::cannot),
-        (lemmy::OnLemmy::PLATFORM, lemmy::OnLemmy::cannot),
         (facebook::OnFacebook::PLATFORM, facebook::OnFacebook::cannot),
-        (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
-        (reddit::OnReddit::PLATFORM, reddit::OnReddit::cannot),
-        (telegram::Asking::PLATFORM, telegram::Asking::cannot),
-        (telegram::Pushed::PLATFORM, telegram::Pushed::cannot),
-        (app_store::OnAppStore::PLATFORM, app_store::OnAppStore::cannot),
+        (github::OnGitHub::PLATFORM, github::OnGitHub::cannot),
         (
             google_business::OnGoogleBusiness::PLATFORM,
             google_business::OnGoogleBusiness::cannot,
@@ -414,12 +410,19 @@ fn matrix() {
             google_play::OnGooglePlay::PLATFORM,
             google_play::OnGooglePlay::cannot,
         ),
+        (instagram::OnInstagram::PLATFORM, instagram::OnInstagram::cannot),
+        (lemmy::OnLemmy::PLATFORM, lemmy::OnLemmy::cannot),
+        (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
+        (reddit::OnReddit::PLATFORM, reddit::OnReddit::cannot),
+        (telegram::Asking::PLATFORM, telegram::Asking::cannot),
+        (telegram::Pushed::PLATFORM, telegram::Pushed::cannot),
+        (threads::OnThreads::PLATFORM, threads::OnThreads::cannot),
         (
             trustpilot::OnTrustpilot::PLATFORM,
             trustpilot::OnTrustpilot::cannot,
         ),
-        (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
+        (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (youtube::OnYouTube::PLATFORM, youtube::OnYouTube::cannot),
     ];
     let mut table = format!("\n{:<64}", "");

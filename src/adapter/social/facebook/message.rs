@@ -4,12 +4,12 @@
 //! (<https://developers.facebook.com/docs/messenger-platform/policy/policy-overview>).
 
 use super::Facebook;
-use super::wire::{Conversation, Listed, Message, Node};
+use super::wire::Node;
 use crate::adapter::api::Failed;
 use crate::adapter::graph::MEND;
-use crate::adapter::verdict::{Own, blanks, since, verdict};
-use crate::domain::{Instant, NativeId, Reply};
-use crate::port::{Look, PortError, Published, Target};
+use crate::adapter::graph::talk::{self, Conversation, Message, NEWEST};
+use crate::domain::{NativeId, Reply};
+use crate::port::{Look, PortError, Target};
 use chrono::TimeDelta;
 use serde::Deserialize;
 
@@ -17,16 +17,11 @@ use serde::Deserialize;
 const PRIVATE_REPLY: TimeDelta = TimeDelta::days(7);
 /// For so long after the customer's last message it may be answered.
 const WINDOW: TimeDelta = TimeDelta::hours(24);
-/// How much of a conversation is read.
-const NEWEST: &str = "messages.limit(50){id,message,from,created_time}";
 
 impl Facebook {
     /// The newest messages between the page and a person, the newest first.
     async fn talk(&self, person: &str) -> Result<Vec<Message>, Failed> {
-        let query = [("platform", "messenger"), ("user_id", person), ("fields", NEWEST)];
-        let path = [self.page.as_str(), "conversations"];
-        let talks: Listed<Conversation> = self.graph.get(&path, &query).await?;
-        Ok(talks.data.into_iter().flat_map(messages).collect())
+        talk::with(&self.graph, (&self.page, "messenger"), person).await
     }
 
     /// What was said in the conversation that a private reply to a comment or a post began.
@@ -38,7 +33,10 @@ impl Facebook {
         }
         let fields = format!("private_reply_conversation{{{NEWEST}}}");
         let begun: Begun = self.graph.get(&[id], &[("fields", &fields)]).await?;
-        Ok(begun.private_reply_conversation.map(messages).unwrap_or_default())
+        Ok(begun
+            .private_reply_conversation
+            .map(|talk| talk.read())
+            .unwrap_or_default())
     }
 
     /// How a message stands, before it is answered.
@@ -66,7 +64,9 @@ impl Facebook {
         Ok(
             match talk.iter().find(after).filter(|_| reply.begun_at.is_none()) {
                 Some(other) => self.answered(other),
-                None => Target::Stands { text: text(target) },
+                None => Target::Stands {
+                    text: target.text().to_owned(),
+                },
             },
         )
     }
@@ -91,20 +91,19 @@ impl Facebook {
             .private_talk(&node.id)
             .await
             .map_err(|error| error.before(&MEND))?;
-        Ok(Some(
-            match talk.iter().find(|message| self.is_another(message, ours)) {
-                Some(other) => self.answered(other),
-                None => Target::Locked(format!(
-                    "Facebook takes no private reply to it: one may be sent, once; a person can look in {}",
-                    self.inbox()
-                )),
-            },
-        ))
+        let other = talk.iter().find(|message| self.is_another(message, ours));
+        Ok(Some(match other {
+            Some(other) => self.answered(other),
+            None => Target::Locked(format!(
+                "Facebook takes no private reply to it: one may be sent, once; a person can look in {}",
+                self.inbox()
+            )),
+        }))
     }
 
     fn answered(&self, message: &Message) -> Target {
         Target::Answered {
-            text: text(message),
+            text: message.text().to_owned(),
             url: Some(self.inbox()),
         }
     }
@@ -132,39 +131,6 @@ impl Facebook {
             Some(person) => self.talk(person).await,
             None => self.private_talk(reply.target.as_str()).await,
         };
-        let talk = talk.map_err(Failed::unread)?;
-        let reaches = talk.len() < 50 || talk.iter().any(|message| message.created_time < since(reply));
-        if !reaches {
-            return Err(PortError::Unknown(
-                "more was said since the attempt than can be read: the reply cannot be looked for".to_owned(),
-            ));
-        }
-        let ours = talk.iter().filter(|message| self.is_ours(&message.from.id));
-        let ours = ours.map(|message| Own {
-            published: Published {
-                id: NativeId::new(&message.id),
-                url: None,
-                parent: Some(reply.target.clone()),
-                author: Some(NativeId::new(&message.from.id)),
-            },
-            text: text(message),
-            at: at(message),
-        });
-        verdict(reply, true, ours.collect(), blanks)
+        talk::look(reply, &talk.map_err(Failed::unread)?, &self.page)
     }
-}
-
-fn messages(talk: Conversation) -> Vec<Message> {
-    let raw = talk.messages.map(|messages| messages.data).unwrap_or_default();
-    raw.iter()
-        .filter_map(|raw| serde_json::from_str(raw.get()).ok())
-        .collect()
-}
-
-fn text(message: &Message) -> String {
-    message.message.clone().unwrap_or_default()
-}
-
-fn at(message: &Message) -> Instant {
-    message.created_time
 }

@@ -29,17 +29,17 @@ mod wire;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::graph::door::{self, Door};
+use crate::adapter::graph::shelf::Shelf;
 use crate::adapter::graph::{Graph, MEND, VERSION};
 use crate::adapter::link::Link;
 use crate::adapter::supervise::Lost;
-use crate::adapter::trouble::{Halt, Troubles};
-use crate::adapter::watch::Watch;
+use crate::adapter::trouble::Halt;
 use crate::app::Inbound;
 use crate::config;
 use crate::domain::{Audience, Clock, Instant, NativeId, Reply, SourceName};
 use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
 use async_trait::async_trait;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -59,18 +59,9 @@ pub struct Facebook {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     link: Link,
-    watch: Watch,
-    troubles: Troubles,
-    memory: Mutex<Memory>,
-}
-
-/// What is remembered within a run.
-#[derive(Default)]
-struct Memory {
-    /// What was stored.
-    stored: HashSet<String>,
-    /// When the comments of a post were read.
-    read: HashMap<String, Instant>,
+    shelf: Shelf,
+    /// When the comments of a post were read in this run.
+    read: Mutex<HashMap<String, Instant>>,
 }
 
 impl std::fmt::Debug for Facebook {
@@ -92,7 +83,7 @@ impl Facebook {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let source = SourceName::new(&config.name);
-        let secrets = (config.access_token.clone(), &config.app_secret);
+        let secrets = (config.access_token.clone(), Some(&config.app_secret));
         let at = (config.url.clone(), VERSION);
         Ok(Self {
             graph: Graph::new(at, &source, secrets, reply_timeout, clock.clone())?,
@@ -103,19 +94,18 @@ impl Facebook {
                 clock.clone(),
             )?,
             link: Link::new(format!("source:{source}")),
+            shelf: Shelf::new(&source, config.poll, clock.clone()),
             source,
             page: config.page_id.clone(),
             poll: config.poll,
             timeout: reply_timeout,
             clock,
-            watch: Watch::default(),
-            troubles: Troubles::default(),
-            memory: Mutex::default(),
+            read: Mutex::default(),
         })
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_ours(&self, id: &str) -> bool {

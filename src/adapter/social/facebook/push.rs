@@ -3,7 +3,7 @@
 
 use super::wire::{Change, Entry, Envelope, Messaging, Told};
 use super::{Facebook, translate};
-use crate::adapter::graph::door::{Door, Pushed};
+use crate::adapter::graph::door::{Door, Later, Pushed};
 use crate::adapter::graph::wire::name;
 use crate::app::{Inbound, Unavailable};
 use crate::domain::{Instant, NativeId, Sighting};
@@ -21,13 +21,14 @@ impl Pushed for Facebook {
         &self.door
     }
 
-    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Unavailable> {
+    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Later> {
         let envelope: Envelope = match serde_json::from_slice(body) {
             Ok(envelope) => envelope,
             Err(error) => {
                 let raw = String::from_utf8_lossy(body);
                 let named: String = raw.chars().take(200).collect();
-                return self.aside(inbound, &named, &error, &raw).await;
+                self.shelf.aside(inbound, (STREAM, &named), &error, &raw).await?;
+                return Ok(());
             }
         };
         let mut sightings = Vec::new();
@@ -36,13 +37,13 @@ impl Pushed for Facebook {
             for raw in &entry.changes {
                 match self.change(raw, entry.time) {
                     Ok(sighting) => sightings.extend(sighting),
-                    Err(error) => self.aside(inbound, &name(raw), &error, raw.get()).await?,
+                    Err(error) => self.aside(inbound, raw, &error).await?,
                 }
             }
             for raw in &entry.messaging {
                 match self.message(raw) {
                     Ok(sighting) => sightings.extend(sighting),
-                    Err(error) => self.aside(inbound, &name(raw), &error, raw.get()).await?,
+                    Err(error) => self.aside(inbound, raw, &error).await?,
                 }
             }
         }
@@ -57,12 +58,13 @@ impl Facebook {
     async fn aside(
         &self,
         inbound: &Inbound,
-        name: &str,
+        raw: &RawValue,
         error: &serde_json::Error,
-        raw: &str,
     ) -> Result<(), Unavailable> {
-        let place = (&self.source, STREAM);
-        self.troubles.put_aside(inbound, place, name, error, raw).await
+        let named = name(raw);
+        self.shelf
+            .aside(inbound, (STREAM, &named), error, raw.get())
+            .await
     }
 
     /// What a change shows; `None` where nobody said anything, or we did.

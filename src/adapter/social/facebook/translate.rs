@@ -3,7 +3,8 @@
 //! Ids of posts, comments, reviews and messages look alike, so the kind is kept in the conversation: that of a
 //! post and its comments is the post's id, a review's begins with `review:`, a message's with `messages:`.
 
-use super::wire::{Attached, Attachment, Message, Node, Rating, Sent, Told};
+use super::wire::{Attached, Attachment, Node, Rating, Sent, Told};
+use crate::adapter::graph::talk::Message;
 use crate::adapter::graph::wire::{Who, sound};
 use crate::domain::{
     Author, Instant, Media, Metrics, NativeId, Post, PostKind, Reply, SourceName, Visibility,
@@ -128,7 +129,7 @@ pub fn message(source: &SourceName, message: &Message) -> Post {
     said(
         source,
         (&message.id, &message.from),
-        (message.message.as_deref(), message.created_time),
+        (Some(message.text()), message.created_time),
         media.collect(),
     )
 }

@@ -1,5 +1,6 @@
 //! What the API's answers and notifications look like, as far as they are read here.
 
+use crate::adapter::graph::talk::Messages;
 use crate::adapter::graph::wire::{Ref, Who, at, id, lenient, perhaps_at};
 use crate::domain::Instant;
 use serde::Deserialize;
@@ -111,47 +112,13 @@ pub struct Rating {
     pub open_graph_story: Ref,
 }
 
-/// A conversation of the page's with somebody
-/// (<https://developers.facebook.com/docs/graph-api/reference/conversation>).
+/// A conversation, with when it moved last.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Conversation {
+pub struct Talk {
     #[serde(default, deserialize_with = "perhaps_at")]
     pub updated_time: Option<Instant>,
     #[serde(default)]
-    pub messages: Option<Messages>,
-}
-
-/// Its newest messages, as they came.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Messages {
-    pub data: Vec<Box<RawValue>>,
-}
-
-/// A message.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Message {
-    pub id: String,
-    #[serde(default)]
-    pub message: Option<String>,
-    pub from: Who,
-    #[serde(deserialize_with = "at")]
-    pub created_time: Instant,
-    #[serde(default, deserialize_with = "lenient")]
-    pub attachments: Listed<File>,
-}
-
-/// What is attached to a message.
-#[derive(Debug, Clone, Deserialize)]
-pub struct File {
-    #[serde(default)]
-    pub mime_type: String,
-    #[serde(default)]
-    pub image_data: Option<Url>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub struct Url {
-    pub url: String,
+    pub messages: Messages,
 }
 
 /// What came of a publishing call: a comment has an `id`, a message a `message_id` and whom it went to

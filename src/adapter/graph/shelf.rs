@@ -1,0 +1,262 @@
+//! What was read and where it is kept: the part of a sweep that is the same on all of Meta's networks.
+
+use super::Raw;
+use super::wire::name;
+use crate::adapter::api::Failed;
+use crate::adapter::reach::Reach;
+use crate::adapter::supervise::Lost;
+use crate::adapter::trouble::{Halt, Troubles};
+use crate::adapter::watch::{WATCHED, Watch};
+use crate::app::{Cursor, Inbound, Unavailable};
+use crate::domain::{Clock, Instant, NativeId, Post, Sighting, SourceName};
+use serde::Deserialize;
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How many posts are remembered as stored.
+const MOST_STORED: usize = 20_000;
+/// How many known posts are read again in a minute.
+const LOOKS_A_MINUTE: u32 = 20;
+/// So many posts that all look gone at once are a permission that is gone.
+const TOO_MANY_GONE: usize = 3;
+
+/// What a reading brought.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The posts of others that count.
+    pub posts: Vec<Post>,
+    /// The newest moment of all.
+    pub newest: Option<Instant>,
+    /// Why it ended early.
+    pub failed: Option<Failed>,
+}
+
+impl Found {
+    /// Of a reading that ended so.
+    #[must_use]
+    pub fn of(failed: Option<Failed>) -> Self {
+        Self {
+            failed,
+            ..Self::default()
+        }
+    }
+
+    /// Something moved then.
+    pub fn moved(&mut self, at: Instant) {
+        self.newest = self.newest.max(Some(at));
+    }
+}
+
+/// What another look at known posts showed.
+#[derive(Debug, Default)]
+pub struct Looks {
+    sightings: Vec<Sighting>,
+    missing: Vec<NativeId>,
+    stand: usize,
+    failed: Option<Failed>,
+}
+
+/// How far a list was read, and the cursor that said so.
+pub type Known = (Reach, Option<String>);
+
+/// Where a source's readings end up.
+pub struct Shelf {
+    source: SourceName,
+    clock: Arc<dyn Clock>,
+    troubles: Troubles,
+    watch: Watch,
+    poll: Duration,
+    /// What was stored in this run.
+    stored: Mutex<HashSet<String>>,
+}
+
+impl Shelf {
+    /// Of a source that is swept every `poll`.
+    #[must_use]
+    pub fn new(source: &SourceName, poll: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            source: source.clone(),
+            clock,
+            troubles: Troubles::default(),
+            watch: Watch::default(),
+            poll,
+            stored: Mutex::default(),
+        }
+    }
+
+    /// Reads one of many lists, which stops none of the others.
+    ///
+    /// # Errors
+    /// Nothing can be stored.
+    pub async fn beside(
+        &self,
+        feed: &str,
+        reading: impl Future<Output = Result<(), Halt>>,
+    ) -> Result<(), Lost> {
+        let place = (&self.source, feed);
+        self.troubles.beside(place, self.clock.now(), reading).await
+    }
+
+    /// How far a list was read.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn known(&self, inbound: &Inbound, stream: &str) -> Result<Known, Halt> {
+        let told = inbound.cursor(&self.source, stream).await?;
+        Ok((Reach::read(told.as_deref(), self.clock.now()), told))
+    }
+
+    /// Those of a list, the newest first, that can be read; here the oldest first. The others are set aside, and
+    /// block nothing.
+    ///
+    /// # Errors
+    /// Nothing can be stored.
+    pub async fn readable<T: for<'a> Deserialize<'a>>(
+        &self,
+        inbound: &Inbound,
+        stream: &str,
+        items: &[Raw],
+    ) -> Result<Vec<T>, Halt> {
+        let mut read = Vec::new();
+        for raw in items.iter().rev() {
+            match serde_json::from_str(raw.get()) {
+                Ok(item) => read.push(item),
+                Err(error) => {
+                    self.aside(inbound, (stream, &name(raw)), &error, raw.get())
+                        .await?
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    /// Keeps what cannot be read for people to look at.
+    ///
+    /// # Errors
+    /// Nothing can be stored.
+    pub async fn aside(
+        &self,
+        inbound: &Inbound,
+        (stream, name): (&str, &str),
+        error: &impl Display,
+        raw: &str,
+    ) -> Result<(), Unavailable> {
+        let place = (&self.source, stream);
+        self.troubles.put_aside(inbound, place, name, error, raw).await
+    }
+
+    /// Stores what was found, the oldest first, with how far it was read. What could not be read to its end is
+    /// read again from where the last reading ended.
+    ///
+    /// # Errors
+    /// Why the reading ended early, or that nothing can be stored.
+    pub async fn keep(
+        &self,
+        inbound: &Inbound,
+        stream: &str,
+        mut found: Found,
+        (known, told): Known,
+    ) -> Result<(), Halt> {
+        let newest = found.newest.map_or(known.newest, |at| at.min(self.clock.now()));
+        let reach = Reach {
+            newest: newest.max(known.newest),
+            ..known
+        };
+        let moved = found.failed.is_none() && told != Some(reach.text());
+        let cursor = moved.then(|| Cursor {
+            stream: stream.to_owned(),
+            value: reach.text(),
+        });
+        found.posts.sort_by_key(|post| post.created_at);
+        if !found.posts.is_empty() || cursor.is_some() {
+            let ids: Vec<_> = found.posts.iter().map(|post| post.id.to_string()).collect();
+            let posts = found.posts.into_iter();
+            let posts = posts.map(|post| Sighting::Post(Box::new(post))).collect();
+            inbound.posts_seen(&self.source, posts, cursor).await?;
+            let mut stored = self.stored();
+            if stored.len() >= MOST_STORED {
+                stored.clear();
+            }
+            stored.extend(ids);
+        }
+        found.failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Whether a post of this time counts and is not stored yet.
+    #[must_use]
+    pub fn counts(&self, id: &str, at: Instant, known: &Known) -> bool {
+        at >= known.0.since && !self.stored().contains(id)
+    }
+
+    /// Says that more was written than is read at once.
+    pub fn say_cut(&self, stream: &str, horizon: Instant) {
+        tracing::warn!(
+            source = %self.source, stream, %horizon,
+            "More was written than is read at once: what is older than these pages was not read."
+        );
+    }
+
+    /// Known posts of which it is time to read them again, for edits and deletions that nobody told of. `counts`:
+    /// which can be read again.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn due(&self, inbound: &Inbound, counts: fn(&Post) -> bool) -> Result<Vec<Post>, Halt> {
+        let mut watched = inbound.watched_posts(&self.source, WATCHED).await?;
+        watched.retain(counts);
+        let turns = self.watch.turns(&watched, self.poll, LOOKS_A_MINUTE);
+        Ok(turns.into_iter().cloned().collect())
+    }
+
+    /// Takes what a post says now; `None` where it stands, but says nothing that can be compared. Says whether to
+    /// go on with the next.
+    pub fn looked(&self, looks: &mut Looks, post: &Post, now: Result<Option<String>, Failed>) -> bool {
+        match now {
+            Ok(text) => {
+                looks.stand += 1;
+                self.watch.found(&post.id);
+                looks.sightings.extend(self.edit(post, text));
+            }
+            Err(error) if error.is_missing() => looks.missing.push(post.id.clone()),
+            Err(error @ (Failed::Limited(_) | Failed::Unreached(_))) => {
+                looks.failed = Some(error);
+                return false;
+            }
+            // Not to be had now: its turn comes again.
+            Err(Failed::Status { .. } | Failed::Broken(_)) => {}
+        }
+        true
+    }
+
+    /// Stores what the looks showed.
+    ///
+    /// # Errors
+    /// Why they ended early, or that nothing can be stored.
+    pub async fn settle(&self, inbound: &Inbound, mut looks: Looks) -> Result<(), Halt> {
+        // "Does not exist" is also said of what one is not permitted to see any more.
+        if looks.stand > 0 || looks.missing.len() <= TOO_MANY_GONE {
+            let gone = looks.missing.into_iter().filter(|id| self.watch.is_gone(id));
+            looks.sightings.extend(gone.map(Sighting::Gone));
+        }
+        if !looks.sightings.is_empty() {
+            inbound.posts_seen(&self.source, looks.sightings, None).await?;
+        }
+        looks.failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// The API does not tell when something was edited: it was when it is seen.
+    fn edit(&self, known: &Post, text: Option<String>) -> Option<Sighting> {
+        let text = text.filter(|text| *text != known.text)?;
+        Some(Sighting::Post(Box::new(Post {
+            text,
+            edited_at: Some(self.clock.now()),
+            ..known.clone()
+        })))
+    }
+
+    fn stored(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
