@@ -11,6 +11,7 @@ mod ids;
 pub mod link;
 pub mod meter;
 pub mod oauth;
+pub mod push;
 pub mod social;
 pub mod supervise;
 pub mod trouble;

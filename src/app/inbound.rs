@@ -287,15 +287,15 @@ impl Inbound {
         if audience == Audience::Private && !abilities.private {
             return Ok(Some(text::no_private(&abilities.label)));
         }
-        let Some(why) = network.compose("-", "", audience).refusal else {
-            return Ok(None);
-        };
+        let refusal = network.compose("-", "", audience).refusal;
         let posts = self
             .store
             .posts(&[(case.source.clone(), case.last_post.clone())])
             .await?;
-        let url = posts.first().and_then(|stored| stored.post.url.as_deref());
-        Ok(Some(text::cannot_answer(&why, url)))
+        let last = posts.first().map(|stored| &stored.post);
+        let why = refusal.or_else(|| network.closed(last?, audience));
+        let url = last.and_then(|post| post.url.as_deref());
+        Ok(why.map(|why| text::cannot_answer(&why, url)))
     }
 
     #[expect(clippy::result_large_err, reason = "a refusal is an answer; it is moved once")]

@@ -93,6 +93,10 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         identifier = "shop.bsky.social"
         password = "p"
         [[source]]
+        name = "x"
+        platform = "x"
+        access_token = "t"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -109,6 +113,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let [
             Source::Mastodon(fedi),
             Source::Bluesky(sky),
+            Source::X(x),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
@@ -116,13 +121,20 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         };
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
+        let x = (
+            x.url.clone(),
+            x.search.clone(),
+            x.direct_messages,
+            x.summoned_only,
+            x.poll,
+        );
         let reply = format!("{:?} {:?}", config.reply, config.server.listen);
         let care = Care {
             words: Default::default(),
             ..config.care.clone()
         };
         assert_eq!(care, Care::default());
-        (slack, discord, fedi, sky, shop.idempotency, shop.limit, reply)
+        (slack, discord, fedi, sky, x, shop.idempotency, shop.limit, reply)
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }

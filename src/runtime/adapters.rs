@@ -10,6 +10,7 @@ use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::webhook::Webhook;
+use crate::adapter::social::x::X;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
 use crate::domain::{Clock, Role};
@@ -214,6 +215,7 @@ fn network(
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
+        Source::X(section) => Arc::new(X::new(section, timeout, clock, vault)?),
         Source::Playground(_) => return Ok(None),
     }))
 }

@@ -33,3 +33,4 @@ mod sim;
 mod slack;
 mod store;
 mod webhook;
+mod x;

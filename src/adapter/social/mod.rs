@@ -4,3 +4,4 @@ pub mod bluesky;
 pub mod mastodon;
 pub mod playground;
 pub mod webhook;
+pub mod x;

@@ -3,10 +3,12 @@
 mod bluesky;
 mod mastodon;
 mod webhook;
+mod x;
 
 pub use bluesky::Bluesky;
 pub use mastodon::Mastodon;
 pub use webhook::{Idempotency, Webhook};
+pub use x::X;
 
 use super::Approval;
 use super::section::{Section, Wrong, nearest, shown};
@@ -61,6 +63,8 @@ platforms! {
     Mastodon = "mastodon";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
+    /// An account on X.
+    X = "x";
 }
 
 impl Source {

@@ -16,7 +16,8 @@ pub async fn signature<S: Stage>() {
         let status = play.stage.knocks(&play.core.inbound, how).await;
         assert!((200..300).contains(&status), "{how:?}: {status}");
     }
-    for how in [Knock::Bad, Knock::Stale, Knock::Doubled] {
+    let stale = S::DATED.then_some(Knock::Stale);
+    for how in [Knock::Bad, Knock::Doubled].into_iter().chain(stale) {
         let status = play.stage.knocks(&play.core.inbound, how).await;
         assert!((400..500).contains(&status), "{how:?}: {status}");
     }
@@ -65,12 +66,14 @@ pub async fn reorder<S: Stage>() {
     play.heard("ann", "first").await;
     play.clock.advance(Duration::from_secs(7200));
     play.heard("ann", "second").await;
-    for (text, by) in [("late", 60), ("later", 3 * 3600)] {
-        play.stage.comes_late("bob", text, Duration::from_secs(by));
+    let mut texts = vec!["first".to_owned(), "second".to_owned()];
+    for by in S::LATE {
+        let text = format!("late by {by}");
+        play.stage.comes_late("bob", &text, Duration::from_secs(*by));
         play.sweep().await;
+        texts.push(text);
     }
-    play.heard_are(&["first", "second", "late", "later"].map(str::to_owned))
-        .await;
+    play.heard_are(&texts).await;
 }
 
 pub async fn edit<S: Stage>() {

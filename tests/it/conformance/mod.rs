@@ -84,6 +84,12 @@ pub trait Stage: Sized {
     /// The rows that it cannot have, with the reason.
     const CANNOT: &'static [(Row, &'static str)];
 
+    /// Whether what it sends us says when it was signed: without it, an old request is known only by what is
+    /// in it.
+    const DATED: bool = true;
+    /// How much later than it was written something can come to its place in the list, in seconds.
+    const LATE: &'static [u64] = &[60, 3 * 3600];
+
     /// How the platform addresses a customer.
     fn handle(who: &str) -> String;
 
@@ -264,6 +270,7 @@ mod listening;
 mod mastodon;
 mod publishing;
 mod webhook;
+pub mod x;
 
 /// A stage with the core behind it.
 struct Play<S> {
@@ -361,11 +368,12 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 4] = [
+    let platforms: [(&str, Cannot); 5] = [
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
+        (x::OnX::PLATFORM, x::OnX::cannot),
     ];
     let mut table = format!("\n{:<64}", "");
     for (platform, _) in platforms {

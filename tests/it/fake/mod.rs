@@ -14,3 +14,4 @@ pub mod slack;
 pub mod specs;
 pub mod tokens;
 pub mod webhook;
+pub mod x;
