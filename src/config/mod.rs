@@ -17,7 +17,7 @@ pub use error::{ConfigError, Problem};
 pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
 pub use server::{Approval, Database, ReplyRules, Server};
-pub use source::{Bluesky, Idempotency, Mastodon, Playground, Source, Webhook, X};
+pub use source::{Bluesky, Idempotency, LinkedIn, Mastodon, Playground, Source, TikTok, Webhook, X};
 
 use crate::domain::care::Care;
 use section::{Findings, Section};

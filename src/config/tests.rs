@@ -97,6 +97,16 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         platform = "x"
         access_token = "t"
         [[source]]
+        name = "page"
+        platform = "linkedin"
+        organization = "urn:li:organization:2414183"
+        access_token = "t"
+        [[source]]
+        name = "clips"
+        platform = "tiktok"
+        business_id = "b"
+        access_token = "t"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
@@ -114,6 +124,8 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             Source::Mastodon(fedi),
             Source::Bluesky(sky),
             Source::X(x),
+            Source::LinkedIn(page),
+            Source::TikTok(clips),
             Source::Webhook(shop),
         ] = &config.sources[..]
         else {
@@ -128,13 +140,26 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             x.summoned_only,
             x.poll,
         );
+        let page = (page.url.clone(), page.version.clone(), page.poll);
+        let clips = (clips.url.clone(), clips.videos, clips.poll);
         let reply = format!("{:?} {:?}", config.reply, config.server.listen);
         let care = Care {
             words: Default::default(),
             ..config.care.clone()
         };
         assert_eq!(care, Care::default());
-        (slack, discord, fedi, sky, x, shop.idempotency, shop.limit, reply)
+        (
+            slack,
+            discord,
+            fedi,
+            sky,
+            x,
+            page,
+            clips,
+            shop.idempotency,
+            shop.limit,
+            reply,
+        )
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }

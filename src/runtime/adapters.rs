@@ -7,8 +7,10 @@ use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
 use crate::adapter::social::bluesky::Bluesky;
+use crate::adapter::social::linkedin::LinkedIn;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
+use crate::adapter::social::tiktok::TikTok;
 use crate::adapter::social::webhook::Webhook;
 use crate::adapter::social::x::X;
 use crate::app::{Inbound, Reader};
@@ -213,7 +215,9 @@ fn network(
     let (clock, vault) = (Arc::clone(clock), Arc::clone(vault));
     Ok(Some(match source {
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
+        Source::LinkedIn(section) => Arc::new(LinkedIn::new(section, timeout, clock, vault)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
+        Source::TikTok(section) => Arc::new(TikTok::new(section, timeout, clock, vault)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::X(section) => Arc::new(X::new(section, timeout, clock, vault)?),
         Source::Playground(_) => return Ok(None),

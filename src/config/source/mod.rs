@@ -1,12 +1,16 @@
 //! `[[source]]`: one connected place we listen to.
 
 mod bluesky;
+mod linkedin;
 mod mastodon;
+mod tiktok;
 mod webhook;
 mod x;
 
 pub use bluesky::Bluesky;
+pub use linkedin::LinkedIn;
 pub use mastodon::Mastodon;
+pub use tiktok::TikTok;
 pub use webhook::{Idempotency, Webhook};
 pub use x::X;
 
@@ -59,8 +63,12 @@ macro_rules! platforms {
 platforms! {
     /// A Bluesky account.
     Bluesky = "bluesky";
+    /// An organisation's page on LinkedIn.
+    LinkedIn = "linkedin";
     /// A Mastodon account.
     Mastodon = "mastodon";
+    /// A business account on TikTok.
+    TikTok = "tiktok";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
     /// An account on X.

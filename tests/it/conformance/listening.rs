@@ -134,7 +134,10 @@ pub async fn follow_up<S: Stage>() {
     assert_eq!(cases.iter().map(|case| case.posts).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(cases[0].conversation, cases[1].conversation);
     let posts = play.core.posts(&cases[0]).await;
-    assert_eq!(posts[1].in_reply_to.as_ref().unwrap().as_str(), ours);
+    assert_eq!(
+        posts[1].in_reply_to.as_ref().unwrap().as_str(),
+        play.stage.under(&ours)
+    );
 }
 
 pub async fn mapped<S: Stage>() {

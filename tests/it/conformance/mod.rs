@@ -93,6 +93,11 @@ pub trait Stage: Sized {
     /// How the platform addresses a customer.
     fn handle(who: &str) -> String;
 
+    /// Below what an answer to a post stands: a platform may have one level of answers.
+    fn under(&self, post: &str) -> String {
+        post.to_owned()
+    }
+
     /// An empty platform; `misplaced`: what it does with what is published.
     async fn set(clock: &ManualClock, misplaced: Option<Misplaced>) -> Self;
 
@@ -266,9 +271,11 @@ macro_rules! tests {
 }
 
 mod bluesky;
+pub mod linkedin;
 mod listening;
 mod mastodon;
 mod publishing;
+pub mod tiktok;
 mod webhook;
 pub mod x;
 
@@ -368,12 +375,14 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 5] = [
+    let platforms: [(&str, Cannot); 7] = [
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
+        (tiktok::OnTikTok::PLATFORM, tiktok::OnTikTok::cannot),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
         (x::OnX::PLATFORM, x::OnX::cannot),
+        (linkedin::OnLinkedIn::PLATFORM, linkedin::OnLinkedIn::cannot),
     ];
     let mut table = format!("\n{:<64}", "");
     for (platform, _) in platforms {

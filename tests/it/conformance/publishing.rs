@@ -20,7 +20,8 @@ pub async fn place<S: Stage>() {
     play.core.reply(1, "Sorry, Ann!").await;
     let ours = play.stage.published();
     let parents: Vec<_> = ours.iter().map(|own| own.parent.as_deref()).collect();
-    assert_eq!(parents, [Some(two.as_str()), Some(one.as_str())]);
+    let (below_two, below_one) = (play.stage.under(&two), play.stage.under(&one));
+    assert_eq!(parents, [Some(below_two.as_str()), Some(below_one.as_str())]);
     assert!(
         ours[0]
             .text

@@ -237,7 +237,7 @@ impl Stage for OnX {
 }
 
 /// JSON with all letters beyond ASCII as escapes.
-fn escaped(value: &Value) -> String {
+pub fn escaped(value: &Value) -> String {
     let mut out = String::new();
     for c in value.to_string().chars() {
         if c.is_ascii() {

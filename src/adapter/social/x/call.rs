@@ -81,7 +81,7 @@ pub enum Key {
     /// An access token.
     Token(Box<Grant>),
     /// A signature for each call.
-    Signed(Signer),
+    Signed(Box<Signer>),
 }
 
 /// An account's way to the network.

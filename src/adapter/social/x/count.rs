@@ -145,7 +145,7 @@ mod tests {
     #[case::local("http://localhost/x", 18)]
     #[case::mail("ann@example.com", 15)]
     #[case::sentence("Done.Thanks", 11)]
-    #[case::quotes("“x” — y", 8)]
+    #[case::quotes("“x” — y", 7)]
     fn it_counts_as_x_does(#[case] text: &str, #[case] expected: usize) {
         assert_eq!(length(text), expected);
     }

@@ -180,7 +180,8 @@ fn key(
         &config.token_secret,
     );
     if let (Some(key), Some(secret), Some(token), Some(token_secret)) = signed {
-        return Ok(Key::Signed(Signer::new((key, secret), (token, token_secret))));
+        let signer = Signer::new((key, secret), (token, token_secret));
+        return Ok(Key::Signed(Box::new(signer)));
     }
     // <https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token>: a client with a secret
     // names itself by HTTP Basic.

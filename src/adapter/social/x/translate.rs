@@ -242,7 +242,7 @@ mod tests {
     fn an_id_has_its_moment() {
         // The example of the documentation's payloads.
         let at = moment(2_080_761_390_344_937_796);
-        assert_eq!(at.to_rfc3339(), "2026-07-24T21:05:48.132+00:00");
+        assert_eq!(at.to_rfc3339(), "2026-07-24T21:05:48.792+00:00");
         assert_eq!(moment(lowest(at)), at);
         assert_eq!(
             moment(before(lowest(at), TimeDelta::seconds(2))),
