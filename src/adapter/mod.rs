@@ -5,6 +5,7 @@ pub mod attempts;
 pub mod chat;
 pub mod connector;
 pub mod finding;
+pub mod guard;
 pub mod html;
 pub mod http;
 mod ids;

@@ -202,6 +202,12 @@ impl Grant {
         self.newer(Some(stale.expose_secret())).await
     }
 
+    /// Our application; empty where the token is fixed.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.desk.as_ref().map_or("", |(desk, _)| &desk.client_id)
+    }
+
     fn known(&self) -> Option<Arc<Tokens>> {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

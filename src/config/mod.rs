@@ -16,7 +16,7 @@ pub use chat::{Discord, Slack};
 pub use error::{ConfigError, Problem};
 pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
-pub use server::{Approval, Database, ReplyRules, Server};
+pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
 pub use source::{Bluesky, Idempotency, LinkedIn, Mastodon, Playground, Source, TikTok, Webhook, X};
 
 use crate::domain::care::Care;

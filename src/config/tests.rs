@@ -142,7 +142,10 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         );
         let page = (page.url.clone(), page.version.clone(), page.poll);
         let clips = (clips.url.clone(), clips.videos, clips.poll);
-        let reply = format!("{:?} {:?}", config.reply, config.server.listen);
+        let reply = format!(
+            "{:?} {:?} {:?}",
+            config.reply, config.server.listen, config.server.allow_private_hosts
+        );
         let care = Care {
             words: Default::default(),
             ..config.care.clone()

@@ -1,7 +1,7 @@
 //! What each command of the command line does.
 
 use super::adapters::{Adapters, Surroundings};
-use super::{Options, Running, link, operator, records, vault};
+use super::{Options, Running, connect, link, operator, records, vault};
 use crate::adapter::chat::{discord, slack};
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
@@ -64,6 +64,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             telemetry::init(log, directives.as_deref())?;
             match load(&adopt.configured) {
                 Ok(config) => records::adopt(&config, &adopt).await,
+                Err(exit) => Ok(exit),
+            }
+        }
+        Command::Connect(connect) => {
+            telemetry::init(log, directives.as_deref().or(QUIET))?;
+            match load(&connect.configured) {
+                Ok(config) => connect::run(&config, &connect).await,
                 Err(exit) => Ok(exit),
             }
         }

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod commands;
+mod connect;
 mod lifecycle;
 mod operator;
 mod people;

@@ -6,9 +6,11 @@ use crate::fake::house;
 use crate::fake::tokens::{FakeTokens, LASTS};
 use hearback::adapter::api::Failed;
 use hearback::adapter::oauth::{Desk, Door, Grant, Start};
+use hearback::cli::connect;
 use hearback::domain::{ManualClock, SourceName};
 use hearback::port::{ShortVault, Unkept, Vault};
 use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -199,7 +201,7 @@ async fn a_browser_brings_a_code_that_only_we_can_redeem() {
     };
     let redirect = Url::parse("http://127.0.0.1:8931/connected").unwrap();
     let walk = door.walk("app", redirect.clone());
-    let query: std::collections::HashMap<_, _> = walk.url.query_pairs().into_owned().collect();
+    let query: HashMap<_, _> = walk.url.query_pairs().into_owned().collect();
     assert_eq!(query["scope"], "read write");
     assert_eq!(query["state"], walk.state);
     assert_eq!(query["access_type"], "offline");
@@ -211,5 +213,110 @@ async fn a_browser_brings_a_code_that_only_we_can_redeem() {
     assert!(grant.redeem("theirs", &redirect, &walk.verifier).await.is_err());
     grant.redeem("code", &redirect, &walk.verifier).await.unwrap();
     // The serving process finds it.
+    assert_eq!(token(&scene.grant()).await, "access-1");
+}
+
+/// A door that leads to this desk.
+fn door() -> Door {
+    Door {
+        authorise_url: Url::parse("https://birds.example/authorize").unwrap(),
+        scopes: &["read", "write"],
+        extra: &[],
+    }
+}
+
+/// What was printed so far has the link; gives what it asks with.
+fn asked(printed: &[u8]) -> HashMap<String, String> {
+    let text = std::str::from_utf8(printed).unwrap();
+    let link = text
+        .split_whitespace()
+        .find(|word| word.starts_with("https://birds"));
+    let link = Url::parse(link.unwrap()).unwrap();
+    link.query_pairs().into_owned().collect()
+}
+
+/// Standard output that can be looked at while it is written.
+#[derive(Clone, Default)]
+struct Terminal(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Terminal {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn connect_takes_the_browser_back_and_nobody_elses() {
+    let scene = Scene::new().await;
+    let (door, grant) = (door(), scene.grant());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let redirect = Url::parse(&format!("http://{}/connected", listener.local_addr().unwrap())).unwrap();
+    let mut terminal = Terminal::default();
+    let seen = terminal.clone();
+    let browser = async {
+        let client = reqwest::Client::new();
+        let visit = async |query: &[(&str, &str)]| {
+            let answer = client.get(redirect.clone()).query(query).send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        // The link is printed before anybody is waited for.
+        let link = asked(&seen.0.lock().unwrap());
+        scene.desk.allow("theirs", &link["code_challenge"]);
+        let (status, page) = visit(&[("code", "theirs"), ("state", "made-up")]).await;
+        assert_eq!(status, 400);
+        assert!(page.contains("not the answer to the link"), "{page}");
+        scene.desk.allow("ours", &link["code_challenge"]);
+        let (status, page) = visit(&[("code", "ours"), ("state", &link["state"])]).await;
+        assert_eq!(status, 200, "{page}");
+        assert!(page.contains("Connected"), "{page}");
+    };
+    let walking = connect::walk(
+        (&door, &grant),
+        &redirect,
+        Some(listener),
+        std::future::pending(),
+        &mut terminal,
+    );
+    let (done, ()) = tokio::join!(walking, browser);
+    done.unwrap();
+    assert_eq!(token(&scene.grant()).await, "access-1");
+}
+
+/// A person pastes this answer to the link.
+async fn pasted(
+    grant: &Grant,
+    answer: impl Fn(HashMap<String, String>) -> String,
+) -> Result<(), connect::NotLetIn> {
+    let redirect = Url::parse("https://care.example/connected").unwrap();
+    let mut terminal = Terminal::default();
+    let seen = terminal.clone();
+    let person = async { Ok(answer(asked(&seen.0.lock().unwrap()))) };
+    connect::walk((&door(), grant), &redirect, None, person, &mut terminal).await
+}
+
+#[tokio::test]
+async fn connect_takes_a_pasted_address_and_says_why_not() {
+    let scene = Scene::new().await;
+    let grant = scene.grant();
+    let back = |query: String| format!("https://care.example/connected?{query}\n");
+    let strange = pasted(&grant, |_| back("code=x&state=y".to_owned())).await;
+    assert!(matches!(strange, Err(connect::NotLetIn::Strange)));
+    let nonsense = pasted(&grant, |_| "yes\n".to_owned()).await;
+    assert!(matches!(nonsense, Err(connect::NotLetIn::Strange)));
+    let refused = pasted(&grant, |link| {
+        back(format!("error=access_denied&state={}", link["state"]))
+    });
+    let refused = refused.await.unwrap_err().to_string();
+    assert!(refused.contains("access_denied"), "{refused}");
+    let let_in = pasted(&grant, |link| {
+        scene.desk.allow("ours", &link["code_challenge"]);
+        back(format!("state={}&code=ours", link["state"]))
+    });
+    let_in.await.unwrap();
     assert_eq!(token(&scene.grant()).await, "access-1");
 }

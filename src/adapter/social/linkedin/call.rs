@@ -66,6 +66,11 @@ impl Way {
         self.api.meter()
     }
 
+    /// Where the access token comes from.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
     /// Reads something. `path` and `query` are encoded as they have to be: colons and brackets mean
     /// something in both.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &str) -> Result<T, Failed> {

@@ -26,7 +26,7 @@ use crate::adapter::api::Api;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
-use crate::adapter::oauth::{Desk, Grant, Start};
+use crate::adapter::oauth::{Desk, Door, Grant, Start};
 use crate::adapter::push;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
@@ -49,6 +49,13 @@ use tokio_util::sync::CancellationToken;
 
 /// The most characters of a comment.
 const MOST: usize = 1250;
+
+/// What `hearback connect` asks for.
+const SCOPES: &[&str] = &[
+    "r_organization_social_feed",
+    "w_organization_social_feed",
+    "rw_organization_admin",
+];
 
 /// One organisation's page.
 pub struct LinkedIn {
@@ -215,6 +222,17 @@ impl Connector for LinkedIn {
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
         self.listen(inbound).await?;
         self.explore(inbound).await
+    }
+
+    /// <https://learn.microsoft.com/en-us/linkedin/shared/authentication/authorization-code-flow>
+    fn entrance(&self) -> Option<(Door, &Grant)> {
+        let grant = Some(self.way.grant()).filter(|grant| !grant.client_id().is_empty())?;
+        let door = Door {
+            authorise_url: url::Url::parse("https://www.linkedin.com/oauth/v2/authorization").ok()?,
+            scopes: SCOPES,
+            extra: &[],
+        };
+        Some((door, grant))
     }
 
     async fn examine(&self) -> Vec<Finding> {

@@ -107,6 +107,14 @@ impl Way {
         self.api.meter()
     }
 
+    /// Where the access token comes from; none where calls are signed.
+    pub fn grant(&self) -> Option<&Grant> {
+        match &self.key {
+            Key::Token(grant) => Some(grant),
+            Key::Signed(_) => None,
+        }
+    }
+
     /// What it costs.
     pub fn spending(&self) -> &Spending {
         &self.spending

@@ -32,7 +32,7 @@ use crate::adapter::api::Api;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
-use crate::adapter::oauth::{Desk, Grant, Start};
+use crate::adapter::oauth::{Desk, Door, Grant, Start};
 use crate::adapter::supervise::{Lost, supervise};
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -67,6 +67,16 @@ const FIELDS: [(&str, &str); 4] = [
     ("expansions", "author_id,attachments.media_keys"),
     ("user.fields", "username,name,public_metrics"),
     ("media.fields", "url,preview_image_url,alt_text"),
+];
+
+/// What `hearback connect` asks for.
+const SCOPES: &[&str] = &[
+    "tweet.read",
+    "tweet.write",
+    "users.read",
+    "dm.read",
+    "dm.write",
+    "offline.access",
 ];
 
 /// One account.
@@ -288,6 +298,18 @@ impl Connector for X {
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
         self.listen(inbound).await?;
         self.explore(inbound).await
+    }
+
+    /// <https://docs.x.com/fundamentals/authentication/oauth-2-0/authorization-code>; the page stands on another
+    /// host than the API.
+    fn entrance(&self) -> Option<(Door, &Grant)> {
+        let grant = self.way.grant().filter(|grant| !grant.client_id().is_empty())?;
+        let door = Door {
+            authorise_url: url::Url::parse("https://x.com/i/oauth2/authorize").ok()?,
+            scopes: SCOPES,
+            extra: &[],
+        };
+        Some((door, grant))
     }
 
     async fn examine(&self) -> Vec<Finding> {
