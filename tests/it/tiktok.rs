@@ -83,7 +83,7 @@ async fn an_answer_to_an_old_comment_is_heard_while_its_case_is_open() {
 }
 
 #[tokio::test]
-async fn a_limit_comes_with_the_status_of_a_success() {
+async fn a_refusal_comes_with_the_status_of_a_success() {
     let mut scene = Scene::new().await;
     scene.server.comment("ann", "my parcel is late");
     scene.sweep().await;

@@ -54,7 +54,7 @@ pub fn parts(id: &str) -> Option<(&str, &str)> {
 impl TikTok {
     /// What was written since the last time.
     pub(super) async fn listen(&self, inbound: &Inbound) -> Result<(), Lost> {
-        let told = |halt| match halt {
+        let told = |halt: Halt| match halt {
             Halt::Network(error) => lost(error),
             Halt::Store(error) => Lost::Broken(error.to_string()),
         };
@@ -319,7 +319,7 @@ fn post(source: &SourceName, told: &Comment, url: Option<String>) -> Post {
         edited_at: None,
         deleted: false,
         lang: None,
-        media: told.image_url.iter().map(picture).collect(),
+        media: told.image_url.iter().map(|url| picture(url)).collect(),
         metrics: Metrics {
             likes: told.likes,
             shares: 0,
@@ -337,9 +337,9 @@ pub fn author(comment: &Comment) -> &str {
     }
 }
 
-fn picture(url: &String) -> Media {
+fn picture(url: &str) -> Media {
     Media {
-        url: url.clone(),
+        url: url.to_owned(),
         mime: "image/*".to_owned(),
         alt: String::new(),
     }
