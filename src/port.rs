@@ -2,8 +2,8 @@
 //! error: adapters classify once, where the status codes are known.
 
 use crate::domain::{
-    Audience, Card, ChannelId, ChatName, Clock, IdempotencyKey, Instant, Message, MessageId, NativeId, Reply,
-    SourceName, ThreadId,
+    Audience, Card, ChannelId, ChatName, Clock, IdempotencyKey, Instant, Message, MessageId, NativeId, Post,
+    Reply, SourceName, ThreadId,
 };
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -319,6 +319,13 @@ pub trait SocialPlatform: Send + Sync {
 
     /// The text as it would be published to this author, with its length.
     fn compose(&self, text: &str, author_handle: &str, audience: Audience) -> Composed;
+
+    /// Why a post, as it is stored, cannot be answered here whatever the words, and the way out: told before
+    /// anybody writes them. `None`: it can be, as far as is known.
+    fn closed(&self, post: &Post, audience: Audience) -> Option<String> {
+        let _ = (post, audience);
+        None
+    }
 
     /// Reads the post that a reply answers, just before the reply is claimed. `ours` are the ids of the
     /// replies to it that are known to be ours.

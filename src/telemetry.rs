@@ -99,6 +99,10 @@ fn describe() {
         "hearback_webhook_unproven_total",
         "Webhooks without a sound signature, by source."
     );
+    describe_counter!(
+        "hearback_spent_microdollars_total",
+        "What reading and writing cost at list prices, in millionths of a US dollar, by source and what it was."
+    );
     describe_histogram!(
         "hearback_commit_seconds",
         "How long a commit to the database takes."

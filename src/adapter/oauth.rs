@@ -116,6 +116,8 @@ pub struct Grant {
     tokens: RwLock<Option<Arc<Tokens>>>,
     /// Who holds it reads or renews; all others wait for that.
     gate: Mutex<Held>,
+    /// Whether the desk wraps what it takes and gives, see [`Self::wrapped`].
+    wrapped: bool,
 }
 
 impl std::fmt::Debug for Grant {
@@ -155,7 +157,16 @@ impl Grant {
             clock,
             tokens: RwLock::default(),
             gate: Mutex::default(),
+            wrapped: false,
         })
+    }
+
+    /// For a desk that takes JSON, wraps what it gives in `data`, and tells of failures by a `code` with the
+    /// status 200: TikTok's (<https://business-api.tiktok.com/portal/docs?id=1832209711206401>).
+    #[must_use]
+    pub fn wrapped(mut self) -> Self {
+        self.wrapped = true;
+        self
     }
 
     /// The token to use now; renewed early, before it ends.
@@ -307,6 +318,9 @@ impl Grant {
     }
 
     async fn ask(&self, api: &Api, desk: &Desk, refresh: &str) -> Result<Given, Failed> {
+        if self.wrapped {
+            return ask_wrapped(api, desk, refresh).await;
+        }
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
         call(api, desk, &form).await?.decode()
     }
@@ -345,6 +359,39 @@ impl Grant {
         self.store(&tokens).await?;
         held.unstored = None;
         self.know(tokens).map(drop)
+    }
+}
+
+/// Asks a desk that wraps. A code that begins with 4 is about the request, so about the refresh token.
+async fn ask_wrapped(api: &Api, desk: &Desk, refresh: &str) -> Result<Given, Failed> {
+    #[derive(Deserialize)]
+    struct Wrapped {
+        code: i64,
+        #[serde(default)]
+        message: String,
+        #[serde(default)]
+        data: serde_json::Value,
+    }
+    let body = serde_json::json!({
+        "client_id": desk.client_id,
+        "client_secret": desk.client_secret.as_ref().map(|secret| secret.expose_secret()),
+        "grant_type": "refresh_token",
+        "refresh_token": refresh,
+    });
+    let answer = api
+        .read(api.writer().post(desk.token_url.clone()).json(&body))
+        .await?;
+    let told: Wrapped = answer.decode()?;
+    let said = format!("{}: {}", told.code, told.message);
+    match told.code {
+        0 => serde_json::from_value(told.data)
+            .map_err(|error| Failed::Broken(format!("the answer is not what the API describes ({error})"))),
+        40_100 => Err(Failed::Limited(super::http::DEFAULT_WAIT)),
+        40_000..=49_999 => Err(Failed::Status {
+            status: StatusCode::BAD_REQUEST,
+            told: Some(format!("invalid_grant: {said}")),
+        }),
+        _ => Err(Failed::Broken(said)),
     }
 }
 

@@ -54,6 +54,9 @@ fn compose(
         Visibility::Private => Audience::Private,
         Visibility::Public | Visibility::Unlisted | Visibility::Followers => audience,
     };
+    if let Some(why) = network.closed(&target, audience) {
+        return Err(text::refused(why));
+    }
     let composed = network.compose(words, &target.author.handle, audience);
     if let Some(why) = composed.refusal {
         return Err(text::refused(why));

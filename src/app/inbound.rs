@@ -297,14 +297,16 @@ impl Inbound {
             .store
             .posts(&[(case.source.clone(), case.last_post.clone())])
             .await?;
-        let post = posts.first().map(|stored| &stored.post);
-        let handle = post.map_or("", |post| post.author.handle.as_str());
-        let Some(why) = network.compose("-", handle, audience).refusal else {
+        let last = posts.first().map(|stored| &stored.post);
+        let handle = last.map_or("", |post| post.author.handle.as_str());
+        let refusal = network.compose("-", handle, audience).refusal;
+        let closed = || network.closed(last?, audience);
+        let Some(why) = refusal.or_else(closed) else {
             let abilities = network.abilities();
             let none = audience == Audience::Private && !abilities.private;
             return Ok(none.then(|| text::no_private(&abilities.label)));
         };
-        let url = post.and_then(|post| post.url.as_deref());
+        let url = last.and_then(|post| post.url.as_deref());
         Ok(Some(text::cannot_answer(&why, url)))
     }
 

@@ -131,6 +131,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         name = "tg"
         platform = "telegram"
         token = "1:a"
+        [[source]]
         name = "ios"
         platform = "app-store"
         issuer_id = "i"
@@ -152,9 +153,11 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         [[source]]
         name = "trust"
         platform = "trustpilot"
+        api_key = "k"
         api_secret = "s"
         business_unit_id = "u"
         business_user_id = "b"
+        [[source]]
         name = "page"
         platform = "facebook"
         page_id = "1"
@@ -180,6 +183,20 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         access_token = "t"
         app_secret = "s"
         verify_token = "v"
+        [[source]]
+        name = "x"
+        platform = "x"
+        access_token = "t"
+        [[source]]
+        name = "org"
+        platform = "linkedin"
+        organization = "urn:li:organization:2414183"
+        access_token = "t"
+        [[source]]
+        name = "clips"
+        platform = "tiktok"
+        business_id = "b"
+        access_token = "t"
         [[source]]
         name = "shop"
         platform = "webhook"
@@ -210,6 +227,9 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let tube = of!(config, YouTube);
         let insta = of!(config, Instagram);
         let threads = of!(config, Threads);
+        let x = of!(config, X);
+        let org = of!(config, LinkedIn);
+        let clips = of!(config, TikTok);
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
         let snoo = (
             snoo.url.clone(),
@@ -229,6 +249,15 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let insta = (insta.url.clone(), insta.poll);
         let threads = (threads.url.clone(), threads.search.clone(), threads.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
+        let x = (
+            x.url.clone(),
+            x.search.clone(),
+            x.direct_messages,
+            x.summoned_only,
+            x.poll,
+        );
+        let org = (org.url.clone(), org.version.clone(), org.poll);
+        let clips = (clips.url.clone(), clips.videos, clips.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
             config.reply, config.server.listen, config.server.allow_private_hosts
@@ -242,8 +271,8 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             (forum.search.clone(), forum.poll),
             (lemmy.search.clone(), lemmy.poll),
         );
-        let boards = (forum, hub, lemmy, snoo, tube);
-        let accounts = (fedi, page, insta, threads, sky, tg.url.clone());
+        let boards = (clips, forum, hub, lemmy, snoo, tube);
+        let accounts = (fedi, page, org, x, insta, threads, sky, tg.url.clone());
         let shop = (shop.idempotency, shop.limit);
         ((slack, discord), (reviews, boards, accounts, shop), reply)
     };

@@ -15,13 +15,16 @@ use crate::adapter::social::google_business::GoogleBusiness;
 use crate::adapter::social::google_play::GooglePlay;
 use crate::adapter::social::instagram::Instagram;
 use crate::adapter::social::lemmy::Lemmy;
+use crate::adapter::social::linkedin::LinkedIn;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::reddit::Reddit;
 use crate::adapter::social::telegram::Telegram;
 use crate::adapter::social::threads::Threads;
+use crate::adapter::social::tiktok::TikTok;
 use crate::adapter::social::trustpilot::Trustpilot;
 use crate::adapter::social::webhook::Webhook;
+use crate::adapter::social::x::X;
 use crate::adapter::social::youtube::YouTube;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
@@ -233,12 +236,15 @@ fn network(
         Source::GooglePlay(section) => Arc::new(GooglePlay::new(section, timeout, clock)?),
         Source::Instagram(section) => Arc::new(Instagram::new(section, timeout, clock)?),
         Source::Lemmy(section) => Arc::new(Lemmy::new(section, timeout, clock)?),
+        Source::LinkedIn(section) => Arc::new(LinkedIn::new(section, timeout, clock, vault)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),
         Source::Telegram(section) => Arc::new(Telegram::new(section, timeout, clock)?),
         Source::Threads(section) => Arc::new(Threads::new(section, timeout, clock, vault)?),
+        Source::TikTok(section) => Arc::new(TikTok::new(section, timeout, clock, vault)?),
         Source::Trustpilot(section) => Arc::new(Trustpilot::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
+        Source::X(section) => Arc::new(X::new(section, timeout, clock, vault)?),
         Source::YouTube(section) => Arc::new(YouTube::new(section, timeout, clock, vault)?),
         Source::Playground(_) => return Ok(None),
     }))

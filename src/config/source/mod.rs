@@ -9,13 +9,16 @@ mod google_business;
 mod google_play;
 mod instagram;
 mod lemmy;
+mod linkedin;
 mod mastodon;
 mod meta;
 mod reddit;
 mod telegram;
 mod threads;
+mod tiktok;
 mod trustpilot;
 mod webhook;
+mod x;
 mod youtube;
 
 pub use app_store::AppStore;
@@ -27,12 +30,16 @@ pub use google_business::GoogleBusiness;
 pub use google_play::GooglePlay;
 pub use instagram::Instagram;
 pub use lemmy::Lemmy;
+pub use linkedin::LinkedIn;
 pub use mastodon::Mastodon;
 pub use reddit::Reddit;
 pub use telegram::Telegram;
 pub use threads::Threads;
+pub use tiktok::TikTok;
 pub use trustpilot::Trustpilot;
 pub use webhook::{Idempotency, Webhook};
+pub use webhook::{Idempotency, Webhook};
+pub use x::X;
 pub use youtube::YouTube;
 
 use super::Approval;
@@ -109,6 +116,8 @@ platforms! {
     Instagram = "instagram";
     /// An account on a Lemmy server.
     Lemmy = "lemmy";
+    /// An organisation's page on LinkedIn.
+    LinkedIn = "linkedin";
     /// A Mastodon account.
     Mastodon = "mastodon";
     /// A Reddit account.
@@ -117,10 +126,14 @@ platforms! {
     Telegram = "telegram";
     /// A Threads profile.
     Threads = "threads";
+    /// A business account on TikTok.
+    TikTok = "tiktok";
     /// A business on Trustpilot.
     Trustpilot = "trustpilot";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
+    /// An account on X.
+    X = "x";
     /// A channel on YouTube.
     YouTube = "youtube";
 }

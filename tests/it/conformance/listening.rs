@@ -66,12 +66,14 @@ pub async fn reorder<S: Stage>() {
     play.heard("ann", "first").await;
     play.clock.advance(Duration::from_secs(7200));
     play.heard("ann", "second").await;
-    for (text, by) in [("late", 60), ("later", 3 * 3600)] {
-        play.stage.comes_late("bob", text, Duration::from_secs(by));
+    let mut texts = vec!["first".to_owned(), "second".to_owned()];
+    for by in S::LATE {
+        let text = format!("late by {by}");
+        play.stage.comes_late("bob", &text, Duration::from_secs(*by));
         play.sweep().await;
+        texts.push(text);
     }
-    play.heard_are(&["first", "second", "late", "later"].map(str::to_owned))
-        .await;
+    play.heard_are(&texts).await;
 }
 
 pub async fn edit<S: Stage>() {
@@ -135,7 +137,7 @@ pub async fn follow_up<S: Stage>() {
     let parent = if S::UNTOLD.contains(&Untold::Parent) {
         post
     } else {
-        ours
+        play.stage.under(&ours)
     };
     assert_eq!(posts[1].in_reply_to.as_ref().unwrap().as_str(), parent);
 }

@@ -100,13 +100,22 @@ pub trait Stage: Sized {
     const UNTOLD: &'static [Untold] = &[];
     /// What the addresses of what is written there begin with.
     const HOME: &'static str = "https://";
-    /// Whether its requests tell when they were signed.
-    const DATED: bool = true;
     /// Whether something beside what is written to us can be read.
     const BESIDE: bool = true;
 
+    /// Whether what it sends us says when it was signed: without it, an old request is known only by what is
+    /// in it.
+    const DATED: bool = true;
+    /// How much later than it was written something can come to its place in the list, in seconds.
+    const LATE: &'static [u64] = &[60, 3 * 3600];
+
     /// How the platform addresses a customer.
     fn handle(who: &str) -> String;
+
+    /// Below what an answer to a post stands: a platform may have one level of answers.
+    fn under(&self, post: &str) -> String {
+        post.to_owned()
+    }
 
     /// An empty platform; `misplaced`: what it does with what is published.
     async fn set(clock: &ManualClock, misplaced: Option<Misplaced>) -> Self;
@@ -289,6 +298,7 @@ pub mod google_business;
 mod google_play;
 mod instagram;
 mod lemmy;
+pub mod linkedin;
 mod listening;
 mod mastodon;
 mod publishing;
@@ -296,8 +306,10 @@ mod reddit;
 mod reviews;
 mod telegram;
 mod threads;
+pub mod tiktok;
 pub mod trustpilot;
 mod webhook;
+pub mod x;
 pub mod youtube;
 
 /// A stage with the core behind it.
@@ -412,17 +424,20 @@ fn matrix() {
         ),
         (instagram::OnInstagram::PLATFORM, instagram::OnInstagram::cannot),
         (lemmy::OnLemmy::PLATFORM, lemmy::OnLemmy::cannot),
+        (linkedin::OnLinkedIn::PLATFORM, linkedin::OnLinkedIn::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
         (reddit::OnReddit::PLATFORM, reddit::OnReddit::cannot),
         (telegram::Asking::PLATFORM, telegram::Asking::cannot),
         (telegram::Pushed::PLATFORM, telegram::Pushed::cannot),
         (threads::OnThreads::PLATFORM, threads::OnThreads::cannot),
+        (tiktok::OnTikTok::PLATFORM, tiktok::OnTikTok::cannot),
         (
             trustpilot::OnTrustpilot::PLATFORM,
             trustpilot::OnTrustpilot::cannot,
         ),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
+        (x::OnX::PLATFORM, x::OnX::cannot),
         (youtube::OnYouTube::PLATFORM, youtube::OnYouTube::cannot),
     ];
     let mut table = format!("\n{:<64}", "");

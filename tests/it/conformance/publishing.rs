@@ -20,12 +20,13 @@ pub async fn place<S: Stage>() {
     play.core.reply(1, "Sorry, Ann!").await;
     let ours = play.stage.published();
     let parents: Vec<_> = ours.iter().map(|own| own.parent.as_deref()).collect();
-    let first = if S::UNTOLD.contains(&Untold::Parent) {
-        &one
+    let below_one = play.stage.under(&one);
+    let below_two = if S::UNTOLD.contains(&Untold::Parent) {
+        below_one.clone()
     } else {
-        &two
+        play.stage.under(&two)
     };
-    assert_eq!(parents, [Some(first.as_str()), Some(one.as_str())]);
+    assert_eq!(parents, [Some(below_two.as_str()), Some(below_one.as_str())]);
     assert!(
         ours[0]
             .text

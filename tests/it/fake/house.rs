@@ -230,6 +230,12 @@ impl Core {
     /// Ada says something in a thread of the chat.
     #[track_caller]
     pub fn says_in(&mut self, thread: Option<usize>, line: &str) -> impl Future<Output = Response> + use<> {
+        self.gives(thread, Input::Text(line.to_owned()))
+    }
+
+    /// Ada does something in a thread of the chat.
+    #[track_caller]
+    pub fn gives(&mut self, thread: Option<usize>, input: Input) -> impl Future<Output = Response> + use<> {
         self.given += 1;
         let given = Given {
             key: format!("memory:{}", self.given),
@@ -244,7 +250,7 @@ impl Core {
                 channel: None,
                 thread: thread.map(|thread| ThreadId::new(thread.to_string())),
             },
-            input: Input::Text(line.to_owned()),
+            input,
         };
         let inbound = self.inbound.clone();
         async move { inbound.given(given).await.unwrap() }

@@ -1,0 +1,153 @@
+//! The way to the API: calls under a token that is renewed, and failures that come with the status 200.
+
+use super::wire::Envelope;
+pub use crate::adapter::api::Failed;
+use crate::adapter::api::{Answer, Api, Mend, decode};
+use crate::adapter::http;
+use crate::adapter::meter::Meter;
+use crate::adapter::oauth::Grant;
+use crate::adapter::supervise::Lost;
+use crate::domain::Instant;
+use crate::port::{Permit, PortError};
+use reqwest::{RequestBuilder, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+use url::Url;
+
+const MEND: Mend = Mend {
+    unauthorized: "the token is not accepted; let the account authorise the application again",
+    forbidden: "the application or the account may not do this; it needs the permissions to get and manage \
+                business comments and to get the account's videos",
+};
+/// The header with the token.
+const TOKEN: &str = "Access-Token";
+
+/// What the supervisor does about a failure.
+pub fn lost(error: Failed) -> Lost {
+    error.lost(&MEND)
+}
+
+/// A failure before anything was published.
+pub fn before(error: Failed) -> PortError {
+    error.before(&MEND)
+}
+
+/// A failure of the publishing call. Only what TikTok says about the request itself is a refusal.
+pub fn refusal(error: Failed) -> PortError {
+    match &error {
+        Failed::Limited(wait) => PortError::RetryAfter(*wait),
+        Failed::Unreached(why) => PortError::NotReached(why.clone()),
+        Failed::Broken(why) => PortError::Unknown(why.clone()),
+        Failed::Status {
+            status,
+            told: Some(_),
+        } => match status.as_u16() {
+            401 => PortError::Unauthorized(error.to_string()),
+            400 | 403 => PortError::Refused(format!("TikTok refused: {error}")),
+            _ => PortError::Unknown(error.to_string()),
+        },
+        Failed::Status { told: None, .. } => PortError::Unknown(error.to_string()),
+    }
+}
+
+/// An account's way to the network.
+pub struct Way {
+    api: Api,
+    grant: Grant,
+    business: String,
+}
+
+impl Way {
+    pub fn new(api: Api, grant: Grant, business: String) -> Self {
+        Self { api, grant, business }
+    }
+
+    /// What the network says about our quota.
+    pub fn meter(&self) -> &Meter {
+        self.api.meter()
+    }
+
+    /// Reads something.
+    pub async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, Failed> {
+        let mut url = self.at(path);
+        url.query_pairs_mut()
+            .append_pair("business_id", &self.business)
+            .extend_pairs(query);
+        let token = self.grant.access().await?;
+        let under = |token: &SecretString| dressed(self.api.reader().get(url.clone()), token);
+        match opened(self.api.read(under(&token)).await) {
+            Err(Failed::Status {
+                status: StatusCode::UNAUTHORIZED,
+                ..
+            }) => {
+                let token = self.grant.renew(&token).await?;
+                opened(self.api.read(under(&token)).await)
+            }
+            other => other,
+        }
+    }
+
+    /// Makes a call that publishes: one attempt, on a connection of its own.
+    pub async fn publish<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &Value,
+        allowed: (Duration, &Permit),
+    ) -> Result<T, Failed> {
+        let token = self.grant.access().await?;
+        let call = dressed(self.api.writer().post(self.at(path)).json(body), &token);
+        opened(self.api.publish(call, allowed).await)
+    }
+
+    /// The time that the server says it is.
+    pub async fn date(&self) -> Option<Instant> {
+        self.api.date(self.at(&["business", "get"])).await
+    }
+
+    /// Below the version of the API; TikTok's paths end with a stroke.
+    fn at(&self, path: &[&str]) -> Url {
+        let mut all = vec!["open_api", "v1.3"];
+        all.extend(path);
+        all.push("");
+        self.api.at(&all)
+    }
+}
+
+fn dressed(call: RequestBuilder, token: &SecretString) -> RequestBuilder {
+    call.header(TOKEN, token.expose_secret())
+}
+
+/// What an answer says, out of its envelope.
+fn opened<T: DeserializeOwned>(answer: Result<Answer, Failed>) -> Result<T, Failed> {
+    let envelope: Envelope = answer?.decode()?;
+    if let Some(error) = failure(&envelope) {
+        return Err(error);
+    }
+    let data = envelope.data.as_ref().map_or("{}", |data| data.get());
+    decode(data.as_bytes())
+}
+
+/// A failure by its code (<https://business-api.tiktok.com/portal/docs?id=1737172488964097>): 401.. are about
+/// the token and the quota, 400.. about the request, 5.... about TikTok.
+fn failure(envelope: &Envelope) -> Option<Failed> {
+    let status = match envelope.code {
+        0 => return None,
+        40_100 | 40_016 | 40_133 => return Some(Failed::Limited(http::DEFAULT_WAIT)),
+        40_101..=40_109 => StatusCode::UNAUTHORIZED,
+        40_001 | 40_003 => StatusCode::FORBIDDEN,
+        40_000 | 40_002 => StatusCode::BAD_REQUEST,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    Some(Failed::Status {
+        status,
+        told: Some(format!("{}: {}", envelope.code, envelope.message)),
+    })
+}
+
+/// The API's own words of a failure with another status.
+pub fn spoken(body: &[u8]) -> Option<String> {
+    let envelope: Envelope = serde_json::from_slice(body).ok()?;
+    Some(format!("{}: {}", envelope.code, envelope.message))
+}

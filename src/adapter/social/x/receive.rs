@@ -1,0 +1,238 @@
+//! What X sends us: events of the account (X Activity API) and posts of the filtered stream, at
+//! `/webhooks/{source}` (<https://docs.x.com/x-api/webhooks/introduction>).
+//!
+//! Each request is signed over its raw body, with the client secret of OAuth 2.0
+//! (`x-twitter-webhooks-signature-oauth2`) or the consumer secret (`x-twitter-webhooks-signature`); while an
+//! application moves from one to the other both come, and then the newer one counts. Nothing in it says when
+//! it was signed: an old one that comes again is known by its content. X asks every hour whether we know the
+//! secret (`crc_token`). What it does not send, because we were away, comes with the next sweep.
+
+use super::X;
+use super::call::author;
+use super::price::Paid;
+use super::translate::{self, Me};
+use super::wire::{Event, Gone, Includes, Message, Messages, Push, Tweet};
+use crate::adapter::push::{self, Rejected};
+use crate::app::Inbound;
+use crate::domain::{NativeId, Sighting};
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chrono::DateTime;
+use hmac::Hmac;
+use secrecy::SecretString;
+use serde::Deserialize;
+use sha2::Sha256;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The header signed with the client secret, and the one with the consumer secret.
+const NEWER: &str = "x-twitter-webhooks-signature-oauth2";
+const OLDER: &str = "x-twitter-webhooks-signature";
+
+/// The secrets that X signs with.
+pub struct Secrets {
+    client: Option<Hmac<Sha256>>,
+    consumer: Option<Hmac<Sha256>>,
+}
+
+impl Secrets {
+    /// `None`: there is neither, so nothing that comes can be believed.
+    pub fn new(
+        client: Option<&SecretString>,
+        consumer: Option<&SecretString>,
+    ) -> anyhow::Result<Option<Self>> {
+        let secrets = Self {
+            client: client.map(push::mac).transpose()?,
+            consumer: consumer.map(push::mac).transpose()?,
+        };
+        Ok((secrets.client.is_some() || secrets.consumer.is_some()).then_some(secrets))
+    }
+
+    fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), Rejected> {
+        let (newer, older) = (push::once(headers, NEWER)?, push::once(headers, OLDER)?);
+        let (mac, told) = match (&self.client, newer, &self.consumer, older) {
+            (Some(client), Some(newer), _, _) => (client, newer),
+            (_, _, Some(consumer), Some(older)) => (consumer, older),
+            _ => {
+                return Err(Rejected::Unproven(format!(
+                    "the header {OLDER} must be there once"
+                )));
+            }
+        };
+        let signature = told.strip_prefix("sha256=").unwrap_or_default();
+        let signature = BASE64_STANDARD.decode(signature).unwrap_or_default();
+        if push::is_signed(mac, &[body], &signature) {
+            return Ok(());
+        }
+        Err(Rejected::Unproven("the signature does not fit".to_owned()))
+    }
+
+    /// What proves that we know the secret.
+    fn response(&self, token: &str) -> Option<String> {
+        let mac = self.client.as_ref().or(self.consumer.as_ref())?;
+        let signed = push::sign(mac, &[token.as_bytes()]);
+        Some(format!("sha256={}", BASE64_STANDARD.encode(signed)))
+    }
+}
+
+pub(super) fn routes(x: Arc<X>, inbound: Inbound) -> Router {
+    let path = format!("/webhooks/{}", x.source);
+    Router::new()
+        .route(&path, get(prove).post(receive))
+        .with_state((x, inbound))
+}
+
+async fn prove(
+    State((x, _)): State<(Arc<X>, Inbound)>,
+    Query(asked): Query<HashMap<String, String>>,
+) -> Response {
+    let token = asked.get("crc_token").filter(|token| !token.is_empty());
+    let secrets = x.secrets.as_ref();
+    match token.and_then(|token| secrets?.response(token)) {
+        Some(response) => Json(serde_json::json!({"response_token": response})).into_response(),
+        None => push::tell(StatusCode::BAD_REQUEST, "crc_token is missing"),
+    }
+}
+
+async fn receive(State((x, inbound)): State<(Arc<X>, Inbound)>, request: Request) -> Response {
+    match accept(&x, &inbound, request).await {
+        Ok(()) => StatusCode::OK.into_response(),
+        Err(rejected) => rejected.answer(&x.source, &x.complained),
+    }
+}
+
+async fn accept(x: &X, inbound: &Inbound, request: Request) -> Result<(), Rejected> {
+    let (head, body) = request.into_parts();
+    let body = push::collect(&head.headers, body).await?;
+    if let Some(secrets) = &x.secrets {
+        secrets.verify(&head.headers, &body)?;
+    }
+    x.complained.store(false, Ordering::Relaxed);
+    let text = String::from_utf8_lossy(&body);
+    x.taken(inbound, "webhook", &text).await
+}
+
+impl X {
+    /// Takes what X sent by webhook or stream. Something unreadable is set aside.
+    ///
+    /// # Errors
+    /// Nothing can be stored, or we do not know yet who we are.
+    pub(super) async fn taken(&self, inbound: &Inbound, stream: &str, text: &str) -> Result<(), Rejected> {
+        let unavailable = |error: &dyn std::fmt::Display| Rejected::Unavailable(error.to_string());
+        let me = self.me().await.map_err(|error| unavailable(&error))?;
+        let (sightings, ids) = match self.sightings(&me, text) {
+            Ok(read) => read,
+            Err(error) => {
+                let name: String = text.chars().take(200).collect();
+                let place = (&self.source, stream);
+                let aside = self.troubles.put_aside(inbound, place, &name, &error, text);
+                return aside.await.map_err(|error| unavailable(&error));
+            }
+        };
+        if !sightings.is_empty() {
+            let seen = inbound.posts_seen(&self.source, sightings, None);
+            seen.await.map_err(|error| unavailable(&error))?;
+            self.remember(ids.into_iter());
+        }
+        Ok(())
+    }
+
+    /// What happened, and the ids of what is remembered as stored.
+    fn sightings(&self, me: &Me, text: &str) -> Result<(Vec<Sighting>, Vec<String>), serde_json::Error> {
+        let push: Push = serde_json::from_str(text)?;
+        let Some(data) = push.data else {
+            return Ok((vec![], vec![]));
+        };
+        #[derive(Deserialize)]
+        struct Kind {
+            event_type: Option<String>,
+        }
+        if serde_json::from_str::<Kind>(data.get())?.event_type.is_none() {
+            return self.written(me, data.get(), &push.includes, false);
+        }
+        let event: Event = serde_json::from_str(data.get())?;
+        let payload = event.payload.get();
+        match event.event_type.as_str() {
+            "post.mention.create" | "post.reply.create" | "post.quote.create" => {
+                self.written(me, payload, &event.includes, true)
+            }
+            "post.create" => self.written(me, payload, &event.includes, false),
+            "post.delete" => {
+                let gone: Gone = serde_json::from_str(payload)?;
+                Ok((vec![Sighting::Gone(NativeId::new(&gone.id))], vec![]))
+            }
+            "dm.received" => self.messages_in(me, payload),
+            // Everything else that an application can subscribe to says nothing to us.
+            _ => Ok((vec![], vec![])),
+        }
+    }
+
+    fn written(
+        &self,
+        me: &Me,
+        raw: &str,
+        includes: &Includes,
+        told: bool,
+    ) -> Result<(Vec<Sighting>, Vec<String>), serde_json::Error> {
+        let tweet: Tweet = serde_json::from_str(raw)?;
+        self.way
+            .pay(std::iter::once(tweet.id.clone()), &Includes::default());
+        if !self.concerns(me, &tweet) {
+            return Ok((vec![], vec![]));
+        }
+        let post = translate::post(&self.source, me, &tweet, includes, told);
+        Ok((vec![Sighting::Post(Box::new(post))], vec![tweet.id]))
+    }
+
+    fn messages_in(&self, me: &Me, raw: &str) -> Result<(Vec<Sighting>, Vec<String>), serde_json::Error> {
+        let told: Messages = serde_json::from_str(raw)?;
+        let users: Vec<_> = told.users.into_values().map(|user| user.data).collect();
+        let includes = Includes { users, media: vec![] };
+        let mut sightings = Vec::new();
+        let mut ids = Vec::new();
+        for event in told.direct_message_events {
+            let sent = event.message_create;
+            let millis = event.created_timestamp.parse().ok();
+            let (Some(at), true) = (
+                millis.and_then(DateTime::from_timestamp_millis),
+                sent.target.recipient_id == me.id && sent.sender_id != me.id,
+            ) else {
+                continue;
+            };
+            let message = Message {
+                dm_conversation_id: Some(between(&me.id, &sent.sender_id)),
+                id: event.id,
+                text: sent.message_data.text,
+                sender_id: sent.sender_id,
+                created_at: at,
+                entities: sent.message_data.entities,
+            };
+            self.way
+                .spending()
+                .read(Paid::Message, [message.id.as_str()], self.clock.now());
+            if !self.stored().contains(&message.id) {
+                let author = author(&includes, &message.sender_id);
+                let post = translate::message(&self.source, &message, author);
+                sightings.push(Sighting::Post(Box::new(post)));
+                ids.push(message.id);
+            }
+        }
+        Ok((sightings, ids))
+    }
+}
+
+/// The id of a conversation of two: both of their ids, the lower first.
+fn between(one: &str, two: &str) -> String {
+    let number = |id: &str| id.parse::<u64>().unwrap_or(u64::MAX);
+    if number(one) <= number(two) {
+        format!("{one}-{two}")
+    } else {
+        format!("{two}-{one}")
+    }
+}
