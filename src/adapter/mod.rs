@@ -10,6 +10,8 @@ pub mod http;
 mod ids;
 pub mod link;
 pub mod meter;
+pub mod plain;
+pub mod signature;
 pub mod social;
 pub mod supervise;
 pub mod trouble;

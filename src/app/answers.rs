@@ -58,7 +58,7 @@ fn compose(
     };
     let composed = network.compose(words, &target.author.handle, audience);
     if let Some(why) = composed.refusal {
-        return Err(text::refused(why));
+        return Err(text::cannot_answer(&why, target.url.as_deref()));
     }
     if composed.length > composed.limit {
         return Err(text::too_long(&composed, &abilities.label));

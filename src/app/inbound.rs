@@ -213,6 +213,10 @@ impl Inbound {
         let Some(case) = case else {
             return Ok(text::which_case(verb_of(&parsed.command)));
         };
+        if let Command::Answered { address } = &parsed.command {
+            let address = address.clone();
+            return self.answered_by_hand(given, known, case, &address).await;
+        }
         match self.asked(&given, &known, parsed.command) {
             Ok(ask) => self.order(given, known, case, ask).await,
             Err(response) => Ok(response),
@@ -287,14 +291,16 @@ impl Inbound {
         if audience == Audience::Private && !abilities.private {
             return Ok(Some(text::no_private(&abilities.label)));
         }
-        let Some(why) = network.compose("-", "", audience).refusal else {
-            return Ok(None);
-        };
         let posts = self
             .store
             .posts(&[(case.source.clone(), case.last_post.clone())])
             .await?;
-        let url = posts.first().and_then(|stored| stored.post.url.as_deref());
+        let post = posts.first().map(|stored| &stored.post);
+        let handle = post.map_or("", |post| post.author.handle.as_str());
+        let Some(why) = network.compose("-", handle, audience).refusal else {
+            return Ok(None);
+        };
+        let url = post.and_then(|post| post.url.as_deref());
         Ok(Some(text::cannot_answer(&why, url)))
     }
 
@@ -360,7 +366,12 @@ impl Inbound {
             Command::Priority { level } => Wish::Priority(level),
             Command::Kind { kind } => Wish::Kind(kind),
             Command::Label { labels } => label(labels),
-            Command::Show | Command::History | Command::Queue | Command::Mine => {
+            // Looked at, or answered, before.
+            Command::Answered { .. }
+            | Command::Show
+            | Command::History
+            | Command::Queue
+            | Command::Mine => {
                 return Err(text::help(None));
             }
             Command::Search { .. } | Command::Help { .. } => return Err(text::help(None)),

@@ -3,12 +3,15 @@
 use super::lifecycle::Lifecycle;
 use crate::adapter::chat::console::{Console, Seat};
 use crate::adapter::chat::discord::Discord;
+use crate::adapter::chat::helpdesk::Desk;
 use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
 use crate::adapter::link::Link;
 use crate::adapter::social::bluesky::Bluesky;
+use crate::adapter::social::email::Email;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
+use crate::adapter::social::rss::Rss;
 use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
@@ -28,6 +31,7 @@ pub(super) struct Adapters {
     pub slack: Option<Arc<Slack>>,
     pub discord: Option<Arc<Discord>>,
     pub console: Option<Arc<Console>>,
+    pub desks: Vec<Arc<Desk>>,
     pub networks: Vec<Arc<dyn Connector>>,
     pub playground: Option<Arc<Playground>>,
 }
@@ -79,6 +83,7 @@ impl Adapters {
             slack,
             discord,
             console,
+            desks: desks(config, installation, clock)?,
             networks: Vec::new(),
             playground: None,
         };
@@ -105,7 +110,8 @@ impl Adapters {
             .map(|chat| chat as Arc<dyn ChatPlatform>);
         let discord = self.discord.iter().cloned().map(|chat| chat as _);
         let console = self.console.iter().cloned().map(|chat| chat as _);
-        slack.chain(discord).chain(console).collect()
+        let desks = self.desks.iter().cloned().map(|desk| desk as _);
+        slack.chain(discord).chain(console).chain(desks).collect()
     }
 
     /// All networks, one for each source.
@@ -121,6 +127,7 @@ impl Adapters {
         let mut links = Vec::new();
         links.extend(self.slack.iter().flat_map(|slack| slack.links()));
         links.extend(self.discord.iter().flat_map(|discord| discord.links()));
+        links.extend(self.desks.iter().map(|desk| desk.link().clone()));
         links.extend(self.networks.iter().flat_map(|source| source.links()));
         links.extend(self.playground.iter().map(|square| square.link().clone()));
         links
@@ -145,6 +152,8 @@ impl Adapters {
         let discord = discord.map(|discord| Arc::clone(discord).routes(inbound.clone()));
         let networks = self.networks.iter();
         let networks = networks.filter_map(|source| Arc::clone(source).routes(inbound.clone()));
+        let desks = self.desks.iter();
+        let desks = desks.filter_map(|desk| Arc::clone(desk).routes(inbound.clone()));
         let square = self.playground.iter().map(|square| square.router(stop.clone()));
         let console = self.console.iter();
         let console = console.map(|console| console.router(reader.clone(), inbound.clone(), stop.clone()));
@@ -153,7 +162,7 @@ impl Adapters {
             inbound: inbound.clone(),
             links,
             metrics,
-            hooks: slack.chain(discord).chain(networks).collect(),
+            hooks: slack.chain(discord).chain(networks).chain(desks).collect(),
             pages: square.chain(console).collect(),
             square: self.playground.as_ref().map(|square| square.frame()),
             console: self
@@ -176,6 +185,12 @@ impl Adapters {
                 discord.run(inbound.clone(), stop.clone()),
             );
         }
+        for desk in self.desks {
+            lifecycle.spawn(
+                "connection to a help desk",
+                desk.run(inbound.clone(), stop.clone()),
+            );
+        }
         for source in self.networks {
             lifecycle.spawn(
                 "connection to a network",
@@ -188,6 +203,15 @@ impl Adapters {
     }
 }
 
+/// The help desks.
+fn desks(config: &Config, installation: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Arc<Desk>>> {
+    let desk = |section| {
+        let desk = Desk::new(section, installation, Arc::clone(clock));
+        desk.with_context(|| format!("help desk {}", section.name())).map(Arc::new)
+    };
+    config.helpdesks.iter().map(desk).collect()
+}
+
 /// The connector of a source; none for the playground, which belongs to the demo.
 fn network(
     source: &Source,
@@ -198,6 +222,8 @@ fn network(
     Ok(Some(match source {
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
+        Source::Email(section) => Arc::new(Email::new(section, timeout, clock)?),
+        Source::Rss(section) => Arc::new(Rss::new(section, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),
     }))

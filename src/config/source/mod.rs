@@ -1,11 +1,16 @@
 //! `[[source]]`: one connected place we listen to.
 
 mod bluesky;
+mod email;
 mod mastodon;
+mod rss;
 mod webhook;
 
 pub use bluesky::Bluesky;
+pub use email::{Email, SentCopy};
 pub use mastodon::Mastodon;
+pub use rss::Rss;
+pub(super) use webhook::webhook_secret;
 pub use webhook::{Idempotency, Webhook};
 
 use super::Approval;
@@ -59,6 +64,10 @@ platforms! {
     Bluesky = "bluesky";
     /// A Mastodon account.
     Mastodon = "mastodon";
+    /// A mailbox.
+    Email = "email";
+    /// A feed: RSS, Atom or JSON Feed.
+    Rss = "rss";
     /// Any system that speaks the webhook contract.
     Webhook = "webhook";
 }

@@ -109,7 +109,9 @@ pub async fn deletion<S: Stage>() {
 pub async fn own<S: Stage>() {
     let mut play = Play::<S>::new().await;
     let post = play.heard("ann", &format!("my {SOUGHT} is late")).await;
-    play.core.reply(1, &format!("Which {SOUGHT}?")).await;
+    if S::ANSWERS {
+        play.core.reply(1, &format!("Which {SOUGHT}?")).await;
+    }
     play.stage.we_write(Some(&post), "We look into it.");
     play.stage.we_write(None, &format!("Every {SOUGHT} on time!"));
     play.sweep().await;
@@ -139,11 +141,11 @@ pub async fn mapped<S: Stage>() {
     let id = play.heard("ann", "my parcel is late").await;
     let post = &play.posts().await[0];
     assert_eq!(post.id.as_str(), id);
-    assert_eq!(post.author.followers, Some(120));
+    assert_eq!(post.author.followers, S::REACH);
     assert_eq!(post.author.handle, S::handle("ann"));
     assert_eq!(post.lang.as_deref(), Some("en"));
     assert_eq!(post.created_at, play.clock.now());
-    for address in [&post.url, &post.author.url] {
+    for address in [&post.url, &post.author.url].into_iter().filter(|_| S::PAGES) {
         assert!(address.as_ref().unwrap().starts_with("https://"), "{address:?}");
     }
     if play

@@ -81,6 +81,12 @@ pub trait Stage: Sized {
     const PLATFORM: &'static str;
     /// Where it can put what is published, if not where it belongs.
     const MISPLACES: &'static [Misplaced];
+    /// Whether anything can be answered there.
+    const ANSWERS: bool = true;
+    /// How many follow a customer, as it is told: 120, or nothing where the platform does not tell.
+    const REACH: Option<i64> = Some(120);
+    /// Whether what stands there has an address that people can open.
+    const PAGES: bool = true;
     /// The rows that it cannot have, with the reason.
     const CANNOT: &'static [(Row, &'static str)];
 
@@ -260,9 +266,11 @@ macro_rules! tests {
 }
 
 mod bluesky;
+mod email;
 mod listening;
 mod mastodon;
 mod publishing;
+mod rss;
 mod webhook;
 
 /// A stage with the core behind it.
@@ -361,9 +369,12 @@ impl<S: Stage> Play<S> {
 fn matrix() {
     use std::fmt::Write as _;
     type Cannot = fn(Row) -> Option<&'static str>;
-    let platforms: [(&str, Cannot); 4] = [
+    let platforms: [(&str, Cannot); 7] = [
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
+        (email::Keeping::PLATFORM, email::Keeping::cannot),
+        (email::Forgetful::PLATFORM, email::Forgetful::cannot),
+        (rss::OnFeed::PLATFORM, rss::OnFeed::cannot),
         (webhook::Keeping::PLATFORM, webhook::Keeping::cannot),
         (webhook::Forgetful::PLATFORM, webhook::Forgetful::cannot),
     ];

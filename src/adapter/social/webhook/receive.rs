@@ -1,6 +1,6 @@
 //! The way in: limit, verify over the raw bytes, parse, store, answer; in that order.
 
-use super::signature::Unproven;
+use crate::adapter::signature::Unproven;
 use super::{Malformed, Webhook, post};
 use crate::app::Inbound;
 use axum::body::{Body, Bytes};
