@@ -18,10 +18,8 @@ pub use error::{ConfigError, Problem};
 pub use helpdesk::Helpdesk;
 pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
-pub use server::{Approval, Database, ReplyRules, Server};
-pub use source::{
-    Bluesky, Email, Idempotency, Mastodon, Playground, Rss, SentCopy, Source, Webhook,
-};
+pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
+pub use source::{Bluesky, Email, Idempotency, Mastodon, Playground, Rss, SentCopy, Source, Webhook};
 
 use crate::domain::care::Care;
 use section::{Findings, Section};

@@ -6,6 +6,7 @@ use crate::adapter::chat::discord::Discord;
 use crate::adapter::chat::helpdesk::Desk;
 use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
+use crate::adapter::guard::Guard;
 use crate::adapter::link::Link;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::email::Email;
@@ -16,7 +17,7 @@ use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
 use crate::domain::{Clock, Role};
-use crate::port::{ChatPlatform, SocialPlatform};
+use crate::port::{ChatPlatform, SocialPlatform, Vault};
 use crate::web::{self, Hosts};
 use anyhow::Context as _;
 use axum::Router;
@@ -36,6 +37,20 @@ pub(super) struct Adapters {
     pub playground: Option<Arc<Playground>>,
 }
 
+/// What adapters are built with, beside the configuration.
+pub(super) struct Surroundings<'a> {
+    /// The name of the installation.
+    pub installation: &'a str,
+    /// The time.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Where they keep what platforms give them.
+    pub vault: Arc<dyn Vault>,
+    /// The folder of the demo.
+    pub demo: Option<&'a PathBuf>,
+    /// Where a browser on this machine finds the server.
+    pub base: &'a str,
+}
+
 /// What the server shows beside the adapters' routes.
 pub(super) struct Front {
     /// The connections that `/readyz` tells about.
@@ -47,18 +62,18 @@ pub(super) struct Front {
 }
 
 impl Adapters {
-    /// Builds what the configuration names. Nothing is connected yet. `base` is where a browser on this
-    /// machine finds the server.
+    /// Builds what the configuration names. Nothing is connected yet.
     ///
     /// # Errors
     /// A section says something that its adapter cannot use.
-    pub fn build(
-        config: &Config,
-        installation: &str,
-        clock: &Arc<dyn Clock>,
-        demo: Option<&PathBuf>,
-        base: &str,
-    ) -> anyhow::Result<Self> {
+    pub fn build(config: &Config, surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
+        let Surroundings {
+            installation,
+            clock,
+            vault,
+            demo,
+            base,
+        } = surroundings;
         let slack = match &config.slack {
             Some(section) => {
                 let groups = config
@@ -87,9 +102,10 @@ impl Adapters {
             networks: Vec::new(),
             playground: None,
         };
+        let guard = Guard::new(&config.server.allow_private_hosts)?;
         for source in &config.sources {
             let Source::Playground(section) = source else {
-                let network = network(source, config.reply.timeout, clock);
+                let network = network(source, config.reply.timeout, clock, vault, &guard);
                 let network = network.with_context(|| format!("source {}", source.name()))?;
                 adapters.networks.extend(network);
                 continue;
@@ -217,13 +233,15 @@ fn network(
     source: &Source,
     timeout: Duration,
     clock: &Arc<dyn Clock>,
+    vault: &Arc<dyn Vault>,
+    guard: &Guard,
 ) -> anyhow::Result<Option<Arc<dyn Connector>>> {
-    let clock = Arc::clone(clock);
+    let (clock, vault) = (Arc::clone(clock), Arc::clone(vault));
     Ok(Some(match source {
-        Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock)?),
+        Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Email(section) => Arc::new(Email::new(section, timeout, clock)?),
-        Source::Rss(section) => Arc::new(Rss::new(section, clock)?),
+        Source::Rss(section) => Arc::new(Rss::new(section, guard.clone(), clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),
     }))

@@ -23,6 +23,7 @@ mod harness;
 mod helpdesk;
 mod mastodon;
 mod migrations;
+mod oauth;
 mod operator;
 mod races;
 mod real;

@@ -4,6 +4,7 @@ use crate::fake::fault::Fault;
 use crate::fake::feed::{FakeFeed, Format};
 use crate::fake::house::{self, Core};
 use hearback::adapter::connector::Connector as _;
+use hearback::adapter::guard::Guard;
 use hearback::adapter::social::rss::Rss;
 use hearback::adapter::supervise::Lost;
 use hearback::app::Response;
@@ -37,7 +38,7 @@ impl Scene {
             poll: Duration::from_secs(900),
             approval: None,
         };
-        let feed = Arc::new(Rss::new(&config, house::clock(&clock)).unwrap());
+        let feed = Arc::new(Rss::new(&config, Guard::new(&[]).unwrap(), house::clock(&clock)).unwrap());
         let core = Core::start(&clock, vec![feed.clone()]).await;
         Self {
             site,
@@ -159,7 +160,10 @@ async fn what_cannot_be_answered_is_told_before_and_answered_by_hand() {
     // No page, a page that has nothing to do with it, the post itself, no address at all.
     let elsewhere = scene.site.put_page("other", 200, "<p>Our shop</p>");
     let gone = scene.site.at("/pages/none");
+    let other = FakeFeed::start(house::clock(&scene.clock)).await;
+    let inside = other.put_page("answer", 200, "https://blog.example/posts/1");
     for address in [
+        inside.as_str(),
         elsewhere.as_str(),
         gone.as_str(),
         "https://blog.example/posts/1",

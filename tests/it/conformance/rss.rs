@@ -5,6 +5,7 @@ use crate::fake::fault::Fault;
 use crate::fake::feed::FakeFeed;
 use crate::fake::house;
 use hearback::adapter::connector::Connector;
+use hearback::adapter::guard::Guard;
 use hearback::adapter::social::rss::Rss;
 use hearback::config;
 use hearback::domain::{Clock as _, ManualClock};
@@ -67,7 +68,7 @@ impl Stage for OnFeed {
             poll: Duration::from_secs(60),
             approval: None,
         };
-        Arc::new(Rss::new(&config, house::clock(&self.clock)).unwrap())
+        Arc::new(Rss::new(&config, Guard::new(&[]).unwrap(), house::clock(&self.clock)).unwrap())
     }
 
     fn writes(&self, who: &str, text: &str) -> String {

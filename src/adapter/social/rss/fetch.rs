@@ -7,6 +7,7 @@
 use super::Rss;
 use super::memory::Validators;
 use crate::adapter::api::Failed;
+use crate::adapter::guard::Barred;
 use crate::adapter::http;
 use crate::domain::Instant;
 use chrono::DateTime;
@@ -100,7 +101,13 @@ impl Rss {
 
     /// Asks a server that the configuration does not name: the feed's own led there.
     async fn ask_outside(&self, at: &Url, headers: HeaderMap) -> Result<Answer, Failed> {
-        let page = self.outside(at.as_str(), headers).await?;
+        let page = self.outside(at.as_str(), headers).await;
+        let page = page.map_err(|error| match error {
+            Barred::Unreached(why) => Failed::Unreached(why),
+            Barred::Forbidden(_) | Barred::TooLarge(_) | Barred::Broken(_) => {
+                Failed::Broken(format!("the feed's address leads to another server, and {error}"))
+            }
+        })?;
         Ok(Answer {
             status: page.status,
             headers: page.headers,

@@ -21,6 +21,7 @@ mod translate;
 
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
+use crate::adapter::guard::Guard;
 use crate::adapter::http;
 use crate::adapter::link::Link;
 use crate::adapter::supervise::Lost;
@@ -46,6 +47,7 @@ pub struct Rss {
     own: Vec<String>,
     poll: Duration,
     reader: reqwest::Client,
+    guard: Guard,
     clock: Arc<dyn Clock>,
     link: Link,
     troubles: Troubles,
@@ -67,7 +69,7 @@ impl Rss {
     ///
     /// # Errors
     /// No HTTP client can be made, or the address is none that a path can stand in.
-    pub fn new(config: &config::Rss, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    pub fn new(config: &config::Rss, guard: Guard, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let name = &config.name;
         Ok(Self {
             source: SourceName::new(name),
@@ -78,6 +80,7 @@ impl Rss {
             own: config.own.iter().map(|name| name.trim().to_lowercase()).collect(),
             poll: config.poll,
             reader: http::client(READING)?,
+            guard,
             clock,
             link: Link::new(format!("source:{name}")),
             troubles: Troubles::default(),

@@ -4,8 +4,8 @@
 //! site, or it links to it. Its words prove nothing more, as sites show answers in a hundred ways. A site that
 //! lets no machine read (401, 403, 429, or out of order) cannot be looked at, and the case says so.
 
-use super::Rss;
-use crate::adapter::api::Failed;
+use super::{READING, Rss};
+use crate::adapter::guard::{Ask, Barred};
 use crate::adapter::http;
 use crate::domain::{NativeId, Reply};
 use crate::port::{PortError, Published};
@@ -26,22 +26,32 @@ impl Rss {
         at.origin() == self.feed.origin()
     }
 
-    /// What stands at an address that came from outside.
-    pub(super) async fn outside(&self, address: &str, headers: HeaderMap) -> Result<Page, Failed> {
-        let _ = headers;
-        Err(Failed::Unreached(format!("{address} is at another server than the feed")))
+    /// What stands at an address that came from outside, through the guard.
+    pub(super) async fn outside(&self, address: &str, headers: HeaderMap) -> Result<Page, Barred> {
+        let ask = Ask {
+            url: address,
+            headers,
+            most: http::MOST_BODY,
+            time: READING,
+        };
+        let fetched = self.guard.get(&ask).await?;
+        Ok(Page {
+            status: fetched.status,
+            headers: fetched.headers,
+            body: fetched.body,
+        })
     }
 
-    async fn read_page(&self, url: &Url) -> Result<Page, Failed> {
+    async fn read_page(&self, url: &Url) -> Result<Page, Barred> {
         if !self.is_own(url) {
             return self.outside(url.as_str(), HeaderMap::new()).await;
         }
-        let broken = |error: reqwest::Error| Failed::Broken(http::explain(&error));
+        let broken = |error: reqwest::Error| Barred::Broken(http::explain(&error));
         let answer = self.reader.get(url.clone()).send().await.map_err(broken)?;
         Ok(Page {
             status: answer.status(),
             headers: answer.headers().clone(),
-            body: http::body(answer).await.map_err(Failed::Broken)?,
+            body: http::body(answer).await.map_err(Barred::Broken)?,
         })
     }
 
@@ -61,6 +71,7 @@ impl Rss {
         }
         let page = match self.read_page(&url).await {
             Ok(page) => page,
+            Err(Barred::Forbidden(why)) => return refuse(&why),
             Err(error) => {
                 let why = format!("the page could not be read ({error})");
                 return Err(PortError::NotReached(why));
