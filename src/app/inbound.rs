@@ -367,11 +367,7 @@ impl Inbound {
             Command::Kind { kind } => Wish::Kind(kind),
             Command::Label { labels } => label(labels),
             // Looked at, or answered, before.
-            Command::Answered { .. }
-            | Command::Show
-            | Command::History
-            | Command::Queue
-            | Command::Mine => {
+            Command::Answered { .. } | Command::Show | Command::History | Command::Queue | Command::Mine => {
                 return Err(text::help(None));
             }
             Command::Search { .. } | Command::Help { .. } => return Err(text::help(None)),

@@ -153,7 +153,10 @@ fn unique(root: &mut Section<'_>, items: &[Node], list: &str, keys: &[&str]) {
 
 /// The help desk of a team is configured.
 fn helpdesks(root: &mut Section<'_>, teams: &[Node], desks: &[Node]) {
-    let names: Vec<&str> = desks.iter().filter_map(|item| Some(text(item, "name")?.0)).collect();
+    let names: Vec<&str> = desks
+        .iter()
+        .filter_map(|item| Some(text(item, "name")?.0))
+        .collect();
     for (index, team) in teams.iter().enumerate() {
         let Some((name, place)) = text(team, "helpdesk").filter(|(name, _)| !names.contains(name)) else {
             continue;
@@ -163,7 +166,11 @@ fn helpdesks(root: &mut Section<'_>, teams: &[Node], desks: &[Node]) {
             None => format!("add a [[helpdesk]] with name = {name:?}"),
         };
         let message = format!("{} is no help desk", shown(name));
-        root.wrong_at(place, &format!("team[{index}].helpdesk"), Wrong::new(message, mend));
+        root.wrong_at(
+            place,
+            &format!("team[{index}].helpdesk"),
+            Wrong::new(message, mend),
+        );
     }
 }
 

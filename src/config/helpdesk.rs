@@ -134,7 +134,10 @@ impl Helpdesk {
 fn poll(section: &mut Section<'_>) -> Duration {
     let poll = section.get("poll").unwrap_or(SWEEP);
     if poll < LEAST_SWEEP {
-        let wrong = Wrong::new("would ask more often than help desks allow", "write \"30s\" or more");
+        let wrong = Wrong::new(
+            "would ask more often than help desks allow",
+            "write \"30s\" or more",
+        );
         section.wrong("poll", wrong);
     }
     section.at_most("poll", poll, MOST_SWEEP);

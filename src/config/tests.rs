@@ -167,7 +167,18 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             letters.alerts.clone(),
             letters.poll,
         );
-        (slack, discord, fedi, sky, letters, alerts, desks, shop.idempotency, shop.limit, reply)
+        (
+            slack,
+            discord,
+            fedi,
+            sky,
+            letters,
+            alerts,
+            desks,
+            shop.idempotency,
+            shop.limit,
+            reply,
+        )
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }

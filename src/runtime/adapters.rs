@@ -102,7 +102,9 @@ impl Adapters {
             networks: Vec::new(),
             playground: None,
         };
-        let guard = Guard::new(&config.server.allow_private_hosts)?;
+        let exempt = config.server.allow_private_hosts.iter();
+        let exempt: Vec<_> = exempt.map(|exempt| (exempt.host.clone(), exempt.port)).collect();
+        let guard = Guard::new(&exempt)?;
         for source in &config.sources {
             let Source::Playground(section) = source else {
                 let network = network(source, config.reply.timeout, clock, vault, &guard);
@@ -223,7 +225,8 @@ impl Adapters {
 fn desks(config: &Config, installation: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Arc<Desk>>> {
     let desk = |section| {
         let desk = Desk::new(section, installation, Arc::clone(clock));
-        desk.with_context(|| format!("help desk {}", section.name())).map(Arc::new)
+        desk.with_context(|| format!("help desk {}", section.name()))
+            .map(Arc::new)
     };
     config.helpdesks.iter().map(desk).collect()
 }

@@ -78,16 +78,25 @@ async fn a_letter_is_answered_in_its_thread() {
     let case = &scene.core.cases().await[0];
     let post = &scene.core.posts(case).await[0];
     assert_eq!(post.text, "A letter\n\nWhere is my parcel?");
-    assert_eq!((post.kind, post.visibility), (PostKind::Message, Visibility::Private));
+    assert_eq!(
+        (post.kind, post.visibility),
+        (PostKind::Message, Visibility::Private)
+    );
     assert_eq!(post.author.id.as_str(), "ann@mail.example");
-    scene.core.reply(1, "It is on its way.\n.\nSee you — the shop").await;
+    scene
+        .core
+        .reply(1, "It is on its way.\n.\nSee you — the shop")
+        .await;
     let delivered = scene.server.delivered();
     assert_eq!(delivered.len(), 1);
     assert_eq!(delivered[0].to, "ann@mail.example");
     assert_eq!(delivered[0].subject, "Re: A letter");
     assert_eq!(delivered[0].in_reply_to.as_deref(), Some(id.as_str()));
     assert_eq!(delivered[0].references, [id]);
-    assert_eq!(delivered[0].text.replace("\r\n", "\n"), "It is on its way.\n.\nSee you — the shop");
+    assert_eq!(
+        delivered[0].text.replace("\r\n", "\n"),
+        "It is on its way.\n.\nSee you — the shop"
+    );
     // Our copy is no draft any more, and nothing of the customer's was touched.
     let sent = scene.server.sent();
     assert_eq!(sent.len(), 1);
@@ -95,14 +104,22 @@ async fn a_letter_is_answered_in_its_thread() {
     assert_eq!(sent[0].1, ["\\Seen"]);
     assert!(scene.server.flags().iter().all(Vec::is_empty));
     assert!(
-        scene.server.changes().iter().all(|change| change.contains("Sent Items")),
+        scene
+            .server
+            .changes()
+            .iter()
+            .all(|change| change.contains("Sent Items")),
         "{:?}",
         scene.server.changes()
     );
     // The answer to it comes into the same case, without what it quotes.
     let ours = delivered[0].id.clone();
     scene.clock.advance(Duration::from_secs(60));
-    scene.server.answer("ann", &ours, "Thank you\r\n\r\nOn Monday The Shop wrote:\r\n> It is on its way.");
+    scene.server.answer(
+        "ann",
+        &ours,
+        "Thank you\r\n\r\nOn Monday The Shop wrote:\r\n> It is on its way.",
+    );
     scene.sweep().await;
     assert_eq!(scene.texts().await[1], "Thank you");
     assert_eq!(scene.core.cases().await.len(), 1);
@@ -133,13 +150,19 @@ async fn an_alert_is_a_post_with_its_link_and_gets_no_letter() {
     let case = &scene.core.cases().await[0];
     let post = &scene.core.posts(case).await[0];
     assert_eq!(post.url.as_deref(), Some("https://twitter.com/ann/status/12"));
-    assert_eq!((post.visibility, post.author.handle.as_str()), (Visibility::Public, "ann"));
+    assert_eq!(
+        (post.visibility, post.author.handle.as_str()),
+        (Visibility::Public, "ann")
+    );
     let refused = format!("{:?}", scene.core.says("reply 1 Sorry!").await);
     assert!(
         refused.starts_with("Refused") && refused.contains("https://twitter.com/ann/status/12"),
         "{refused}"
     );
-    let done = scene.core.says("answered 1 https://twitter.com/shop/status/13").await;
+    let done = scene
+        .core
+        .says("answered 1 https://twitter.com/shop/status/13")
+        .await;
     assert!(matches!(done, Response::Done(_)), "{done:?}");
     assert!(scene.server.delivered().is_empty());
 }
@@ -154,7 +177,10 @@ async fn new_numbers_bring_nothing_twice_and_lose_nothing() {
     scene.server.write("eve", "three");
     scene.sweep().await;
     scene.sweep().await;
-    assert_eq!(scene.texts().await, ["A letter\n\none", "A letter\n\ntwo", "A letter\n\nthree"]);
+    assert_eq!(
+        scene.texts().await,
+        ["A letter\n\none", "A letter\n\ntwo", "A letter\n\nthree"]
+    );
 }
 
 /// The mail server took it, or not, and its answer was lost: where the server keeps no copy nobody can tell, and
@@ -178,7 +204,10 @@ async fn a_draft_is_never_sent_again(#[case] fault: Fault, #[case] delivered: us
     }
     let reply = &core.replies(1).await[0];
     assert_eq!(reply.state, ReplyState::NeedsHuman, "{:?}", reply.reason);
-    assert_eq!((scene.server.data(), scene.server.delivered().len()), (1, delivered));
+    assert_eq!(
+        (scene.server.data(), scene.server.delivered().len()),
+        (1, delivered)
+    );
     assert!(scene.server.sent()[0].1.contains(&"\\Draft".to_owned()));
 }
 
@@ -216,7 +245,10 @@ async fn what_a_colleague_answered_is_seen_and_a_letter_put_away_is_still_answer
     assert_eq!(scene.core.replies(2).await[0].state, ReplyState::Sent);
     let delivered = scene.server.delivered();
     assert_eq!(delivered.len(), 1);
-    assert_eq!((delivered[0].subject.as_str(), &delivered[0].references), ("Re: Your letter", &vec![two]));
+    assert_eq!(
+        (delivered[0].subject.as_str(), &delivered[0].references),
+        ("Re: Your letter", &vec![two])
+    );
 }
 
 #[tokio::test]
@@ -226,7 +258,9 @@ async fn it_is_told_of_letters_at_once() {
     let mail = mailbox(&server, &clock, SentCopy::Server);
     let core = Core::start(&clock, vec![mail.clone()]).await;
     let running = core.run();
-    running.tracker.spawn(mail.run(running.inbound.clone(), running.stop.clone()));
+    running
+        .tracker
+        .spawn(mail.run(running.inbound.clone(), running.stop.clone()));
     server.write("ann", "one");
     running.threads(1).await;
     server.write("bob", "two");
@@ -239,7 +273,10 @@ async fn doctor_asks_both_servers() {
     let scene = Scene::new(SentCopy::Append).await;
     let findings = scene.mail.examine().await;
     assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
-    assert!(findings.iter().any(|finding| finding.what.contains("Sent Items")), "{findings:?}");
+    assert!(
+        findings.iter().any(|finding| finding.what.contains("Sent Items")),
+        "{findings:?}"
+    );
     assert!(scene.server.changes().is_empty());
     assert!(scene.mail.abilities().private);
 }

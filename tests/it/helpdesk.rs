@@ -11,8 +11,8 @@ use hearback::adapter::supervise::Lost;
 use hearback::app::{Group, Home, Response, TeamEntry};
 use hearback::config::Helpdesk;
 use hearback::domain::{
-    Author, ChannelId, Clock as _, ManualClock, Metrics, NativeId, Post, PostKind, Role, Sighting, SourceName,
-    Visibility,
+    Author, ChannelId, Clock as _, ManualClock, Metrics, NativeId, Post, PostKind, Role, Sighting,
+    SourceName, Visibility,
 };
 use rstest::rstest;
 use secrecy::SecretString;
@@ -107,7 +107,10 @@ impl Scene {
             rating: None,
         };
         let seen = vec![Sighting::Post(Box::new(post))];
-        core.inbound.posts_seen(&SourceName::new("shop"), seen, None).await.unwrap();
+        core.inbound
+            .posts_seen(&SourceName::new("shop"), seen, None)
+            .await
+            .unwrap();
         core.deliver().await;
         Self {
             server,
@@ -146,9 +149,15 @@ async fn an_escalation_becomes_a_ticket_and_its_end_comes_back(
     assert!(tickets[0].subject.contains("#1"), "{tickets:?}");
     assert!(tickets[0].is_internal());
     let all = tickets[0].notes.join("\n");
-    assert!(all.contains("lid") && all.contains("https://shop.example/p1"), "{all}");
+    assert!(
+        all.contains("lid") && all.contains("https://shop.example/p1"),
+        "{all}"
+    );
     assert!(all.contains("the lid, again"), "{all}");
-    assert!(!all.contains("<b>") || kind == Kind::Zendesk, "Freshdesk reads markup: {all}");
+    assert!(
+        !all.contains("<b>") || kind == Kind::Zendesk,
+        "Freshdesk reads markup: {all}"
+    );
     // Its address, told once.
     for _ in 0..3 {
         scene.look().await;
@@ -159,7 +168,10 @@ async fn an_escalation_becomes_a_ticket_and_its_end_comes_back(
     // What happens to the case stands in the ticket; what the help desk said itself does not.
     scene.says("note 1 she called").await;
     let notes = scene.server.tickets()[0].notes.join("\n");
-    assert!(notes.contains("she called") && !notes.contains("is open in"), "{notes}");
+    assert!(
+        notes.contains("she called") && !notes.contains("is open in"),
+        "{notes}"
+    );
     // It is closed there; another's ticket is none of ours.
     scene.server.noise();
     scene.clock.advance(Duration::from_secs(600));
@@ -203,7 +215,11 @@ async fn one_ticket_stands_whatever_happens(
     assert_eq!(tickets.len(), 1, "{fault:?}: {tickets:?}");
     let notes = tickets[0].notes.join("\n");
     assert_eq!(notes.matches("she called").count(), 1, "{fault:?}: {notes}");
-    assert_eq!(notes.matches("escalated the case").count(), 1, "{fault:?}: {notes}");
+    assert_eq!(
+        notes.matches("escalated the case").count(),
+        1,
+        "{fault:?}: {notes}"
+    );
     assert!(scene.server.opened() <= 2);
 }
 
@@ -216,7 +232,8 @@ async fn any_system_takes_tickets_and_tells_of_their_end() {
     let door = Server::start(routes).await;
     let to = door.url.join("/helpdesk/desk").unwrap();
     let tell = async |ticket: &str, status: &str, id: &str| {
-        let body = format!(r#"{{"ticket":{ticket},"status":"{status}","url":"https://desk.example/{ticket}"}}"#);
+        let body =
+            format!(r#"{{"ticket":{ticket},"status":"{status}","url":"https://desk.example/{ticket}"}}"#);
         let headers = signed(id, scene.clock.now().timestamp(), body.as_bytes());
         deliver(&to, &headers, body).await.0.as_u16()
     };
@@ -254,7 +271,10 @@ async fn who_is_not_let_in_says_so_and_loses_nothing() {
     };
     let other = Desk::new(&other, "", house::clock(&scene.clock)).unwrap();
     let lost = other.look(&scene.core.inbound).await.unwrap_err();
-    assert!(matches!(&lost, Lost::Hopeless(why) if !why.contains("SECRET")), "{lost:?}");
+    assert!(
+        matches!(&lost, Lost::Hopeless(why) if !why.contains("SECRET")),
+        "{lost:?}"
+    );
     let findings = other.examine().await;
     assert!(!findings[0].ok && !findings[0].mend.is_empty(), "{findings:?}");
     assert!(scene.desk.examine().await[0].ok);

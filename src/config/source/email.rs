@@ -14,7 +14,11 @@ const LEAST_SWEEP: Duration = Duration::from_secs(15);
 /// The longest pause between two looks.
 const MOST_SWEEP: Duration = Duration::from_secs(25 * 60);
 /// Whose letters are alerts, unless told otherwise.
-const ALERTS: [&str; 3] = ["googlealerts-noreply@google.com", "@twilert.com", "@pinterest.com"];
+const ALERTS: [&str; 3] = [
+    "googlealerts-noreply@google.com",
+    "@twilert.com",
+    "@pinterest.com",
+];
 
 /// `sent_copy`: who puts what was sent into the Sent folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -125,24 +129,26 @@ impl Email {
 }
 
 /// The address of a mail server. Nothing of the text is shown: it may carry a password.
-fn address(
-    section: &mut Section<'_>,
-    key: &str,
-    text: Option<String>,
-    schemes: [&str; 2],
-) -> Option<Url> {
+fn address(section: &mut Section<'_>, key: &str, text: Option<String>, schemes: [&str; 2]) -> Option<Url> {
     let text = text?;
     let [safe, plain] = schemes;
-    let mend = format!("write it like \"{safe}://mail.example\", or {plain}:// where the server begins without TLS");
+    let mend =
+        format!("write it like \"{safe}://mail.example\", or {plain}:// where the server begins without TLS");
     let url = Url::parse(&text)
         .ok()
         .filter(|url| schemes.contains(&url.scheme()) && url.host_str().is_some());
     let Some(url) = url else {
-        section.wrong(key, Wrong::new(format!("is no address that begins with {safe}://"), mend));
+        section.wrong(
+            key,
+            Wrong::new(format!("is no address that begins with {safe}://"), mend),
+        );
         return None;
     };
     if !url.username().is_empty() || url.password().is_some() {
-        let wrong = Wrong::new("has a user or a password in it", "they go into `username` and `password`");
+        let wrong = Wrong::new(
+            "has a user or a password in it",
+            "they go into `username` and `password`",
+        );
         section.wrong(key, wrong);
     }
     Some(url)

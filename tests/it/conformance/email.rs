@@ -37,7 +37,10 @@ const CANNOT: &[(Row, &str)] = &[
     (Row::Deletion, "who puts a letter away takes nothing back"),
     (Row::Refresh, "a password does not end by itself"),
     (Row::Forbidden, ONE),
-    (Row::Limited, "mail servers know no 429; and nothing is read beside the mailbox"),
+    (
+        Row::Limited,
+        "mail servers know no 429; and nothing is read beside the mailbox",
+    ),
     (Row::Quota, "mail servers tell no quota"),
 ];
 
@@ -100,7 +103,8 @@ impl<const KEEPS: bool> Stage for OnMail<KEEPS> {
     }
 
     fn garbles(&self) {
-        self.server.put_raw(b"Subject: nobody wrote this\r\n\r\nhello\r\n");
+        self.server
+            .put_raw(b"Subject: nobody wrote this\r\n\r\nhello\r\n");
     }
 
     fn next(&self, call: Call, fault: Fault) {

@@ -30,13 +30,25 @@ impl Stage for OnFeed {
     const CANNOT: &'static [(Row, &'static str)] = &[
         (Row::Signature, COMES),
         (Row::Twice, COMES),
-        (Row::Deletion, "items leave a feed when they are old: that means nothing"),
+        (
+            Row::Deletion,
+            "items leave a feed when they are old: that means nothing",
+        ),
         (Row::FollowUp, "an item of a feed does not say what it answers"),
         (Row::Refresh, KEY),
         (Row::LockedOut, KEY),
-        (Row::Forbidden, "there is one feed, and nothing beside it: see tests/it/rss.rs"),
-        (Row::Limited, "there is one feed, and nothing beside it: see tests/it/rss.rs"),
-        (Row::Quota, "feeds tell no quota; Retry-After is obeyed: see tests/it/rss.rs"),
+        (
+            Row::Forbidden,
+            "there is one feed, and nothing beside it: see tests/it/rss.rs",
+        ),
+        (
+            Row::Limited,
+            "there is one feed, and nothing beside it: see tests/it/rss.rs",
+        ),
+        (
+            Row::Quota,
+            "feeds tell no quota; Retry-After is obeyed: see tests/it/rss.rs",
+        ),
         (Row::Place, READING),
         (Row::Misplacement, READING),
         (Row::Length, READING),

@@ -161,7 +161,9 @@ impl FakeFeed {
 
     /// A page at `/pages/NAME`.
     pub fn put_page(&self, name: &str, status: u16, body: &str) -> Url {
-        self.site().pages.insert(name.to_owned(), (status, body.to_owned()));
+        self.site()
+            .pages
+            .insert(name.to_owned(), (status, body.to_owned()));
         self.at(&format!("/pages/{name}"))
     }
 
@@ -194,7 +196,9 @@ async fn feed(
     let answer = scripted(&inner.faults, "feed", &line, || {
         let mut site = inner.site.lock().unwrap();
         let etag = format!("\"v{}\"", site.version);
-        let same = headers.get(header::IF_NONE_MATCH).is_some_and(|told| *told == *etag);
+        let same = headers
+            .get(header::IF_NONE_MATCH)
+            .is_some_and(|told| *told == *etag);
         if same {
             site.unchanged += 1;
             return StatusCode::NOT_MODIFIED.into_response();
@@ -251,9 +255,15 @@ fn atom(items: &[Item]) -> String {
         r#"<?xml version="1.0" encoding="utf-8"?><feed xmlns="http://www.w3.org/2005/Atom" xmlns:media="http://search.yahoo.com/mrss/" xml:lang="en"><title>The blog</title><id>tag:blog.example,2026:feed</id><updated>2026-11-21T10:00:00Z</updated>"#,
     );
     for item in items.iter().rev() {
-        let Item { id, who, at, changed, .. } = item;
+        let Item {
+            id, who, at, changed, ..
+        } = item;
         if item.empty {
-            let _ = write!(out, "<entry><id>{id}</id><updated>{}</updated></entry>", at.to_rfc3339());
+            let _ = write!(
+                out,
+                "<entry><id>{id}</id><updated>{}</updated></entry>",
+                at.to_rfc3339()
+            );
             continue;
         }
         let _ = write!(

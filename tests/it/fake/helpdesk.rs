@@ -63,7 +63,7 @@ impl FakeDesk {
         });
         let zendesk = Router::new()
             .route("/api/v2/tickets.json", get(z_list).post(z_open))
-            .route("/api/v2/tickets/{file}", put(z_note))
+            .route("/api/v2/tickets/{id}", put(z_note))
             .route("/api/v2/tickets/{id}/comments.json", get(z_comments))
             .route("/api/v2/search.json", get(z_search));
         let freshdesk = Router::new()
@@ -108,7 +108,8 @@ impl FakeDesk {
 
     /// Somebody else's ticket.
     pub fn noise(&self) {
-        self.inner.add("Printer", None, vec!["it".to_owned()], "on fire", true);
+        self.inner
+            .add("Printer", None, vec!["it".to_owned()], "on fire", true);
     }
 }
 
@@ -131,7 +132,10 @@ impl Inner {
 
     fn change(&self, id: &str, note: &str) -> Option<()> {
         let mut books = self.books.lock().unwrap();
-        let ticket = books.tickets.iter_mut().find(|ticket| ticket.id.to_string() == id)?;
+        let ticket = books
+            .tickets
+            .iter_mut()
+            .find(|ticket| ticket.id.to_string() == id)?;
         ticket.notes.push(note.to_owned());
         ticket.updated = self.clock.now();
         Some(())
@@ -162,7 +166,11 @@ impl Ticket {
 type Call<T> = (State<Arc<Inner>>, ConnectInfo<Line>, HeaderMap, T);
 
 fn signed_in(headers: &HeaderMap, user: &str, password: &str) -> bool {
-    let told = headers["authorization"].to_str().unwrap().strip_prefix("Basic ").unwrap();
+    let told = headers["authorization"]
+        .to_str()
+        .unwrap()
+        .strip_prefix("Basic ")
+        .unwrap();
     BASE64_STANDARD.decode(told).unwrap() == format!("{user}:{password}").into_bytes()
 }
 
@@ -181,7 +189,10 @@ async fn z_list((State(inner), _, headers, Query(query)): Call<Query<HashMap<Str
         return NO.into_response();
     }
     let books = inner.books.lock().unwrap();
-    let ours = books.tickets.iter().filter(|ticket| ticket.key.as_ref() == query.get("external_id"));
+    let ours = books
+        .tickets
+        .iter()
+        .filter(|ticket| ticket.key.as_ref() == query.get("external_id"));
     Json(json!({"tickets": ours.map(Ticket::zendesk).collect::<Vec<_>>()})).into_response()
 }
 
@@ -196,7 +207,13 @@ async fn z_open((State(inner), ConnectInfo(line), headers, Json(body)): Call<Jso
         let tags = serde_json::from_value(ticket["tags"].clone()).unwrap();
         let comment = &ticket["comment"];
         let public = comment["public"].as_bool().unwrap_or(true);
-        let made = inner.add(ticket["subject"].as_str().unwrap(), key, tags, comment["body"].as_str().unwrap(), public);
+        let made = inner.add(
+            ticket["subject"].as_str().unwrap(),
+            key,
+            tags,
+            comment["body"].as_str().unwrap(),
+            public,
+        );
         (StatusCode::CREATED, Json(json!({"ticket": made.zendesk()}))).into_response()
     })
     .await
@@ -225,22 +242,37 @@ async fn z_note(
 
 async fn z_comments((State(inner), _, _, Path(id)): Call<Path<String>>) -> Response {
     let books = inner.books.lock().unwrap();
-    let ticket = books.tickets.iter().find(|ticket| ticket.id.to_string() == id).unwrap();
-    let comments: Vec<_> = ticket.notes.iter().rev().map(|note| json!({"body": note})).collect();
+    let ticket = books
+        .tickets
+        .iter()
+        .find(|ticket| ticket.id.to_string() == id)
+        .unwrap();
+    let comments: Vec<_> = ticket
+        .notes
+        .iter()
+        .rev()
+        .map(|note| json!({"body": note}))
+        .collect();
     Json(json!({"comments": comments})).into_response()
 }
 
-async fn z_search((State(inner), _, headers, Query(query)): Call<Query<HashMap<String, String>>>) -> Response {
+async fn z_search(
+    (State(inner), _, headers, Query(query)): Call<Query<HashMap<String, String>>>,
+) -> Response {
     if !zendesk(&headers) {
         return NO.into_response();
     }
     let words: Vec<_> = query["query"].split(' ').collect();
     let tag = words.iter().find_map(|word| word.strip_prefix("tags:")).unwrap();
-    let since = words.iter().find_map(|word| word.strip_prefix("updated>=")).unwrap();
+    let since = words
+        .iter()
+        .find_map(|word| word.strip_prefix("updated>="))
+        .unwrap();
     let since = chrono::DateTime::parse_from_rfc3339(since).unwrap();
     let books = inner.books.lock().unwrap();
     let found = books.tickets.iter();
-    let found = found.filter(|ticket| ticket.updated >= since && ticket.tags.iter().any(|known| known == tag));
+    let found =
+        found.filter(|ticket| ticket.updated >= since && ticket.tags.iter().any(|known| known == tag));
     let found: Vec<_> = found.map(Ticket::zendesk).collect();
     Json(json!({"results": found, "next_page": null})).into_response()
 }
@@ -295,8 +327,15 @@ async fn f_note(
 
 async fn f_notes((State(inner), _, _, Path(id)): Call<Path<String>>) -> Response {
     let books = inner.books.lock().unwrap();
-    let ticket = books.tickets.iter().find(|ticket| ticket.id.to_string() == id).unwrap();
-    let notes: Vec<_> = ticket.notes[1..].iter().map(|note| json!({"body": note})).collect();
+    let ticket = books
+        .tickets
+        .iter()
+        .find(|ticket| ticket.id.to_string() == id)
+        .unwrap();
+    let notes: Vec<_> = ticket.notes[1..]
+        .iter()
+        .map(|note| json!({"body": note}))
+        .collect();
     Json(notes).into_response()
 }
 
@@ -306,7 +345,10 @@ async fn hook(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let (id, at) = (headers["webhook-id"].to_str().unwrap(), headers["webhook-timestamp"].to_str().unwrap());
+    let (id, at) = (
+        headers["webhook-id"].to_str().unwrap(),
+        headers["webhook-timestamp"].to_str().unwrap(),
+    );
     let signed = super::webhook::signed(id, at.parse().unwrap(), &body);
     assert_eq!(headers["webhook-signature"], signed[2].1);
     let key = id.to_owned();
@@ -329,7 +371,12 @@ async fn hook(
             inner.change(body["ticket"].as_str().unwrap(), text).unwrap();
             json!({})
         };
-        inner.books.lock().unwrap().by_key.insert(key.clone(), answer.clone());
+        inner
+            .books
+            .lock()
+            .unwrap()
+            .by_key
+            .insert(key.clone(), answer.clone());
         Json(answer).into_response()
     })
     .await

@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use hearback::app::{
-    App, Directory, Given, Group, Home, Identity, Inbound, Input, Member, Parts, Place, Response, TeamEntry, Worker,
+    App, Directory, Given, Group, Home, Identity, Inbound, Input, Member, Parts, Place, Response, TeamEntry,
+    Worker,
 };
 use hearback::domain::{
     Agent, Case, CaseNumber, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post,

@@ -120,7 +120,10 @@ impl FakeMail {
             TcpListener::bind("127.0.0.1:0").await.unwrap(),
             TcpListener::bind("127.0.0.1:0").await.unwrap(),
         );
-        let ports = (imap.local_addr().unwrap().port(), smtp.local_addr().unwrap().port());
+        let ports = (
+            imap.local_addr().unwrap().port(),
+            smtp.local_addr().unwrap().port(),
+        );
         let tracker = TaskTracker::new();
         let (one, two) = (inner.clone(), inner.clone());
         let (for_imap, for_smtp) = (tracker.clone(), tracker.clone());
@@ -194,7 +197,11 @@ impl FakeMail {
             state.written += 1;
             format!("{}@mail.example", state.written)
         };
-        let from = if who == "help" { ADDRESS.to_owned() } else { format!("{who}@mail.example") };
+        let from = if who == "help" {
+            ADDRESS.to_owned()
+        } else {
+            format!("{who}@mail.example")
+        };
         let raw = format!(
             "Return-Path: <{from}>\r\nFrom: {who} <{from}>\r\nTo: <{ADDRESS}>\r\nSubject: A letter\r\nMessage-ID: <{id}>\r\n\
              Date: {}\r\nContent-Language: en\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
@@ -271,7 +278,12 @@ impl FakeMail {
 
     /// The flags of what is in the inbox.
     pub fn flags(&self) -> Vec<Vec<String>> {
-        self.state().inbox.letters.iter().map(|letter| letter.flags.clone()).collect()
+        self.state()
+            .inbox
+            .letters
+            .iter()
+            .map(|letter| letter.flags.clone())
+            .collect()
     }
 
     /// What customers got, the oldest first.
@@ -283,7 +295,9 @@ impl FakeMail {
     pub fn sent(&self) -> Vec<(Seen, Vec<String>)> {
         let state = self.state();
         let letters = state.sent.letters.iter();
-        letters.map(|letter| (seen(&letter.raw), letter.flags.clone())).collect()
+        letters
+            .map(|letter| (seen(&letter.raw), letter.flags.clone()))
+            .collect()
     }
 
     fn seen(&self, id: &str) -> Option<Seen> {
@@ -322,7 +336,10 @@ fn seen(raw: &[u8]) -> Seen {
 type Line = BufReader<TcpStream>;
 
 async fn say(line: &mut Line, text: &str) -> Option<()> {
-    line.get_mut().write_all(format!("{text}\r\n").as_bytes()).await.ok()
+    line.get_mut()
+        .write_all(format!("{text}\r\n").as_bytes())
+        .await
+        .ok()
 }
 
 async fn hear(line: &mut Line) -> Option<String> {
@@ -427,7 +444,11 @@ async fn imap_session(inner: Arc<Inner>, stream: TcpStream) -> Option<()> {
             }
             "LIST" => {
                 say(&mut line, "* LIST (\\HasNoChildren) \"/\" \"INBOX\"").await?;
-                say(&mut line, &format!("* LIST (\\HasNoChildren \\Sent) \"/\" \"{SENT}\"")).await?;
+                say(
+                    &mut line,
+                    &format!("* LIST (\\HasNoChildren \\Sent) \"/\" \"{SENT}\""),
+                )
+                .await?;
             }
             "APPEND" => append(&inner, &mut line, &said).await?,
             "UID" => {
@@ -472,7 +493,9 @@ async fn append(inner: &Inner, line: &mut Line, said: &[String]) -> Option<()> {
     line.read_exact(&mut raw).await.ok()?;
     raw.truncate(size);
     let flags = said[3..said.len() - 1].iter();
-    let flags = flags.map(|flag| flag.trim_matches(['(', ')']).to_owned()).collect();
+    let flags = flags
+        .map(|flag| flag.trim_matches(['(', ')']).to_owned())
+        .collect();
     let now = inner.clock.now();
     let mut state = inner.state.lock().unwrap();
     state.changes.push(format!("APPEND {}", said[2]));
@@ -485,12 +508,17 @@ fn uid(inner: &Inner, open: &str, said: &[String]) -> Option<Vec<u8>> {
     let mut state = inner.state.lock().unwrap();
     let verb = said.get(2)?.to_uppercase();
     if verb == "STORE" {
-        state.changes.push(format!("STORE {open} {}", said[4..].join(" ")));
+        state
+            .changes
+            .push(format!("STORE {open} {}", said[4..].join(" ")));
     }
     let folder = folder(&mut state, open)?;
     match verb.as_str() {
         "SEARCH" => {
-            let found = folder.letters.iter().filter(|letter| fits(letter, folder.last, &said[3..]));
+            let found = folder
+                .letters
+                .iter()
+                .filter(|letter| fits(letter, folder.last, &said[3..]));
             let mut uids: Vec<u32> = found.map(|letter| letter.uid).collect();
             uids.sort_unstable();
             let mut out = "* SEARCH".to_owned();
@@ -511,7 +539,10 @@ fn uid(inner: &Inner, open: &str, said: &[String]) -> Option<Vec<u8>> {
                 assert!(peeks, "a letter is only peeked at: {said:?}");
                 let end = letter.raw.windows(4).position(|four| four == b"\r\n\r\n");
                 let (part, name) = if head {
-                    (&letter.raw[..end.map_or(letter.raw.len(), |end| end + 4)], "BODY[HEADER]")
+                    (
+                        &letter.raw[..end.map_or(letter.raw.len(), |end| end + 4)],
+                        "BODY[HEADER]",
+                    )
                 } else {
                     (&letter.raw[..], "BODY[]<0>")
                 };
@@ -575,13 +606,23 @@ async fn smtp_session(inner: Arc<Inner>, stream: TcpStream) -> Option<()> {
         let text = hear(&mut line).await?;
         let verb = text.split([' ', ':']).next()?.to_uppercase();
         match verb.as_str() {
-            "EHLO" => say(&mut line, "250-mail.example\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME").await?,
+            "EHLO" => {
+                say(
+                    &mut line,
+                    "250-mail.example\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME",
+                )
+                .await?
+            }
             "AUTH" => {
                 let told = text.rsplit(' ').next()?;
                 let told = BASE64_STANDARD.decode(told).ok()?;
                 let right = format!("\0{ADDRESS}\0{PASSWORD}").into_bytes();
                 signed_in = told == right && !inner.state.lock().unwrap().locked_out;
-                let answer = if signed_in { "235 2.7.0 welcome" } else { "535 5.7.8 no" };
+                let answer = if signed_in {
+                    "235 2.7.0 welcome"
+                } else {
+                    "535 5.7.8 no"
+                };
                 say(&mut line, answer).await?;
             }
             "MAIL" if !signed_in => say(&mut line, "530 5.7.0 sign in first").await?,
@@ -630,7 +671,9 @@ async fn taken(inner: &Inner, line: &mut Line, raw: Vec<u8>) -> Option<()> {
             say(line, "250 2.0.0 queued").await
         }
         Some(Fault::RateLimited(_)) => say(line, "450 4.7.1 too fast").await,
-        Some(Fault::Status(status)) if status < 500 => say(line, &format!("550 5.7.1 {status} not that")).await,
+        Some(Fault::Status(status)) if status < 500 => {
+            say(line, &format!("550 5.7.1 {status} not that")).await
+        }
         Some(Fault::Status(status)) => say(line, &format!("421 4.3.0 {status} closing")).await,
         Some(Fault::StatusButDone(status)) => {
             accept();

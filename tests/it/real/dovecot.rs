@@ -20,7 +20,11 @@ async fn session(url: &Url) -> Session {
     let at = (url.host_str().unwrap(), url.port().unwrap());
     let mut client = async_imap::Client::new(TcpStream::connect(at).await.unwrap());
     client.read_response().await.unwrap().unwrap();
-    client.login(ADDRESS, PASSWORD).await.map_err(|(error, _)| error).unwrap()
+    client
+        .login(ADDRESS, PASSWORD)
+        .await
+        .map_err(|(error, _)| error)
+        .unwrap()
 }
 
 async fn write(session: &mut Session, id: &str, text: &str, more: &str) {
@@ -40,7 +44,12 @@ async fn found(session: &mut Session, folder: &str, query: &str) -> Vec<String> 
     for uid in uids {
         let fetched = session.uid_fetch(uid.to_string(), "(UID FLAGS)").await.unwrap();
         let fetched: Vec<_> = fetched.try_collect().await.unwrap();
-        flags.push(fetched.iter().map(|one| format!("{:?}", one.flags().collect::<Vec<_>>())).collect());
+        flags.push(
+            fetched
+                .iter()
+                .map(|one| format!("{:?}", one.flags().collect::<Vec<_>>()))
+                .collect(),
+        );
     }
     flags
 }
@@ -87,27 +96,51 @@ async fn dovecot() {
     let heard = core.cases().await.len();
     assert!(heard >= 1);
     mail.sweep(&core.inbound).await.unwrap();
-    assert_eq!(core.cases().await.len(), heard, "the last letter is found again, and is known");
+    assert_eq!(
+        core.cases().await.len(),
+        heard,
+        "the last letter is found again, and is known"
+    );
 
     // Answered; the copy is no draft; the customer's letter is as it was, not even seen.
     core.reply(1, "Es ist unterwegs.").await;
     let reply = core.replies(1).await.remove(0);
     assert_eq!(reply.state, ReplyState::Sent, "{:?}", reply.reason);
-    assert_eq!(way_out.delivered()[0].in_reply_to.as_deref(), Some(id(1).as_str()));
+    assert_eq!(
+        way_out.delivered()[0].in_reply_to.as_deref(),
+        Some(id(1).as_str())
+    );
     let ours = reply.remote_id.clone().unwrap();
-    let copies = found(&mut other, "Sent Items", &format!("HEADER Message-ID \"<{ours}>\"")).await;
-    assert!(copies.len() == 1 && copies[0].contains("Seen") && !copies[0].contains("Draft"), "{copies:?}");
+    let copies = found(
+        &mut other,
+        "Sent Items",
+        &format!("HEADER Message-ID \"<{ours}>\""),
+    )
+    .await;
+    assert!(
+        copies.len() == 1 && copies[0].contains("Seen") && !copies[0].contains("Draft"),
+        "{copies:?}"
+    );
     let theirs = found(&mut other, "INBOX", &format!("HEADER Message-ID \"<{}>\"", id(1))).await;
     assert!(theirs.len() == 1 && !theirs[0].contains("Seen"), "{theirs:?}");
     assert!(matches!(mail.find(&reply, None).await, Ok(Look::Found(at)) if at.id == ours));
 
     // The customer answers it: one case.
     let chain = format!("In-Reply-To: <{ours}>\r\nReferences: <{}> <{ours}>\r\n", id(1));
-    write(&mut other, &id(2), "Danke!\r\n\r\nAm Montag schrieb The Shop:\r\n> Es ist unterwegs.", &chain).await;
+    write(
+        &mut other,
+        &id(2),
+        "Danke!\r\n\r\nAm Montag schrieb The Shop:\r\n> Es ist unterwegs.",
+        &chain,
+    )
+    .await;
     mail.sweep(&core.inbound).await.unwrap();
     core.deliver().await;
     let case = &core.cases().await[0];
-    assert_eq!((case.posts, core.posts(case).await[1].text.as_str()), (2, "Danke!"));
+    assert_eq!(
+        (case.posts, core.posts(case).await[1].text.as_str()),
+        (2, "Danke!")
+    );
 
     // A colleague answers from a mail program.
     let theirs = format!(
@@ -115,7 +148,10 @@ async fn dovecot() {
         id(3),
         id(2)
     );
-    other.append("Sent Items", Some("(\\Seen)"), None, theirs).await.unwrap();
+    other
+        .append("Sent Items", Some("(\\Seen)"), None, theirs)
+        .await
+        .unwrap();
     core.reply(1, "Bitte!").await;
     assert_eq!(core.replies(1).await[1].state, ReplyState::Stale);
     let answered = hearback::domain::Reply {
@@ -142,9 +178,15 @@ async fn dovecot() {
 
     // It tells of letters at once.
     let running = core.run();
-    running.tracker.spawn(mail.clone().run(running.inbound.clone(), running.stop.clone()));
+    running
+        .tracker
+        .spawn(mail.clone().run(running.inbound.clone(), running.stop.clone()));
     tokio::time::timeout(Duration::from_secs(20), async {
-        while !mail.links().iter().all(|link| link.state() == hearback::adapter::link::LinkState::Up) {
+        while !mail
+            .links()
+            .iter()
+            .all(|link| link.state() == hearback::adapter::link::LinkState::Up)
+        {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     })

@@ -84,7 +84,11 @@ impl Freshdesk {
             "subject": title, "description": page(text), "email": self.email, "status": status,
             "priority": priority, "source": source, "tags": [TAG, mark(key)],
         });
-        let call = self.api.writer().post(self.api.at(&["api", "v2", "tickets"])).json(&body);
+        let call = self
+            .api
+            .writer()
+            .post(self.api.at(&["api", "v2", "tickets"]))
+            .json(&body);
         let made: Value = self.api.read(self.signed(call)).await?.decode()?;
         self.ticket(&made).ok_or_else(unnumbered)
     }
@@ -94,7 +98,10 @@ impl Freshdesk {
         for number in 1..=MOST_PAGES {
             let path = ["api", "v2", "tickets", ticket, "conversations"];
             let number = number.to_string();
-            let told: Vec<Value> = self.get(&path, &[("per_page", &size), ("page", &number)]).await?.decode()?;
+            let told: Vec<Value> = self
+                .get(&path, &[("per_page", &size), ("page", &number)])
+                .await?
+                .decode()?;
             let has = |note: &Value| note["body"].as_str().is_some_and(|body| body.contains(mark));
             if told.iter().any(has) {
                 return Ok(true);
@@ -108,7 +115,11 @@ impl Freshdesk {
 
     pub async fn note(&self, ticket: &str, text: &str) -> Result<(), Failed> {
         let at = self.api.at(&["api", "v2", "tickets", ticket, "notes"]);
-        let call = self.api.writer().post(at).json(&json!({"body": page(text), "private": true}));
+        let call = self
+            .api
+            .writer()
+            .post(at)
+            .json(&json!({"body": page(text), "private": true}));
         self.api.read(self.signed(call)).await.map(drop)
     }
 
@@ -129,7 +140,10 @@ impl Freshdesk {
 
 /// A text as the page that Freshdesk wants: nothing in it is markup.
 fn page(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let text = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
     text.replace('\n', "<br>")
 }
 

@@ -95,7 +95,11 @@ pub fn routes(desk: Arc<Desk>, inbound: Inbound) -> Router {
         .with_state((desk, inbound))
 }
 
-async fn receive(State((desk, inbound)): State<(Arc<Desk>, Inbound)>, headers: HeaderMap, body: Bytes) -> Response {
+async fn receive(
+    State((desk, inbound)): State<(Arc<Desk>, Inbound)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let System::Hook(hook) = &desk.system else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -107,7 +111,11 @@ async fn receive(State((desk, inbound)): State<(Arc<Desk>, Inbound)>, headers: H
         Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     };
     let (Some(id), news) = (id(&told.ticket), news(&told.status)) else {
-        return (StatusCode::BAD_REQUEST, "`ticket` must be the id that was given to us").into_response();
+        return (
+            StatusCode::BAD_REQUEST,
+            "`ticket` must be the id that was given to us",
+        )
+            .into_response();
     };
     let Some(news) = news else {
         return (StatusCode::BAD_REQUEST, "`status` is \"open\" or \"done\"").into_response();
@@ -120,7 +128,12 @@ async fn receive(State((desk, inbound)): State<(Arc<Desk>, Inbound)>, headers: H
     match desk.tell(&inbound, &ticket, news).await {
         Ok(true) => StatusCode::ACCEPTED.into_response(),
         Ok(false) => (StatusCode::NOT_FOUND, "no case has that ticket").into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], error.to_string()).into_response(),
+        Err(error) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::RETRY_AFTER, "5")],
+            error.to_string(),
+        )
+            .into_response(),
     }
 }
 

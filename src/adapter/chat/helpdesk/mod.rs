@@ -85,7 +85,9 @@ pub struct Desk {
 
 impl std::fmt::Debug for Desk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Desk").field("chat", &self.chat).finish_non_exhaustive()
+        f.debug_struct("Desk")
+            .field("chat", &self.chat)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,11 +101,23 @@ impl Desk {
         let keeps = SourceName::new(format!("helpdesk/{name}"));
         let api = |url: &url::Url| Api::new(url.clone(), &keeps, CALL, clock.clone(), system::spoken);
         let (system, poll) = match config {
-            Helpdesk::Zendesk { url, email, api_token, poll, .. } => {
+            Helpdesk::Zendesk {
+                url,
+                email,
+                api_token,
+                poll,
+                ..
+            } => {
                 let desk = zendesk::Zendesk::new(api(url)?, email, api_token, installation);
                 (System::Zendesk(desk), Some(*poll))
             }
-            Helpdesk::Freshdesk { url, email, api_key, poll, .. } => {
+            Helpdesk::Freshdesk {
+                url,
+                email,
+                api_key,
+                poll,
+                ..
+            } => {
                 let desk = freshdesk::Freshdesk::new(api(url)?, email, api_key);
                 (System::Freshdesk(desk), Some(*poll))
             }
@@ -194,9 +208,15 @@ impl Desk {
         let stored = |error: Unavailable| Lost::Broken(error.to_string());
         let now = self.clock.now();
         let told = inbound.cursor(&self.keeps, CHANNEL).await.map_err(stored)?;
-        let known = told.as_deref().and_then(|told| DateTime::parse_from_rfc3339(told).ok());
+        let known = told
+            .as_deref()
+            .and_then(|told| DateTime::parse_from_rfc3339(told).ok());
         let since = known.map_or(now - FIRST_LOOK, |known| known.to_utc() - OVERLAP);
-        let tickets = self.system.changed(since).await.map_err(|error| error.lost(&system::MEND))?;
+        let tickets = self
+            .system
+            .changed(since)
+            .await
+            .map_err(|error| error.lost(&system::MEND))?;
         for ticket in &tickets {
             self.tell(inbound, ticket, News::Opened).await.map_err(stored)?;
             if ticket.done {
@@ -225,7 +245,11 @@ impl Desk {
             return Ok(true);
         }
         let label = self.label();
-        let at = ticket.url.as_deref().map(|url| format!(": {url}")).unwrap_or_default();
+        let at = ticket
+            .url
+            .as_deref()
+            .map(|url| format!(": {url}"))
+            .unwrap_or_default();
         let given = Given {
             key: key.clone(),
             by: Person {
@@ -266,7 +290,10 @@ impl Desk {
         }
         let since = self.clock.now() - FIRST_LOOK;
         vec![match self.system.changed(since).await {
-            Ok(tickets) => Finding::well(format!("{label} lets us read tickets; {} of ours are new", tickets.len())),
+            Ok(tickets) => Finding::well(format!(
+                "{label} lets us read tickets; {} of ours are new",
+                tickets.len()
+            )),
             Err(error) => Finding::wrong(
                 format!("{label} does not let us read tickets: {error}"),
                 "Check url and the credentials; the agent whose key it is must see all tickets.",
@@ -292,7 +319,9 @@ fn unnoted(error: Failed) -> PortError {
         Failed::Status { status, .. } if matches!(status.as_u16(), 400 | 404 | 410 | 422) => {
             PortError::Refused(format!("the ticket takes no note: {error}"))
         }
-        Failed::Limited(_) | Failed::Unreached(_) | Failed::Status { .. } | Failed::Broken(_) => unopened(error),
+        Failed::Limited(_) | Failed::Unreached(_) | Failed::Status { .. } | Failed::Broken(_) => {
+            unopened(error)
+        }
     }
 }
 
@@ -309,7 +338,11 @@ impl ChatPlatform for Desk {
 
     async fn open_thread(&self, order: &OpenThread) -> Result<Opened, PortError> {
         let earlier = match order.earlier {
-            Some(earlier) => self.system.find(&order.key, from(earlier)).await.map_err(unopened)?,
+            Some(earlier) => self
+                .system
+                .find(&order.key, from(earlier))
+                .await
+                .map_err(unopened)?,
             None => None,
         };
         let ticket = match earlier {

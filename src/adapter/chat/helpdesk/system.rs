@@ -92,7 +92,10 @@ impl System {
 
 /// A short word for a key, that fits into a tag and into the last line of a note.
 pub fn mark(key: &IdempotencyKey) -> String {
-    format!("hb-{}", hex::encode(&Sha256::digest(key.as_str().as_bytes())[..8]))
+    format!(
+        "hb-{}",
+        hex::encode(&Sha256::digest(key.as_str().as_bytes())[..8])
+    )
 }
 
 /// An id that may come as a number or as a text.
@@ -113,5 +116,7 @@ pub fn unnumbered() -> Failed {
 pub fn spoken(body: &[u8]) -> Option<String> {
     let told: Value = serde_json::from_slice(body).ok()?;
     let text = |name: &str| told.get(name)?.as_str().map(str::to_owned);
-    text("description").or_else(|| text("message")).or_else(|| text("error"))
+    text("description")
+        .or_else(|| text("message"))
+        .or_else(|| text("error"))
 }

@@ -67,7 +67,10 @@ impl Zendesk {
             .get(&["api", "v2", "tickets.json"], &[("external_id", key.as_str())])
             .await?
             .decode()?;
-        let ours = listed.tickets.iter().find(|ticket| ticket["external_id"] == key.as_str());
+        let ours = listed
+            .tickets
+            .iter()
+            .find(|ticket| ticket["external_id"] == key.as_str());
         Ok(ours.and_then(|ticket| self.ticket(ticket)))
     }
 
@@ -76,7 +79,11 @@ impl Zendesk {
             "subject": title, "external_id": key.as_str(), "tags": [TAG],
             "comment": {"body": text, "public": false},
         }});
-        let call = self.api.writer().post(self.api.at(&["api", "v2", "tickets.json"])).json(&body);
+        let call = self
+            .api
+            .writer()
+            .post(self.api.at(&["api", "v2", "tickets.json"]))
+            .json(&body);
         let call = call.header("Idempotency-Key", header_safe(key.as_str()).as_ref());
         let made: Value = self.api.read(self.signed(call)).await?.decode()?;
         self.ticket(&made["ticket"]).ok_or_else(unnumbered)
@@ -111,9 +118,17 @@ impl Zendesk {
             ];
             let found: Searched = self.get(&["api", "v2", "search.json"], &asked).await?.decode()?;
             let ours = |ticket: &&Value| {
-                ticket["external_id"].as_str().is_some_and(|key| key.starts_with(&self.installation))
+                ticket["external_id"]
+                    .as_str()
+                    .is_some_and(|key| key.starts_with(&self.installation))
             };
-            tickets.extend(found.results.iter().filter(ours).filter_map(|ticket| self.ticket(ticket)));
+            tickets.extend(
+                found
+                    .results
+                    .iter()
+                    .filter(ours)
+                    .filter_map(|ticket| self.ticket(ticket)),
+            );
             if found.next_page.is_none() {
                 break;
             }

@@ -21,7 +21,10 @@ pub fn is_from(address: &str, alerts: &[String]) -> bool {
         let alert = alert.trim().to_lowercase();
         match alert.strip_prefix('@') {
             Some(domain) => address.rsplit_once('@').is_some_and(|(_, at)| {
-                at == domain || at.strip_suffix(domain).is_some_and(|before| before.ends_with('.'))
+                at == domain
+                    || at
+                        .strip_suffix(domain)
+                        .is_some_and(|before| before.ends_with('.'))
             }),
             None => address == alert,
         }
@@ -31,7 +34,9 @@ pub fn is_from(address: &str, alerts: &[String]) -> bool {
 /// The posts that an alert tells of; one without a link where it leads nowhere.
 pub fn posts(source: &SourceName, letter: &Letter, came: Instant) -> Vec<Post> {
     let text = letter.html.as_deref().map(|html| plain(html, &[]));
-    let text = text.filter(|text| !text.is_empty()).unwrap_or_else(|| letter.text.clone());
+    let text = text
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| letter.text.clone());
     let sender = letter.from.address.rsplit('@').next().unwrap_or_default();
     let mut found = told(&text, sender);
     if found.is_empty() {
@@ -44,14 +49,20 @@ pub fn posts(source: &SourceName, letter: &Letter, came: Instant) -> Vec<Post> {
             let id = NativeId::new(format!("{}#{}", letter.id, at + 1));
             Post {
                 source: source.clone(),
-                conversation: url.as_ref().map_or_else(|| id.clone(), |url| NativeId::new(url.as_str())),
+                conversation: url
+                    .as_ref()
+                    .map_or_else(|| id.clone(), |url| NativeId::new(url.as_str())),
                 id,
                 in_reply_to: None,
                 kind: PostKind::Post,
                 visibility: Visibility::Public,
                 author: author(url.as_ref(), &letter.from.name),
                 url: url.map(String::from),
-                text: if words.is_empty() { letter.subject.clone() } else { words },
+                text: if words.is_empty() {
+                    letter.subject.clone()
+                } else {
+                    words
+                },
                 created_at: came.trunc_subsecs(6),
                 edited_at: None,
                 deleted: false,
@@ -79,7 +90,12 @@ fn told(text: &str, sender: &str) -> Vec<(Option<Url>, String)> {
             begins.push((line, url));
         }
     }
-    let ends: Vec<usize> = begins.iter().skip(1).map(|(at, _)| *at).chain([text.len()]).collect();
+    let ends: Vec<usize> = begins
+        .iter()
+        .skip(1)
+        .map(|(at, _)| *at)
+        .chain([text.len()])
+        .collect();
     let found = begins.into_iter().zip(ends).map(|((begin, url), end)| {
         let words = text.get(begin..end.max(begin)).unwrap_or_default();
         (Some(url), without_links(words))
@@ -116,14 +132,19 @@ fn without_links(words: &str) -> String {
     }
     out.push_str(&words[from..]);
     let lines = out.replace("()", "");
-    let lines = lines.lines().map(str::trim).filter(|line| line.chars().any(char::is_alphanumeric));
+    let lines = lines
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.chars().any(char::is_alphanumeric));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The page's site; on the networks of short posts the account that its address names. Never a mail address:
 /// by that it is known that nobody can be written to.
 fn author(url: Option<&Url>, service: &str) -> Author {
-    let host = url.and_then(Url::host_str).map(|host| host.trim_start_matches("www."));
+    let host = url
+        .and_then(Url::host_str)
+        .map(|host| host.trim_start_matches("www."));
     let short = matches!(host, Some("x.com" | "twitter.com"));
     let first = url.and_then(|url| url.path_segments()?.next().map(str::to_owned));
     let account = first.filter(|name| short && !name.is_empty() && name != "i");
@@ -156,12 +177,18 @@ mod tests {
     #[case("eve@nottwilert.com", false)]
     #[case("someone@google.com", false)]
     fn a_service_is_known_by_its_address(#[case] address: &str, #[case] alert: bool) {
-        let alerts = ["googlealerts-noreply@google.com", "@twilert.com", "@Pinterest.com"];
+        let alerts = [
+            "googlealerts-noreply@google.com",
+            "@twilert.com",
+            "@Pinterest.com",
+        ];
         assert_eq!(is_from(address, &alerts.map(str::to_owned)), alert);
     }
 
     fn alert(from: &str, kind: &str, body: &str) -> Vec<Post> {
-        let raw = format!("From: {from}\r\nSubject: Shop\r\nMessage-ID: <1@x>\r\nContent-Type: {kind}\r\n\r\n{body}");
+        let raw = format!(
+            "From: {from}\r\nSubject: Shop\r\nMessage-ID: <1@x>\r\nContent-Type: {kind}\r\n\r\n{body}"
+        );
         let letter = read(raw.as_bytes()).unwrap();
         posts(&SourceName::new("mail"), &letter, Instant::UNIX_EPOCH)
     }
@@ -172,13 +199,29 @@ mod tests {
             <a href="https://www.google.com/url?rct=j&amp;url=https://blog.example/late%3Fa%3D1&amp;ct=ga">Parcels of Shop are <b>late</b></a><div>Blog</div><div>Mine never came …</div>
             <a href="https://www.google.com/url?rct=j&amp;url=https://news.example/shop&amp;ct=ga">Shop grows</a><div>News</div>
             <a href="https://www.google.com/alerts/remove?source=x">Unsubscribe</a>"#;
-        let posts = alert("Google Alerts <googlealerts-noreply@google.com>", "text/html", page);
-        let shown: Vec<_> = posts.iter().map(|post| (post.url.as_deref().unwrap(), post.text.as_str())).collect();
-        assert_eq!(shown[0], ("https://blog.example/late?a=1", "Parcels of Shop are late\nBlog\nMine never came …"));
+        let posts = alert(
+            "Google Alerts <googlealerts-noreply@google.com>",
+            "text/html",
+            page,
+        );
+        let shown: Vec<_> = posts
+            .iter()
+            .map(|post| (post.url.as_deref().unwrap(), post.text.as_str()))
+            .collect();
+        assert_eq!(
+            shown[0],
+            (
+                "https://blog.example/late?a=1",
+                "Parcels of Shop are late\nBlog\nMine never came …"
+            )
+        );
         assert_eq!(shown[1].0, "https://news.example/shop");
         assert_eq!(posts.len(), 2);
         assert_eq!(posts[0].author.handle, "blog.example");
-        assert_eq!((posts[0].visibility, posts[0].id.as_str()), (Visibility::Public, "1@x#1"));
+        assert_eq!(
+            (posts[0].visibility, posts[0].id.as_str()),
+            (Visibility::Public, "1@x#1")
+        );
     }
 
     #[test]
@@ -187,7 +230,10 @@ mod tests {
         let posts = alert("Twilert <alerts@twilert.com>", "text/plain", body);
         assert_eq!(posts.len(), 1);
         assert_eq!(posts[0].url.as_deref(), Some("https://twitter.com/ann/status/12"));
-        assert_eq!((posts[0].author.handle.as_str(), posts[0].text.lines().next()), ("ann", Some("ann: my parcel from Shop is late")));
+        assert_eq!(
+            (posts[0].author.handle.as_str(), posts[0].text.lines().next()),
+            ("ann", Some("ann: my parcel from Shop is late"))
+        );
     }
 
     #[test]
@@ -195,9 +241,19 @@ mod tests {
         let page = r#"<p>Ann commented on your Pin</p><a href="https://www.pinterest.com/pin/42/?utm=1">It broke after a day</a> <a href="https://www.pinterest.com/settings">Settings</a>"#;
         let posts = alert("Pinterest <pinbot@account.pinterest.com>", "text/html", page);
         assert_eq!(posts.len(), 1);
-        assert_eq!(posts[0].url.as_deref(), Some("https://www.pinterest.com/pin/42/?utm=1"));
-        assert!(posts[0].text.starts_with("It broke after a day"), "{}", posts[0].text);
+        assert_eq!(
+            posts[0].url.as_deref(),
+            Some("https://www.pinterest.com/pin/42/?utm=1")
+        );
+        assert!(
+            posts[0].text.starts_with("It broke after a day"),
+            "{}",
+            posts[0].text
+        );
         let bare = alert("Pinterest <pinbot@account.pinterest.com>", "text/plain", "Hello");
-        assert_eq!((bare.len(), bare[0].url.as_deref(), bare[0].text.as_str()), (1, None, "Shop\n\nHello"));
+        assert_eq!(
+            (bare.len(), bare[0].url.as_deref(), bare[0].text.as_str()),
+            (1, None, "Shop\n\nHello")
+        );
     }
 }

@@ -14,9 +14,14 @@ impl Email {
                     Trouble::Refused(_) => {
                         "Check username and password; many servers want a password made for programs, or IMAP to be allowed first."
                     }
-                    Trouble::Unreached(_) | Trouble::Broken(_) => "Check imap_url: imaps:// on port 993, or imap:// on 143.",
+                    Trouble::Unreached(_) | Trouble::Broken(_) => {
+                        "Check imap_url: imaps:// on port 993, or imap:// on 143."
+                    }
                 };
-                return vec![Finding::wrong(format!("the mailbox does not open: {error}"), mend)];
+                return vec![Finding::wrong(
+                    format!("the mailbox does not open: {error}"),
+                    mend,
+                )];
             }
         };
         let mut findings = vec![match within(session.examine(&self.folder)).await {
@@ -28,7 +33,9 @@ impl Email {
         }];
         findings.push(match imap::can_idle(&mut session).await {
             Ok(true) => Finding::well("the server tells of letters at once (IDLE)"),
-            Ok(false) | Err(_) => Finding::well("the server does not tell of letters by itself: it is asked every `poll`"),
+            Ok(false) | Err(_) => {
+                Finding::well("the server does not tell of letters by itself: it is asked every `poll`")
+            }
         });
         let Some(outbox) = &self.outbox else {
             findings.push(Finding::well("without smtp_url it only listens"));
@@ -36,7 +43,10 @@ impl Email {
         };
         findings.push(match self.sent_folder(&mut session).await {
             Ok(folder) => Finding::well(format!("sent letters are looked up in {folder}")),
-            Err(error) => Finding::wrong(error.to_string(), "Write `sent = \"…\"`, as the server names the folder."),
+            Err(error) => Finding::wrong(
+                error.to_string(),
+                "Write `sent = \"…\"`, as the server names the folder.",
+            ),
         });
         findings.push(match outbox.open().await {
             Ok(mut connection) => {
@@ -52,7 +62,9 @@ impl Email {
         let host = self.smtp_host.as_str();
         if !self.server_keeps && keeps.iter().any(|keeper| host.ends_with(keeper)) {
             findings.push(Finding::wrong(
-                format!("{host} keeps what it sends by itself, so each letter stands twice among the sent ones"),
+                format!(
+                    "{host} keeps what it sends by itself, so each letter stands twice among the sent ones"
+                ),
                 "Write sent_copy = \"server\".",
             ));
         }

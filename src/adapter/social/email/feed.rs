@@ -71,16 +71,24 @@ impl Email {
         let stored = |error: crate::app::Unavailable| Lost::Broken(error.to_string());
         // What was told until now is looked for now.
         imap::came(|| session.unsolicited_responses.try_recv().ok());
-        let folder = within(session.examine(&self.folder)).await.map_err(Trouble::lost)?;
+        let folder = within(session.examine(&self.folder))
+            .await
+            .map_err(Trouble::lost)?;
         let stream = format!("folder:{}", self.folder);
         let told = inbound.cursor(&self.source, &stream).await.map_err(stored)?;
         let known: Option<Reach> = told.and_then(|told| serde_json::from_str(&told).ok());
         let validity = folder.uid_validity.unwrap_or_default();
         let first = Reach::first(validity, self.clock.now());
         let (mut reach, query) = match known {
-            Some(reach) if reach.validity == validity => (reach, format!("UID {}:*", reach.last.saturating_add(1))),
+            Some(reach) if reach.validity == validity => {
+                (reach, format!("UID {}:*", reach.last.saturating_add(1)))
+            }
             Some(before) => {
-                let again = Reach { validity, last: 0, ..before };
+                let again = Reach {
+                    validity,
+                    last: 0,
+                    ..before
+                };
                 (again, since((before.newest - AGAIN).max(before.since)))
             }
             None => (first, since(first.since)),
@@ -88,12 +96,18 @@ impl Email {
         let mut uids = imap::search(session, &query).await.map_err(Trouble::lost)?;
         uids.retain(|uid| *uid > reach.last);
         for some in uids.chunks(BATCH) {
-            let found = imap::letters(session, some, Some(MOST)).await.map_err(Trouble::lost)?;
+            let found = imap::letters(session, some, Some(MOST))
+                .await
+                .map_err(Trouble::lost)?;
             let mut posts = Vec::new();
             for letter in &found {
                 let came = letter.at.unwrap_or_else(|| self.clock.now());
                 if came >= reach.since {
-                    posts.extend(self.posts(inbound, letter, came, validity).await.map_err(stored)?);
+                    posts.extend(
+                        self.posts(inbound, letter, came, validity)
+                            .await
+                            .map_err(stored)?,
+                    );
                 }
                 reach.newest = reach.newest.max(came.min(self.clock.now()));
             }
@@ -102,8 +116,12 @@ impl Email {
         }
         if uids.is_empty() && known != Some(reach) {
             // Nothing new: the next search begins behind what is there.
-            reach.last = folder.uid_next.map_or(reach.last, |next| next.saturating_sub(1).max(reach.last));
-            self.store(inbound, &stream, Vec::new(), reach).await.map_err(stored)?;
+            reach.last = folder
+                .uid_next
+                .map_or(reach.last, |next| next.saturating_sub(1).max(reach.last));
+            self.store(inbound, &stream, Vec::new(), reach)
+                .await
+                .map_err(stored)?;
         }
         Ok(())
     }
@@ -150,7 +168,9 @@ impl Email {
         if alert::is_from(&letter.from.address, &self.alerts) {
             return Ok(alert::posts(&self.source, &letter, came));
         }
-        if letter.answer_to.address == self.from_address || letter.from.address == self.from_address && letter.answer_to == letter.from {
+        if letter.answer_to.address == self.from_address
+            || letter.from.address == self.from_address && letter.answer_to == letter.from
+        {
             return Ok(Vec::new());
         }
         if let Some(why) = letter.machine {

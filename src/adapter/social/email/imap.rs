@@ -73,9 +73,9 @@ impl Trouble {
     pub fn before(self) -> PortError {
         match self {
             Self::Refused(_) => PortError::Unauthorized(self.to_string()),
-            Self::Unreached(_) | Self::Broken(_) => PortError::NotReached(format!(
-                "the mailbox could not be read before answering: {self}"
-            )),
+            Self::Unreached(_) | Self::Broken(_) => {
+                PortError::NotReached(format!("the mailbox could not be read before answering: {self}"))
+            }
         }
     }
 }
@@ -85,7 +85,9 @@ impl From<Error> for Trouble {
         match error {
             Error::No(why) | Error::Bad(why) => Self::Broken(format!("the mail server refused: {why}")),
             // What cannot be read comes as such an error, with what was said, which may be a letter.
-            Error::Io(error) if error.kind() != std::io::ErrorKind::Other => Self::Broken(format!("the connection to the mail server broke ({error})")),
+            Error::Io(error) if error.kind() != std::io::ErrorKind::Other => {
+                Self::Broken(format!("the connection to the mail server broke ({error})"))
+            }
             Error::ConnectionLost => Self::Broken("the connection to the mail server broke".to_owned()),
             _ => Self::Broken("the mail server's answer is not what the protocol describes".to_owned()),
         }
@@ -134,12 +136,17 @@ impl Mailbox {
     /// The server is not reached, or does not let us in.
     pub async fn open(&self) -> Result<Session, Trouble> {
         let now = self.clock.now();
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refused = self
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some((_, why)) = refused.filter(|(at, _)| now - *at < REFUSED) {
             return Err(Trouble::Refused(why));
         }
         let opened = timeout(CONNECT, self.sign_in()).await;
-        let opened = opened.unwrap_or_else(|_| Err(Trouble::Unreached("the mail server does not answer".to_owned())));
+        let opened =
+            opened.unwrap_or_else(|_| Err(Trouble::Unreached("the mail server does not answer".to_owned())));
         if let Err(Trouble::Refused(why)) = &opened {
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, why.clone()));
         }
@@ -152,7 +159,11 @@ impl Mailbox {
         let port = self.url.port().unwrap_or(if safe { 993 } else { 143 });
         let unreached = |error| Trouble::Unreached(format!("the mail server is not reached ({error})"));
         let tcp = TcpStream::connect((bare(host), port)).await.map_err(unreached)?;
-        let line: Line = if safe { secured(Box::new(tcp), host).await? } else { Box::new(tcp) };
+        let line: Line = if safe {
+            secured(Box::new(tcp), host).await?
+        } else {
+            Box::new(tcp)
+        };
         let mut client = Client::new(line);
         if client.read_response().await.map_err(Error::from)?.is_none() {
             return Err(Trouble::Unreached("the mail server hangs up at once".to_owned()));
@@ -187,7 +198,8 @@ async fn secured(line: Line, host: &str) -> Result<Line, Trouble> {
     let config = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let unreached = |error: String| Trouble::Unreached(format!("no secure connection to the mail server ({error})"));
+    let unreached =
+        |error: String| Trouble::Unreached(format!("no secure connection to the mail server ({error})"));
     let name = ServerName::try_from(bare(host).to_owned()).map_err(|error| unreached(error.to_string()))?;
     let connector = TlsConnector::from(Arc::new(config));
     let line = connector.connect(name, line).await;
@@ -216,7 +228,11 @@ pub fn quoted(value: &str) -> Option<String> {
 }
 
 /// Reads letters of the open folder: `most` bytes of each, or only their headers.
-pub async fn letters(session: &mut Session, uids: &[u32], most: Option<usize>) -> Result<Vec<Found>, Trouble> {
+pub async fn letters(
+    session: &mut Session,
+    uids: &[u32],
+    most: Option<usize>,
+) -> Result<Vec<Found>, Trouble> {
     if uids.is_empty() {
         return Ok(Vec::new());
     }

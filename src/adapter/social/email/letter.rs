@@ -69,7 +69,10 @@ pub fn read(raw: &[u8]) -> Result<Letter, &'static str> {
     let Some(message) = MessageParser::default().parse(raw) else {
         return Err("a letter that cannot be read");
     };
-    let from = message.from().and_then(person).ok_or("a letter without a sender")?;
+    let from = message
+        .from()
+        .and_then(person)
+        .ok_or("a letter without a sender")?;
     let answer_to = message.reply_to().and_then(person);
     let id = match message.message_id().map(str::trim) {
         Some(id) if !id.is_empty() && id.len() <= LONGEST_ID => sound(id),
@@ -93,8 +96,11 @@ pub fn read(raw: &[u8]) -> Result<Letter, &'static str> {
         subject: sound(message.subject().unwrap_or_default().trim()),
         text: fresh(&words(&message)),
         html,
-        written: message.date().and_then(|date| DateTime::from_timestamp(date.to_timestamp(), 0)),
-        lang: text(&message, "Content-Language").map(|lang| lang.split(',').next().unwrap_or_default().trim().to_owned()),
+        written: message
+            .date()
+            .and_then(|date| DateTime::from_timestamp(date.to_timestamp(), 0)),
+        lang: text(&message, "Content-Language")
+            .map(|lang| lang.split(',').next().unwrap_or_default().trim().to_owned()),
         attached: attached(&message),
     })
 }
@@ -142,14 +148,21 @@ fn machine(message: &Message<'_>, from: &Person) -> Option<&'static str> {
     let kind = message.content_type();
     let report = kind.is_some_and(|kind| {
         kind.ctype().eq_ignore_ascii_case("multipart")
-            && kind.subtype().is_some_and(|sub| sub.eq_ignore_ascii_case("report"))
+            && kind
+                .subtype()
+                .is_some_and(|sub| sub.eq_ignore_ascii_case("report"))
     });
     let local = from.address.split('@').next().unwrap_or_default();
     if report || matches!(local, "mailer-daemon" | "postmaster") {
         return Some("a bounce");
     }
-    let answered = text(message, "Auto-Submitted").is_some_and(|told| !told.trim().to_lowercase().starts_with("no"));
-    if answered || has("X-Autoreply") || has("X-Autorespond") || is("Precedence", &["auto_reply", "auto-reply"]) {
+    let answered =
+        text(message, "Auto-Submitted").is_some_and(|told| !told.trim().to_lowercase().starts_with("no"));
+    if answered
+        || has("X-Autoreply")
+        || has("X-Autorespond")
+        || is("Precedence", &["auto_reply", "auto-reply"])
+    {
         return Some("an automatic answer");
     }
     if has("List-Id") || has("List-Post") || is("Precedence", &["bulk", "list", "junk"]) {
@@ -175,7 +188,10 @@ fn fresh(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let divider = |line: &&str| {
         let line = line.trim_matches(|c: char| c == '-' || c.is_whitespace());
-        matches!(line, "Original Message" | "Ursprüngliche Nachricht" | "Message d'origine")
+        matches!(
+            line,
+            "Original Message" | "Ursprüngliche Nachricht" | "Message d'origine"
+        )
     };
     let mut end = lines.iter().position(divider).unwrap_or(lines.len());
     let blank_or_quote = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('>');
@@ -191,7 +207,9 @@ fn fresh(text: &str) -> String {
         let attribution = |line: Option<&&str>| line.is_some_and(|line| line.trim_end().ends_with(':'));
         if attribution(lines[..end].last()) {
             end -= 1;
-            let begun = lines[..end].last().is_some_and(|line| line.starts_with("On ") || line.starts_with("Am "));
+            let begun = lines[..end]
+                .last()
+                .is_some_and(|line| line.starts_with("On ") || line.starts_with("Am "));
             if begun && !lines[end].starts_with("On ") && !lines[end].starts_with("Am ") {
                 end -= 1;
             }
@@ -199,11 +217,17 @@ fn fresh(text: &str) -> String {
     }
     let kept = lines[..end].join("\n").trim().to_owned();
     // A letter that is nothing but a quotation says that.
-    if kept.is_empty() { text.trim().to_owned() } else { kept }
+    if kept.is_empty() {
+        text.trim().to_owned()
+    } else {
+        kept
+    }
 }
 
 fn attached(message: &Message<'_>) -> Vec<String> {
-    let named = message.attachments().filter_map(|part| part.attachment_name().map(sound));
+    let named = message
+        .attachments()
+        .filter_map(|part| part.attachment_name().map(sound));
     named.take(MOST_ATTACHED).collect()
 }
 
@@ -222,14 +246,23 @@ mod tests {
     }
 
     #[rstest]
-    #[case::top("Where is it?\n\nOn Mon, 23 Nov 2026 Help wrote:\n> Which one?\n> ", "Where is it?")]
-    #[case::two_lines("The blue one\n\nOn Mon, 23 Nov 2026 at 10:00\nHelp <help@shop.example> wrote:\n\n> Which?", "The blue one")]
+    #[case::top(
+        "Where is it?\n\nOn Mon, 23 Nov 2026 Help wrote:\n> Which one?\n> ",
+        "Where is it?"
+    )]
+    #[case::two_lines(
+        "The blue one\n\nOn Mon, 23 Nov 2026 at 10:00\nHelp <help@shop.example> wrote:\n\n> Which?",
+        "The blue one"
+    )]
     #[case::original("Blue.\n\n-----Original Message-----\nFrom: Help\n\nWhich?", "Blue.")]
     #[case::below("> Which one?\n\nThe blue one", "> Which one?\n\nThe blue one")]
     #[case::only_quoted("> Which one?", "> Which one?")]
     #[case::list("I want:\n- a refund", "I want:\n- a refund")]
     fn what_a_program_quotes_below_is_left_out(#[case] body: &str, #[case] said: &str) {
-        assert_eq!(letter("From: ann@a.example", &body.replace('\n', "\r\n")).text, said);
+        assert_eq!(
+            letter("From: ann@a.example", &body.replace('\n', "\r\n")).text,
+            said
+        );
     }
 
     #[rstest]
@@ -241,7 +274,10 @@ mod tests {
     #[case("List-Id: <talk.example>\r\n", Some("a letter to a list"))]
     #[case("Content-Type: multipart/report; boundary=x\r\n", Some("a bounce"))]
     fn machines_are_told_from_people(#[case] header: &str, #[case] machine: Option<&str>) {
-        assert_eq!(letter(&format!("{header}From: ann@a.example"), "hello").machine, machine);
+        assert_eq!(
+            letter(&format!("{header}From: ann@a.example"), "hello").machine,
+            machine
+        );
     }
 
     #[test]
@@ -252,7 +288,10 @@ mod tests {
             "it broke",
         );
         assert_eq!(letter.answer_to.address, "ann@a.example");
-        assert_eq!((letter.id.as_str(), letter.root(), letter.subject.as_str()), ("2@shop.example", "0@shop.example", "grüße"));
+        assert_eq!(
+            (letter.id.as_str(), letter.root(), letter.subject.as_str()),
+            ("2@shop.example", "0@shop.example", "grüße")
+        );
     }
 
     #[test]

@@ -90,9 +90,10 @@ impl Email {
     ) -> anyhow::Result<Self> {
         let name = &config.name;
         let from: Address = config.from.parse().context("from is no e-mail address")?;
-        let outbox = config.smtp_url.clone().map(|url| {
-            Outbox::new(url, config.username.clone(), &config.password, from.domain())
-        });
+        let outbox = config
+            .smtp_url
+            .clone()
+            .map(|url| Outbox::new(url, config.username.clone(), &config.password, from.domain()));
         let smtp_host = config.smtp_url.as_ref().and_then(|url| url.host_str());
         Ok(Self {
             source: SourceName::new(name),

@@ -56,7 +56,9 @@ pub fn letter(
     if !references.is_empty() {
         building = building.references(references.join(" "));
     }
-    let message = building.body(reply.text.clone()).map_err(|error| error.to_string())?;
+    let message = building
+        .body(reply.text.clone())
+        .map_err(|error| error.to_string())?;
     Ok(message.formatted())
 }
 
@@ -64,7 +66,10 @@ pub fn letter(
 fn subject(answered: Option<&str>) -> String {
     let told = answered.unwrap_or_default().replace(['\r', '\n'], " ");
     let told = told.trim();
-    let again = |prefix: &&str| told.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let again = |prefix: &&str| {
+        told.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
     if told.is_empty() {
         "Re: Your letter".to_owned()
     } else if ["re:", "aw:", "sv:", "antw:"].iter().any(|prefix| again(&prefix)) {
@@ -76,7 +81,10 @@ fn subject(answered: Option<&str>) -> String {
 
 /// Whether an id is a letter's own, and can stand in a header; not one that we gave.
 pub fn is_message_id(id: &str) -> bool {
-    id.contains('@') && id.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'\\'))
+    id.contains('@')
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b'"' | b'\\'))
 }
 
 #[cfg(test)]

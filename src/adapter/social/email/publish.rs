@@ -39,12 +39,23 @@ impl Email {
     pub(super) async fn send(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
         let stop = |why: &str| PortError::Refused(format!("{why}, so nothing was sent"));
         let outbox = self.outbox.as_ref().ok_or_else(|| stop(super::ONLY_LISTENS))?;
-        if reply.account.as_ref().is_some_and(|account| *account != self.account()) {
-            return Err(stop("our address is another one now than when the reply was approved"));
+        if reply
+            .account
+            .as_ref()
+            .is_some_and(|account| *account != self.account())
+        {
+            return Err(stop(
+                "our address is another one now than when the reply was approved",
+            ));
         }
-        let to: Address = reply.author.as_str().parse().map_err(|_| stop(super::NO_ADDRESS))?;
+        let to: Address = reply
+            .author
+            .as_str()
+            .parse()
+            .map_err(|_| stop(super::NO_ADDRESS))?;
         let began = Instant::now();
-        let late = |_| PortError::NotReached("the mailbox could not be read in time before answering".to_owned());
+        let late =
+            |_| PortError::NotReached("the mailbox could not be read in time before answering".to_owned());
         let preparing = timeout_at(began + self.timeout / 2, self.prepare(reply));
         let (mut session, folder, answered) = match preparing.await.map_err(late)?? {
             Ready::Send(session, folder, answered) => (session, folder, answered),
@@ -54,7 +65,10 @@ impl Email {
         let letter = outgoing::letter(reply, from, &to, &answered)
             .map_err(|why| PortError::Refused(format!("no letter can be made of it: {why}")))?;
         let end = began + self.timeout;
-        let announcing = timeout_at(began + self.timeout.mul_f64(0.7), outbox.announce(&self.from, &to));
+        let announcing = timeout_at(
+            began + self.timeout.mul_f64(0.7),
+            outbox.announce(&self.from, &to),
+        );
         let announced = announcing.await.map_err(early)??;
         let draft = if self.server_keeps {
             None
@@ -80,7 +94,11 @@ impl Email {
         let folder = self.sent_folder(&mut session).await?;
         // After an earlier attempt, whatever is known of its end.
         if reply.fence > 1 {
-            match self.standing(&mut session, &folder, reply).await.map_err(Trouble::before)? {
+            match self
+                .standing(&mut session, &folder, reply)
+                .await
+                .map_err(Trouble::before)?
+            {
                 Standing::Sent => return Ok(Ready::Stands(self.published(reply))),
                 Standing::Begun => return Err(PortError::Unknown(BEGUN.to_owned())),
                 Standing::Absent => {}
@@ -122,7 +140,9 @@ impl Email {
         within(session.select(folder)).await.map_err(Trouble::before)?;
         let found = self.own(session, reply).await.map_err(Trouble::before)?;
         let newest = found.into_iter().filter(|own| own.draft).map(|own| own.uid).max();
-        newest.ok_or_else(|| PortError::NotReached("the mailbox did not keep the draft of the letter".to_owned()))
+        newest.ok_or_else(|| {
+            PortError::NotReached("the mailbox did not keep the draft of the letter".to_owned())
+        })
     }
 
     /// Notes at the draft what became of it. It stays as it is where nobody knows.
@@ -143,7 +163,8 @@ impl Email {
 
     /// Our letter among the sent ones, in the folder that is open; more than one after several attempts.
     async fn own(&self, session: &mut Session, reply: &Reply) -> Result<Vec<imap::Found>, Trouble> {
-        self.by_id(session, &outgoing::id(&reply.key, self.from.domain())).await
+        self.by_id(session, &outgoing::id(&reply.key, self.from.domain()))
+            .await
     }
 
     /// The letters of the open folder with exactly this Message-ID: servers find more.
@@ -157,7 +178,12 @@ impl Email {
         Ok(found)
     }
 
-    async fn standing(&self, session: &mut Session, folder: &str, reply: &Reply) -> Result<Standing, Trouble> {
+    async fn standing(
+        &self,
+        session: &mut Session,
+        folder: &str,
+        reply: &Reply,
+    ) -> Result<Standing, Trouble> {
         within(session.examine(folder)).await?;
         let mut own = self.own(session, reply).await?;
         own.retain(|own| !own.deleted);
@@ -172,7 +198,11 @@ impl Email {
     pub(super) async fn look(&self, reply: &Reply, canary: Option<&NativeId>) -> Result<Look, PortError> {
         let mut session = self.mailbox.open().await.map_err(Trouble::unread)?;
         let folder = self.sent_folder(&mut session).await?;
-        match self.standing(&mut session, &folder, reply).await.map_err(Trouble::unread)? {
+        match self
+            .standing(&mut session, &folder, reply)
+            .await
+            .map_err(Trouble::unread)?
+        {
             Standing::Sent => Ok(Look::Found(self.published(reply))),
             Standing::Begun => Err(PortError::Unknown(BEGUN.to_owned())),
             Standing::Absent => {
@@ -191,7 +221,11 @@ impl Email {
     }
 
     /// A letter in the folder that is read, by its Message-ID.
-    pub(super) async fn find_letter(&self, session: &mut Session, id: &str) -> Result<Option<Letter>, Trouble> {
+    pub(super) async fn find_letter(
+        &self,
+        session: &mut Session,
+        id: &str,
+    ) -> Result<Option<Letter>, Trouble> {
         let Some(quoted) = imap::quoted(&format!("<{id}>")) else {
             return Ok(None);
         };
@@ -242,6 +276,8 @@ async fn deliver(
     crash_point!(K6);
     match timeout_at(end, announced.send(letter)).await {
         Ok(sent) => sent,
-        Err(_) => Err(PortError::Unknown("the mail server did not answer in time".to_owned())),
+        Err(_) => Err(PortError::Unknown(
+            "the mail server did not answer in time".to_owned(),
+        )),
     }
 }

@@ -56,7 +56,8 @@ impl Outbox {
         let port = self.url.port().unwrap_or(if safe { 465 } else { 587 });
         let tls = || TlsParameters::new_rustls(bare.to_owned()).map_err(before);
         let first = if safe { Some(tls()?) } else { None };
-        let connecting = AsyncSmtpConnection::connect_tokio1((bare, port), Some(CONNECT), &self.hello, first, None);
+        let connecting =
+            AsyncSmtpConnection::connect_tokio1((bare, port), Some(CONNECT), &self.hello, first, None);
         let mut connection = connecting.await.map_err(before)?;
         if !safe && !is_this_machine(host) {
             connection.starttls(tls()?, &self.hello).await.map_err(before)?;

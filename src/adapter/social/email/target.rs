@@ -16,12 +16,16 @@ impl Email {
         if let Some(letter) = &letter
             && letter.answer_to.address != reply.author.as_str()
         {
-            return Ok(Target::Gone("another letter with the same id is in its place".to_owned()));
+            return Ok(Target::Gone(
+                "another letter with the same id is in its place".to_owned(),
+            ));
         }
         let folder = self.sent_folder(&mut session).await?;
         let answered = if reply.begun_at.is_none() {
             within(session.examine(&folder)).await.map_err(Trouble::before)?;
-            self.answer(&mut session, reply, ours).await.map_err(Trouble::before)?
+            self.answer(&mut session, reply, ours)
+                .await
+                .map_err(Trouble::before)?
         } else {
             // After an attempt whose end is open the answer there may well be this one.
             None

@@ -103,9 +103,11 @@ pub(super) fn parse(body: &[u8], at: &url::Url) -> Result<Feed, Failed> {
     let parser = feed_rs::parser::Builder::new()
         .base_uri(Some(at.as_str()))
         .build();
-    parser
-        .parse(body)
-        .map_err(|error| Failed::Broken(format!("the answer is no feed that a standard describes ({error})")))
+    parser.parse(body).map_err(|error| {
+        Failed::Broken(format!(
+            "the answer is no feed that a standard describes ({error})"
+        ))
+    })
 }
 
 /// What the supervisor does about it.
@@ -114,7 +116,9 @@ pub(super) fn lost(error: Failed) -> Lost {
         Failed::Status {
             status: StatusCode::GONE,
             ..
-        } => Lost::Hopeless("the feed is gone for good (410): take the source out of the configuration".to_owned()),
+        } => Lost::Hopeless(
+            "the feed is gone for good (410): take the source out of the configuration".to_owned(),
+        ),
         Failed::Limited(_) | Failed::Status { .. } | Failed::Unreached(_) | Failed::Broken(_) => {
             error.lost(&MEND)
         }

@@ -122,7 +122,9 @@ impl Rss {
             return Err(Failed::Broken("the feed's address leads nowhere".to_owned()));
         };
         if at.scheme() == "https" && to.scheme() == "http" {
-            return Err(Failed::Broken("the feed's address leads away from https".to_owned()));
+            return Err(Failed::Broken(
+                "the feed's address leads away from https".to_owned(),
+            ));
         }
         let moved = [StatusCode::MOVED_PERMANENTLY, StatusCode::PERMANENT_REDIRECT];
         if moved.contains(&answer.status) && self.troubles.note("moved") {

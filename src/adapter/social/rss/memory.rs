@@ -145,7 +145,12 @@ mod tests {
         assert_eq!(known, [Known::New, Known::New]);
         let memory = memory.after(Validators::default(), after);
         let memory = Memory::parse(&memory.text()).unwrap();
-        let second = items(&[("c", "hello"), ("a", "it broke twice"), ("b", "me too"), ("x", "me too")]);
+        let second = items(&[
+            ("c", "hello"),
+            ("a", "it broke twice"),
+            ("b", "me too"),
+            ("x", "me too"),
+        ]);
         let (known, _) = memory.meet(&second);
         assert_eq!(known, [Known::New, Known::Changed, Known::Same, Known::Same]);
     }
@@ -158,7 +163,9 @@ mod tests {
         let (_, after) = memory.meet(&items(&[("b", "me too")]));
         let memory = memory.after(Validators::default(), after);
         assert_eq!(memory.meet(&items(&[("a", "it broke")])).0, [Known::Same]);
-        let many: Vec<_> = (0..3_000).map(|n| (n.to_string(), format!("number {n}"))).collect();
+        let many: Vec<_> = (0..3_000)
+            .map(|n| (n.to_string(), format!("number {n}")))
+            .collect();
         assert_eq!(memory.meet(&many).1.len(), MOST);
     }
 }

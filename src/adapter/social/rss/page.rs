@@ -81,7 +81,11 @@ impl Rss {
             200..=299 => {}
             401 | 403 | 429 | 500..=599 => return Ok(None),
             404 | 410 => return refuse("no page stands at that address"),
-            status => return refuse(&format!("the page could not be read (its server answered {status})")),
+            status => {
+                return refuse(&format!(
+                    "the page could not be read (its server answered {status})"
+                ));
+            }
         }
         let belongs = post.is_some_and(|post| is_same_site(&post, &url) || links_to(&page.body, &post));
         Ok(Some(Published {
@@ -94,7 +98,10 @@ impl Rss {
 }
 
 fn is_same_site(one: &Url, other: &Url) -> bool {
-    let host = |url: &Url| url.host_str().map(|host| host.trim_start_matches("www.").to_owned());
+    let host = |url: &Url| {
+        url.host_str()
+            .map(|host| host.trim_start_matches("www.").to_owned())
+    };
     host(one).is_some() && host(one) == host(other)
 }
 

@@ -37,7 +37,9 @@ pub fn item(
     }
     let id = id(&entry.id);
     let written = entry.published.or(entry.updated).unwrap_or(now).min(now);
-    let edited = entry.updated.filter(|updated| *updated > written && *updated <= now);
+    let edited = entry
+        .updated
+        .filter(|updated| *updated > written && *updated <= now);
     let post = Post {
         source: source.clone(),
         conversation: id.clone(),
@@ -109,7 +111,10 @@ fn marked(feed: &Feed, subtype: &str, text: &str) -> String {
 
 /// The page an item is about. Google leads there by a page of its own, which asks for consent first.
 fn page(entry: &Entry) -> Option<Url> {
-    let alternate = entry.links.iter().find(|link| link.rel.as_deref() == Some("alternate"));
+    let alternate = entry
+        .links
+        .iter()
+        .find(|link| link.rel.as_deref() == Some("alternate"));
     let link = alternate.or_else(|| entry.links.iter().find(|link| link.rel.is_none()));
     let url = Url::parse(link?.href.trim()).ok()?;
     let url = behind_google(&url).unwrap_or(url);
@@ -128,7 +133,11 @@ fn behind_google(url: &Url) -> Option<Url> {
 
 /// Who wrote an item: its author, or else the feed's, or else the site that the page is on.
 fn author(feed: &Feed, entry: &Entry, page: &Url) -> Author {
-    let site = page.host_str().unwrap_or_default().trim_start_matches("www.").to_owned();
+    let site = page
+        .host_str()
+        .unwrap_or_default()
+        .trim_start_matches("www.")
+        .to_owned();
     let person = entry.authors.first().or_else(|| feed.authors.first());
     let name = person.and_then(name).unwrap_or_else(|| site.clone());
     let web = person.and_then(|person| person.uri.as_deref());

@@ -15,9 +15,9 @@ mod post;
 mod receive;
 mod reply;
 
+pub use crate::adapter::signature::{Secret, Unproven};
 pub use post::{MOST_POSTS, Malformed};
 pub use receive::MOST_BODY;
-pub use crate::adapter::signature::{Secret, Unproven};
 
 use crate::adapter::connector::Connector;
 use crate::adapter::finding::Finding;

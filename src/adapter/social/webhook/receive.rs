@@ -1,7 +1,7 @@
 //! The way in: limit, verify over the raw bytes, parse, store, answer; in that order.
 
-use crate::adapter::signature::Unproven;
 use super::{Malformed, Webhook, post};
+use crate::adapter::signature::Unproven;
 use crate::app::Inbound;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
