@@ -59,7 +59,7 @@ fn compose(
     }
     let composed = network.compose(words, &target.author.handle, audience);
     if let Some(why) = composed.refusal {
-        return Err(text::refused(why));
+        return Err(text::cannot_answer(&why, target.url.as_deref()));
     }
     if asked == Audience::Private && !abilities.private {
         return Err(text::no_private(&abilities.label));

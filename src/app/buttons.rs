@@ -1,6 +1,6 @@
 //! Buttons about one version of a reply, and the forms that they open.
 
-use super::act::answered;
+use super::by_hand::is_web;
 use super::directory::Known;
 use super::inbound::{Given, Inbound, Response, Unavailable};
 use super::request::{Ask, Pressed};
@@ -99,8 +99,7 @@ impl Inbound {
         version: i64,
         seal: &str,
     ) -> Result<Option<Response>, Unavailable> {
-        let known = self.store.known(&[], &[], &[key.to_owned()]).await?;
-        let before = known.inbox.first().and_then(|row| answered(&row.answer));
+        let before = self.answered_before(key).await?;
         if before.is_some() {
             return Ok(before);
         }
@@ -115,8 +114,7 @@ impl Inbound {
         address: String,
     ) -> Result<Result<Pressed, Response>, Unavailable> {
         let address = address.trim().to_owned();
-        let web = url::Url::parse(&address).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
-        if !web {
+        if !is_web(&address) {
             return Ok(Err(text::no_address("That is no address of the web.")));
         }
         let found = self.store.replies(&[id]).await?;

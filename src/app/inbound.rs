@@ -223,6 +223,10 @@ impl Inbound {
         let Some(case) = case else {
             return Ok(text::which_case(verb_of(&parsed.command)));
         };
+        if let Command::Answered { address } = &parsed.command {
+            let address = address.clone();
+            return self.answered_by_hand(given, known, case, &address).await;
+        }
         match self.asked(&given, &known, parsed.command) {
             Ok(ask) => self.order(given, known, case, ask).await,
             Err(response) => Ok(response),
@@ -372,7 +376,8 @@ impl Inbound {
             Command::Priority { level } => Wish::Priority(level),
             Command::Kind { kind } => Wish::Kind(kind),
             Command::Label { labels } => label(labels),
-            Command::Show | Command::History | Command::Queue | Command::Mine => {
+            // Looked at, or answered, before.
+            Command::Answered { .. } | Command::Show | Command::History | Command::Queue | Command::Mine => {
                 return Err(text::help(None));
             }
             Command::Search { .. } | Command::Help { .. } => return Err(text::help(None)),

@@ -4,6 +4,7 @@ mod act;
 mod answers;
 mod approvals;
 mod buttons;
+mod by_hand;
 mod claims;
 mod deliver;
 mod desk;

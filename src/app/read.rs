@@ -81,6 +81,7 @@ pub(super) async fn command(
         | Command::Assign { .. }
         | Command::Reply { .. }
         | Command::Dm { .. }
+        | Command::Answered { .. }
         | Command::Note { .. }
         | Command::Escalate { .. }
         | Command::Cancel

@@ -140,6 +140,7 @@ pub(super) fn verb_of(command: &Command) -> &'static str {
         Command::Assign { .. } => "assign",
         Command::Reply { .. } => "reply",
         Command::Dm { .. } => "dm",
+        Command::Answered { .. } => "answered",
         Command::Note { .. } => "note",
         Command::Escalate { .. } => "escalate",
         Command::Cancel => "cancel",

@@ -89,6 +89,11 @@ pub enum Command {
         #[arg(required = true, trailing_var_arg = true)]
         text: Vec<String>,
     },
+    /// Say that you answered by hand, and where
+    Answered {
+        /// The address of your answer; Hearback looks at it where it can
+        address: String,
+    },
     /// Leave a note for your colleagues; the customer never sees it
     Note {
         /// The note
@@ -183,6 +188,7 @@ impl Command {
             | Self::Assign { .. }
             | Self::Reply { .. }
             | Self::Dm { .. }
+            | Self::Answered { .. }
             | Self::Note { .. }
             | Self::Escalate { .. }
             | Self::Approve

@@ -18,12 +18,13 @@ pub(super) fn validate(root: &mut Section<'_>, table: &Table, purpose: Purpose) 
         Some(Value::List(items)) => items.as_slice(),
         _ => &[],
     };
-    for key in ["source", "agent", "team"] {
+    for key in ["source", "agent", "team", "helpdesk"] {
         unique(root, list(key), key, &["name"]);
     }
     unique(root, list("agent"), "agent", &["slack", "slack_team"]);
     unique(root, list("agent"), "agent", &["discord"]);
     members(root, list("team"), list("agent"));
+    helpdesks(root, list("team"), list("helpdesk"));
     if purpose == Purpose::Demo {
         return;
     }
@@ -147,6 +148,29 @@ fn unique(root: &mut Section<'_>, items: &[Node], list: &str, keys: &[&str]) {
         let message = format!("{} is given {line}", shown(first));
         let mend = format!("give every [[{list}]] its own");
         root.wrong_at(place, &key, Wrong::new(message, mend));
+    }
+}
+
+/// The help desk of a team is configured.
+fn helpdesks(root: &mut Section<'_>, teams: &[Node], desks: &[Node]) {
+    let names: Vec<&str> = desks
+        .iter()
+        .filter_map(|item| Some(text(item, "name")?.0))
+        .collect();
+    for (index, team) in teams.iter().enumerate() {
+        let Some((name, place)) = text(team, "helpdesk").filter(|(name, _)| !names.contains(name)) else {
+            continue;
+        };
+        let mend = match nearest(name, names.iter().copied()) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!("add a [[helpdesk]] with name = {name:?}"),
+        };
+        let message = format!("{} is no help desk", shown(name));
+        root.wrong_at(
+            place,
+            &format!("team[{index}].helpdesk"),
+            Wrong::new(message, mend),
+        );
     }
 }
 

@@ -6,6 +6,7 @@ mod across;
 mod care;
 mod chat;
 mod error;
+mod helpdesk;
 mod people;
 mod section;
 mod server;
@@ -14,6 +15,7 @@ mod tree;
 
 pub use chat::{Discord, Slack};
 pub use error::{ConfigError, Problem};
+pub use helpdesk::Helpdesk;
 pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
 pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
@@ -62,6 +64,8 @@ pub struct Config {
     pub access: Vec<Access>,
     /// Teams that cases are handed to. An escalation that names none goes to the first.
     pub teams: Vec<Team>,
+    /// Help desks that are teams' places.
+    pub helpdesks: Vec<Helpdesk>,
 }
 
 impl Config {
@@ -188,6 +192,7 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
     let agents = root.each("agent", AgentEntry::read);
     let access = root.each("access", Access::read);
     let teams = root.each("team", Team::read);
+    let helpdesks = root.each("helpdesk", Helpdesk::read);
     across::validate(&mut root, table, purpose);
     root.finish();
     Some(Config {
@@ -201,6 +206,7 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
         agents,
         access,
         teams,
+        helpdesks,
     })
 }
 

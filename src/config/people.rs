@@ -150,6 +150,8 @@ pub struct Team {
     pub slack_channel: Option<String>,
     /// Where its cases appear in Discord.
     pub discord_channel: Option<String>,
+    /// The help desk in which its cases become tickets.
+    pub helpdesk: Option<String>,
     /// The names of its agents.
     pub members: Vec<String>,
     /// Who has to approve replies to its cases, if that is stricter.
@@ -161,6 +163,7 @@ impl Team {
         let name = section.need("name", "\"managers\"");
         let slack_channel = id(section, "slack_channel", channel_id);
         let discord_channel = id(section, "discord_channel", snowflake);
+        let helpdesk = section.get("helpdesk");
         let members: Vec<String> = section.list("members").unwrap_or_default();
         let approval = section.get("approval");
         Self::validate(section);
@@ -168,19 +171,20 @@ impl Team {
             name: name?,
             slack_channel,
             discord_channel,
+            helpdesk,
             members,
             approval,
         })
     }
 
     fn validate(section: &mut Section<'_>) {
-        if !["slack_channel", "discord_channel", "members"]
+        if !["slack_channel", "discord_channel", "helpdesk", "members"]
             .iter()
             .any(|key| section.has(key))
         {
             let wrong = Wrong::new(
                 "has neither a channel nor members, so an escalation would reach nobody",
-                "add `members`, `slack_channel` or `discord_channel`",
+                "add `members`, `slack_channel`, `discord_channel` or `helpdesk`",
             );
             section.wrong("", wrong);
         }

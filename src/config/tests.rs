@@ -34,7 +34,8 @@ fn everything() -> (String, Config, Findings) {
 
 /// Section and key of all that is written in a table.
 fn keys(kind: &str, table: &Table, out: &mut BTreeSet<(String, String)>) {
-    let platform = table.get("platform").map(|node| &node.value);
+    let platform = table.get("platform").or_else(|| table.get("system"));
+    let platform = platform.map(|node| &node.value);
     let kind = match platform {
         Some(Value::Text(platform)) => format!("{kind}:{platform}"),
         _ => kind.to_owned(),
@@ -64,6 +65,9 @@ fn every_key_is_documented() {
     // `platform` and `name` are asked for before the platform is known.
     documented.insert(("source".to_owned(), "platform".to_owned()));
     documented.insert(("source".to_owned(), "name".to_owned()));
+    for key in ["name", "system", "url"] {
+        documented.insert(("helpdesk".to_owned(), key.to_owned()));
+    }
     let missing: Vec<_> = findings.asked.difference(&documented).collect();
     assert!(missing.is_empty(), "default.toml does not explain {missing:?}");
 }
@@ -198,12 +202,34 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         business_id = "b"
         access_token = "t"
         [[source]]
+        name = "letters"
+        platform = "email"
+        imap_url = "imaps://mail.example"
+        username = "help@shop.example"
+        password = "p"
+        [[source]]
+        name = "alerts"
+        platform = "rss"
+        feed = "https://blog.example/feed.xml"
+        [[source]]
         name = "shop"
         platform = "webhook"
         secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="
         [[access]]
         slack_group = "S1"
         roles = ["agent"]
+        [[helpdesk]]
+        name = "desk"
+        system = "zendesk"
+        url = "https://shop.zendesk.com"
+        email = "bot@shop.example"
+        api_token = "t"
+        [[helpdesk]]
+        name = "fresh"
+        system = "freshdesk"
+        url = "https://shop.freshdesk.com"
+        email = "bot@shop.example"
+        api_key = "t"
         "#,
         Purpose::Serve,
     )
@@ -230,6 +256,8 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let x = of!(config, X);
         let org = of!(config, LinkedIn);
         let clips = of!(config, TikTok);
+        let letters = of!(config, Email);
+        let alerts = of!(config, Rss);
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
         let snoo = (
             snoo.url.clone(),
@@ -267,14 +295,28 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             ..config.care.clone()
         };
         assert_eq!(care, Care::default());
+        let polls = |desk: &Helpdesk| match desk {
+            Helpdesk::Zendesk { poll, .. } | Helpdesk::Freshdesk { poll, .. } => Some(*poll),
+            Helpdesk::Webhook { .. } => None,
+        };
+        let desks: Vec<_> = config.helpdesks.iter().filter_map(polls).collect();
+        // `url` stands in for a server only where one is meant.
+        let alerts = (alerts.own.clone(), alerts.poll);
+        let letters = (
+            letters.folder.clone(),
+            letters.from.clone(),
+            letters.sent_copy,
+            letters.alerts.clone(),
+            letters.poll,
+        );
         let (forum, lemmy) = (
             (forum.search.clone(), forum.poll),
             (lemmy.search.clone(), lemmy.poll),
         );
-        let boards = (clips, forum, hub, lemmy, snoo, tube);
-        let accounts = (fedi, page, org, x, insta, threads, sky, tg.url.clone());
+        let boards = (alerts, clips, forum, hub, lemmy, snoo, tube);
+        let accounts = (letters, fedi, page, org, x, insta, threads, sky, tg.url.clone());
         let shop = (shop.idempotency, shop.limit);
-        ((slack, discord), (reviews, boards, accounts, shop), reply)
+        ((slack, discord, desks), (reviews, boards, accounts, shop), reply)
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }

@@ -315,10 +315,9 @@ impl Case {
             | Event::ReplyAbandoned { .. } => self.pending = None,
             Event::ReplySent { .. } => {
                 self.pending = None;
-                if matches!(self.status, Status::New | Status::Claimed | Status::Escalated) {
-                    self.status = Status::Answered;
-                }
+                self.answered();
             }
+            Event::AnsweredByHand { .. } => self.answered(),
             Event::ReplyUncertain { .. } => self.pending_is(ReplyState::Ambiguous),
             Event::ReplyRetried { .. } => self.pending_is(ReplyState::Held),
             Event::ReplyDelayed { .. } => {}
@@ -369,6 +368,12 @@ impl Case {
     fn pending_is(&mut self, state: ReplyState) {
         if let Some(pending) = &mut self.pending {
             pending.state = state;
+        }
+    }
+
+    fn answered(&mut self) {
+        if matches!(self.status, Status::New | Status::Claimed | Status::Escalated) {
+            self.status = Status::Answered;
         }
     }
 
@@ -447,6 +452,7 @@ pub fn shows_on_card(event: &Event) -> bool {
         | Event::ReplyFailed { .. }
         | Event::ReplyUncertain { .. }
         | Event::ReplyNeedsHuman { .. }
+        | Event::AnsweredByHand { .. }
         | Event::Erased => true,
     }
 }

@@ -288,6 +288,13 @@ pub enum Event {
         /// Which.
         reply: ReplyId,
     },
+    /// An agent answered without us, where we cannot, and says where.
+    AnsweredByHand {
+        /// The address of the answer, as the agent gave it.
+        url: String,
+        /// Whether the page was read and belongs to what the customer wrote; otherwise nobody could look.
+        looked: bool,
+    },
     /// Nothing is published any more. Stands in the log of no case.
     PublishingPaused {
         /// By this source; by none at all when empty.
@@ -344,6 +351,7 @@ impl Event {
             | Self::PrioritySet { .. }
             | Self::KindSet { .. }
             | Self::Labelled { .. }
+            | Self::AnsweredByHand { .. }
             | Self::PublishingPaused { .. }
             | Self::PublishingResumed { .. }
             | Self::Erased => None,

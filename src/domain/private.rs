@@ -111,6 +111,7 @@ pub fn texts_mut(event: &mut Event) -> Vec<&mut String> {
         }
         | Event::ReplyToldAbsent { reply: _ }
         | Event::ReplyAbandoned { reply: _ }
+        | Event::AnsweredByHand { url: _, looked: _ }
         // Of no case: the team's own words about itself.
         | Event::PublishingPaused {
             source: _,

@@ -3,12 +3,15 @@
 use super::lifecycle::Lifecycle;
 use crate::adapter::chat::console::{Console, Seat};
 use crate::adapter::chat::discord::Discord;
+use crate::adapter::chat::helpdesk::Desk;
 use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
+use crate::adapter::guard::Guard;
 use crate::adapter::link::Link;
 use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::discourse::Discourse;
+use crate::adapter::social::email::Email;
 use crate::adapter::social::facebook::Facebook;
 use crate::adapter::social::github::GitHub;
 use crate::adapter::social::google_business::GoogleBusiness;
@@ -19,6 +22,7 @@ use crate::adapter::social::linkedin::LinkedIn;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::reddit::Reddit;
+use crate::adapter::social::rss::Rss;
 use crate::adapter::social::telegram::Telegram;
 use crate::adapter::social::threads::Threads;
 use crate::adapter::social::tiktok::TikTok;
@@ -44,6 +48,7 @@ pub(super) struct Adapters {
     pub slack: Option<Arc<Slack>>,
     pub discord: Option<Arc<Discord>>,
     pub console: Option<Arc<Console>>,
+    pub desks: Vec<Arc<Desk>>,
     pub networks: Vec<Arc<dyn Connector>>,
     pub playground: Option<Arc<Playground>>,
 }
@@ -109,12 +114,16 @@ impl Adapters {
             slack,
             discord,
             console,
+            desks: desks(config, installation, clock)?,
             networks: Vec::new(),
             playground: None,
         };
+        let exempt = config.server.allow_private_hosts.iter();
+        let exempt: Vec<_> = exempt.map(|exempt| (exempt.host.clone(), exempt.port)).collect();
+        let guard = Guard::new(&exempt)?;
         for source in &config.sources {
             let Source::Playground(section) = source else {
-                let network = network(source, config.reply.timeout, clock, vault);
+                let network = network(source, config.reply.timeout, clock, vault, &guard);
                 let network = network.with_context(|| format!("source {}", source.name()))?;
                 adapters.networks.extend(network);
                 continue;
@@ -135,7 +144,8 @@ impl Adapters {
             .map(|chat| chat as Arc<dyn ChatPlatform>);
         let discord = self.discord.iter().cloned().map(|chat| chat as _);
         let console = self.console.iter().cloned().map(|chat| chat as _);
-        slack.chain(discord).chain(console).collect()
+        let desks = self.desks.iter().cloned().map(|desk| desk as _);
+        slack.chain(discord).chain(console).chain(desks).collect()
     }
 
     /// All networks, one for each source.
@@ -151,6 +161,7 @@ impl Adapters {
         let mut links = Vec::new();
         links.extend(self.slack.iter().flat_map(|slack| slack.links()));
         links.extend(self.discord.iter().flat_map(|discord| discord.links()));
+        links.extend(self.desks.iter().map(|desk| desk.link().clone()));
         links.extend(self.networks.iter().flat_map(|source| source.links()));
         links.extend(self.playground.iter().map(|square| square.link().clone()));
         links
@@ -175,6 +186,8 @@ impl Adapters {
         let discord = discord.map(|discord| Arc::clone(discord).routes(inbound.clone()));
         let networks = self.networks.iter();
         let networks = networks.filter_map(|source| Arc::clone(source).routes(inbound.clone()));
+        let desks = self.desks.iter();
+        let desks = desks.filter_map(|desk| Arc::clone(desk).routes(inbound.clone()));
         let square = self.playground.iter().map(|square| square.router(stop.clone()));
         let console = self.console.iter();
         let console = console.map(|console| console.router(reader.clone(), inbound.clone(), stop.clone()));
@@ -183,7 +196,7 @@ impl Adapters {
             inbound: inbound.clone(),
             links,
             metrics,
-            hooks: slack.chain(discord).chain(networks).collect(),
+            hooks: slack.chain(discord).chain(networks).chain(desks).collect(),
             pages: square.chain(console).collect(),
             square: self.playground.as_ref().map(|square| square.frame()),
             console: self
@@ -206,6 +219,12 @@ impl Adapters {
                 discord.run(inbound.clone(), stop.clone()),
             );
         }
+        for desk in self.desks {
+            lifecycle.spawn(
+                "connection to a help desk",
+                desk.run(inbound.clone(), stop.clone()),
+            );
+        }
         for source in self.networks {
             lifecycle.spawn(
                 "connection to a network",
@@ -218,18 +237,30 @@ impl Adapters {
     }
 }
 
+/// The help desks.
+fn desks(config: &Config, installation: &str, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<Arc<Desk>>> {
+    let desk = |section| {
+        let desk = Desk::new(section, installation, Arc::clone(clock));
+        desk.with_context(|| format!("help desk {}", section.name()))
+            .map(Arc::new)
+    };
+    config.helpdesks.iter().map(desk).collect()
+}
+
 /// The connector of a source; none for the playground, which belongs to the demo.
 fn network(
     source: &Source,
     timeout: Duration,
     clock: &Arc<dyn Clock>,
     vault: &Arc<dyn Vault>,
+    guard: &Guard,
 ) -> anyhow::Result<Option<Arc<dyn Connector>>> {
     let (clock, vault) = (Arc::clone(clock), Arc::clone(vault));
     Ok(Some(match source {
         Source::AppStore(section) => Arc::new(AppStore::new(section, timeout, clock)?),
         Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Discourse(section) => Arc::new(Discourse::new(section, timeout, clock)?),
+        Source::Email(section) => Arc::new(Email::new(section, timeout, clock)?),
         Source::Facebook(section) => Arc::new(Facebook::new(section, timeout, clock)?),
         Source::GitHub(section) => Arc::new(GitHub::new(section, timeout, clock)?),
         Source::GoogleBusiness(section) => Arc::new(GoogleBusiness::new(section, timeout, clock, vault)?),
@@ -239,6 +270,7 @@ fn network(
         Source::LinkedIn(section) => Arc::new(LinkedIn::new(section, timeout, clock, vault)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),
+        Source::Rss(section) => Arc::new(Rss::new(section, guard.clone(), clock)?),
         Source::Telegram(section) => Arc::new(Telegram::new(section, timeout, clock)?),
         Source::Threads(section) => Arc::new(Threads::new(section, timeout, clock, vault)?),
         Source::TikTok(section) => Arc::new(TikTok::new(section, timeout, clock, vault)?),

@@ -210,6 +210,9 @@ impl Adapters {
         for source in &adapters.networks {
             out.push((source.source().to_string(), source.examine().await));
         }
+        for desk in &adapters.desks {
+            out.push((desk.chat().to_string(), desk.examine().await));
+        }
         let client = http::client(QUESTION).context("Cannot build an HTTP client")?;
         if let Some(server) = adapters.timekeeper(config) {
             out.push((

@@ -1,5 +1,6 @@
 //! The directory, from the configuration: the one place where chats' names meet the sections.
 
+use crate::adapter::chat::helpdesk;
 use crate::app::{Approval, Approvals, Directory, Group, Home, Identity, Member, TeamEntry};
 use crate::config::{self, AgentEntry, Config, Team};
 use crate::domain::{Agent, ChannelId, ChatName, Role};
@@ -27,9 +28,16 @@ pub(super) fn directory(config: &Config, console: bool) -> Directory {
                 .map(move |id| group("discord", id, role)),
         )
     });
+    // A help desk speaks for itself about its tickets.
+    let desks = config.helpdesks.iter().map(|desk| Group {
+        chat: helpdesk::chat(desk.name()),
+        id: helpdesk::speaker().to_owned(),
+        role: Role::Agent,
+    });
+    let groups = groups.chain(desks).collect();
     let teams = config.teams.iter().map(|entry| team(entry, &members)).collect();
     Directory {
-        groups: groups.collect(),
+        groups,
         teams,
         homes,
         members,
@@ -123,15 +131,20 @@ fn team(entry: &Team, members: &[Member]) -> TeamEntry {
         name,
         slack_channel,
         discord_channel,
+        helpdesk,
         members: names,
         approval: _,
     } = entry;
     let slack = slack_channel.iter().map(|channel| home("slack", channel));
     let discord = discord_channel.iter().map(|channel| home("discord", channel));
+    let desk = helpdesk.iter().map(|name| Home {
+        chat: helpdesk::chat(name),
+        channel: ChannelId::new(helpdesk::CHANNEL),
+    });
     let of_team = members.iter().filter(|member| names.contains(&member.agent.name));
     TeamEntry {
         name: name.as_str().into(),
-        homes: slack.chain(discord).collect(),
+        homes: slack.chain(discord).chain(desk).collect(),
         members: of_team.map(|member| member.agent.clone()).collect(),
     }
 }

@@ -173,6 +173,7 @@ fn every_verb_has_help_and_fits_option_based_chats() {
     `assign WHO` — Give the case to somebody
     `reply TEXT` — Answer in public, where the customer wrote
     `dm TEXT` — Answer in private, where the network can
+    `answered ADDRESS` — Say that you answered by hand, and where
     `note TEXT` — Leave a note for your colleagues; the customer never sees it
     `escalate [TEAM] [REASON]` — Hand the case to a team, with the reason
     `approve` — Agree to the reply that waits for somebody else's yes

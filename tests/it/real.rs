@@ -3,6 +3,9 @@
 //!
 //! `HEARBACK_TEST_BLUESKY="URL HANDLE PASSWORD CUSTOMER CUSTOMER_PASSWORD"`: an AT Protocol network with two
 //! accounts, whose posts nobody else minds.
+//! `HEARBACK_TEST_DOVECOT="imap://127.0.0.1:PORT"`: a Dovecot, as `tests/real/dovecot.sh` starts one.
+
+mod dovecot;
 
 use crate::fake::house::{self, Core, permit};
 use base64::Engine as _;

@@ -3,6 +3,7 @@
 pub mod app_store;
 pub mod bluesky;
 pub mod discourse;
+pub mod email;
 pub mod facebook;
 pub mod github;
 pub mod google_business;
@@ -13,6 +14,7 @@ pub mod linkedin;
 pub mod mastodon;
 pub mod playground;
 pub mod reddit;
+pub mod rss;
 pub mod telegram;
 pub mod threads;
 pub mod tiktok;

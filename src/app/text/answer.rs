@@ -62,6 +62,12 @@ pub fn granted(case: &Case, events: &[Event]) -> Response {
         }
         Event::ReplySent { .. } => format!("Thank you. The reply to {number} counts as published."),
         Event::ReplyRetried { .. } => format!("Thank you. The reply to {number} is sent again."),
+        Event::AnsweredByHand { looked: true, .. } => {
+            format!("Thank you. The address was looked at, and {number} counts as answered.")
+        }
+        Event::AnsweredByHand { looked: false, .. } => format!(
+            "Thank you. {number} counts as answered. Nobody could look at the address: that is noted beside it."
+        ),
         Event::Opened { .. }
         | Event::PostAdded { .. }
         | Event::PostEdited { .. }
@@ -374,6 +380,7 @@ pub fn brief(event: &Event) -> String {
             format!("could not publish the reply yet: {}", one_line(reason, 200))
         }
         Event::ReplyNeedsHuman { .. } => "asked a person about the reply".to_owned(),
+        Event::AnsweredByHand { url, .. } => format!("answered by hand: {}", one_line(url, 200)),
         Event::Erased => "erased what the customer wrote and is called".to_owned(),
     }
 }

@@ -173,6 +173,7 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
             )),
         ]))),
         Event::ReplyNeedsHuman { reason, .. } => reply.map(|facts| needs_human(facts, reason, None)),
+        Event::AnsweredByHand { url, looked } => Some(by_hand(&who, url, *looked)),
         Event::Erased => small(vec![text(
             "What the customer wrote and is called was erased from the records. This thread still shows it: \
              delete what must go.",
@@ -276,6 +277,24 @@ pub(super) fn labelled(added: &[String], removed: &[String]) -> String {
         out.push(format!("took off {}", removed.join(", ")));
     }
     format!(" {}.", out.join(" and "))
+}
+
+fn by_hand(who: &str, url: &str, looked: bool) -> Message {
+    let line = vec![
+        Span::Strong(who.to_owned()),
+        text(" answered by hand: "),
+        Span::Link {
+            label: url.to_owned(),
+            url: url.to_owned(),
+        },
+    ];
+    let message = Message::default().with(Part::Line(line));
+    if looked {
+        return message;
+    }
+    message.with(Part::Small(vec![text(
+        "Hearback could not look at that address: it is there because a person says so.",
+    )]))
 }
 
 fn sent(audience: Audience, words: &str, url: Option<&str>) -> Message {

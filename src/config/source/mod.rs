@@ -3,6 +3,7 @@
 mod app_store;
 mod bluesky;
 mod discourse;
+mod email;
 mod facebook;
 mod github;
 mod google_business;
@@ -13,6 +14,7 @@ mod linkedin;
 mod mastodon;
 mod meta;
 mod reddit;
+mod rss;
 mod telegram;
 mod threads;
 mod tiktok;
@@ -24,6 +26,7 @@ mod youtube;
 pub use app_store::AppStore;
 pub use bluesky::Bluesky;
 pub use discourse::Discourse;
+pub use email::{Email, SentCopy};
 pub use facebook::Facebook;
 pub use github::GitHub;
 pub use google_business::GoogleBusiness;
@@ -33,10 +36,12 @@ pub use lemmy::Lemmy;
 pub use linkedin::LinkedIn;
 pub use mastodon::Mastodon;
 pub use reddit::Reddit;
+pub use rss::Rss;
 pub use telegram::Telegram;
 pub use threads::Threads;
 pub use tiktok::TikTok;
 pub use trustpilot::Trustpilot;
+pub(super) use webhook::webhook_secret;
 pub use webhook::{Idempotency, Webhook};
 pub use webhook::{Idempotency, Webhook};
 pub use x::X;
@@ -104,6 +109,8 @@ platforms! {
     Bluesky = "bluesky";
     /// An account on a Discourse forum.
     Discourse = "discourse";
+    /// A mailbox.
+    Email = "email";
     /// A Facebook Page.
     Facebook = "facebook";
     /// Repositories on GitHub.
@@ -122,6 +129,8 @@ platforms! {
     Mastodon = "mastodon";
     /// A Reddit account.
     Reddit = "reddit";
+    /// A feed: RSS, Atom or JSON Feed.
+    Rss = "rss";
     /// A Telegram bot.
     Telegram = "telegram";
     /// A Threads profile.

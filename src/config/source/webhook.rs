@@ -86,7 +86,7 @@ impl Webhook {
 }
 
 /// A secret of Standard Webhooks: `whsec_` and base64.
-fn webhook_secret(text: &str) -> Result<(), Wrong> {
+pub(in super::super) fn webhook_secret(text: &str) -> Result<(), Wrong> {
     let mend = "make one with: echo \"whsec_$(openssl rand -base64 32)\"";
     let Some(encoded) = text.strip_prefix("whsec_") else {
         return Err(Wrong::new("must begin with whsec_", mend));

@@ -72,6 +72,13 @@ pub enum Wish {
         /// Why.
         reason: String,
     },
+    /// Say that it was answered by hand.
+    Answered {
+        /// Where.
+        url: String,
+        /// Whether the page was looked at.
+        looked: bool,
+    },
     /// Take the waiting reply back.
     Cancel,
     /// Hand it to a team.
@@ -254,6 +261,11 @@ pub fn decide(case: &Case, by: &Agent, role: Role, wish: Wish, now: Instant) -> 
             let text = spoken(wording.text, "send")?;
             let mut events = take_for_reply(case, by, role)?;
             events.push(gated(Wording { text, ..wording }, gate));
+            Ok(events)
+        }
+        Wish::Answered { url, looked } => {
+            let mut events = take_for_reply(case, by, role)?;
+            events.push(Event::AnsweredByHand { url, looked });
             Ok(events)
         }
         Wish::Confirm(wording, gate) => confirm(case, by, role, wording, gate),

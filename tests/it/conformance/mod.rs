@@ -52,6 +52,8 @@ pub enum Untold {
     Language,
     /// Its author's page.
     AuthorPage,
+    /// Its own address: it has none that people can open.
+    Page,
     /// Which post of its conversation it answers: it answers the first.
     Parent,
 }
@@ -94,6 +96,8 @@ pub trait Stage: Sized {
     const PLATFORM: &'static str;
     /// Where it can put what is published, if not where it belongs.
     const MISPLACES: &'static [Misplaced];
+    /// Whether anything can be answered there.
+    const ANSWERS: bool = true;
     /// The rows that it cannot have, with the reason.
     const CANNOT: &'static [(Row, &'static str)];
     /// What it does not tell of a post.
@@ -292,6 +296,7 @@ macro_rules! tests {
 mod app_store;
 mod bluesky;
 mod discourse;
+mod email;
 mod facebook;
 mod github;
 pub mod google_business;
@@ -304,6 +309,7 @@ mod mastodon;
 mod publishing;
 mod reddit;
 mod reviews;
+mod rss;
 mod telegram;
 mod threads;
 pub mod tiktok;
@@ -412,6 +418,8 @@ fn matrix() {
         (app_store::OnAppStore::PLATFORM, app_store::OnAppStore::cannot),
         (bluesky::OnBluesky::PLATFORM, bluesky::OnBluesky::cannot),
         (discourse::OnDiscourse::PLATFORM, discourse::OnDiscourse::cannot),
+        (email::Forgetful::PLATFORM, email::Forgetful::cannot),
+        (email::Keeping::PLATFORM, email::Keeping::cannot),
         (facebook::OnFacebook::PLATFORM, facebook::OnFacebook::cannot),
         (github::OnGitHub::PLATFORM, github::OnGitHub::cannot),
         (
@@ -427,6 +435,7 @@ fn matrix() {
         (linkedin::OnLinkedIn::PLATFORM, linkedin::OnLinkedIn::cannot),
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
         (reddit::OnReddit::PLATFORM, reddit::OnReddit::cannot),
+        (rss::OnFeed::PLATFORM, rss::OnFeed::cannot),
         (telegram::Asking::PLATFORM, telegram::Asking::cannot),
         (telegram::Pushed::PLATFORM, telegram::Pushed::cannot),
         (threads::OnThreads::PLATFORM, threads::OnThreads::cannot),

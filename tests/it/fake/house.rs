@@ -3,7 +3,8 @@
 
 use async_trait::async_trait;
 use hearback::app::{
-    App, Directory, Given, Home, Identity, Inbound, Input, Member, Parts, Place, Response, Worker,
+    App, Directory, Given, Group, Home, Identity, Inbound, Input, Member, Parts, Place, Response, TeamEntry,
+    Worker,
 };
 use hearback::domain::{
     Agent, Case, CaseNumber, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post,
@@ -91,6 +92,14 @@ impl ChatPlatform for Memory {
     }
 }
 
+/// Where the team works beside the chat that remembers.
+#[derive(Clone, Default)]
+pub struct Beside {
+    pub chats: Vec<Arc<dyn ChatPlatform>>,
+    pub teams: Vec<TeamEntry>,
+    pub groups: Vec<Group>,
+}
+
 /// The core.
 pub struct Core {
     /// The way in, for connectors.
@@ -103,18 +112,19 @@ pub struct Core {
     stop: CancellationToken,
     tracker: TaskTracker,
     given: u64,
+    beside: Beside,
 }
 
 impl Core {
     /// Starts on an empty database.
     pub async fn start(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
-        Self::on(
-            tempfile::tempdir().unwrap(),
-            Arc::new(Memory::new()),
-            clock,
-            networks,
-        )
-        .await
+        Self::with(clock, networks, Beside::default()).await
+    }
+
+    /// Starts on an empty database, with more places where the team works.
+    pub async fn with(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>, beside: Beside) -> Self {
+        let chat = Arc::new(Memory::new());
+        Self::on(tempfile::tempdir().unwrap(), chat, clock, networks, beside).await
     }
 
     async fn on(
@@ -122,6 +132,7 @@ impl Core {
         chat: Arc<Memory>,
         clock: &ManualClock,
         networks: Vec<Arc<dyn SocialPlatform>>,
+        beside: Beside,
     ) -> Self {
         let url = format!("sqlite:{}", folder.path().join("cases.db").display());
         let store = Store::open(&url).await.unwrap();
@@ -144,11 +155,14 @@ impl Core {
                 chat: ChatName::new("memory"),
                 channel: ChannelId::new("C1"),
             }],
-            ..Directory::default()
+            teams: beside.teams.clone(),
+            groups: beside.groups.clone(),
         };
+        let mut chats: Vec<Arc<dyn ChatPlatform>> = vec![chat.clone()];
+        chats.extend(beside.chats.iter().cloned());
         let parts = Parts {
             directory,
-            chats: vec![chat.clone()],
+            chats,
             networks,
             hold: HOLD,
             timeout: Duration::from_secs(20),
@@ -169,6 +183,7 @@ impl Core {
             stop,
             tracker,
             given: 0,
+            beside,
         };
         core.worker.recover().await.unwrap();
         core
@@ -184,10 +199,11 @@ impl Core {
             folder,
             clock,
             given,
+            beside,
             ..
         } = self;
         drop((inbound, worker, store));
-        let mut core = Self::on(folder, chat, &clock, networks).await;
+        let mut core = Self::on(folder, chat, &clock, networks, beside).await;
         core.given = given;
         core
     }

@@ -114,6 +114,7 @@ mod tests {
           assign:1 [who:6!] [case:3…]
           reply:1 [text:3!] [case:3…]
           dm:1 [text:3!] [case:3…]
+          answered:1 [address:3!] [case:3…]
           note:1 [text:3!] [case:3…]
           escalate:1 [team:3] [reason:3] [case:3…]
           approve:1 [case:3…]

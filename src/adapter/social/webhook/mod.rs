@@ -14,11 +14,10 @@
 mod post;
 mod receive;
 mod reply;
-mod signature;
 
+pub use crate::adapter::signature::{Secret, Unproven};
 pub use post::{MOST_POSTS, Malformed};
 pub use receive::MOST_BODY;
-pub use signature::{Secret, Unproven};
 
 use crate::adapter::connector::Connector;
 use crate::adapter::finding::Finding;

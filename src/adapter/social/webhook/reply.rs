@@ -1,10 +1,10 @@
 //! The way out: one signed call a reply, and the look whether an earlier one arrived.
 
 use super::Webhook;
-use super::signature::{ID, SIGNATURE, TIMESTAMP};
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
 use crate::adapter::ids::{self, header_safe};
+use crate::adapter::signature::{ID, SIGNATURE, TIMESTAMP};
 use crate::domain::{Audience, Reply, Visibility, message};
 use crate::port::{Class, Look, Permit, PortError, Published};
 use reqwest::{Response, StatusCode, header};
