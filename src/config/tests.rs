@@ -118,7 +118,9 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
-            config.reply, config.server.listen, config.server.allow_private_hosts
+            config.reply,
+            config.server.listen,
+            (&config.server.allow_private_hosts, &config.media)
         );
         let care = Care {
             words: Default::default(),

@@ -5,15 +5,17 @@ use crate::adapter::chat::console::{Console, Seat};
 use crate::adapter::chat::discord::Discord;
 use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
+use crate::adapter::guard::Guard;
 use crate::adapter::link::Link;
+use crate::adapter::picture::Pictures;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
-use crate::config::{AgentEntry, Config, Source};
+use crate::config::{self, AgentEntry, Config, Source};
 use crate::domain::{Clock, Role};
-use crate::port::{ChatPlatform, SocialPlatform};
+use crate::port::{Attachments, ChatPlatform, SocialPlatform};
 use crate::web::{self, Hosts};
 use anyhow::Context as _;
 use axum::Router;
@@ -30,6 +32,7 @@ pub(super) struct Adapters {
     pub console: Option<Arc<Console>>,
     pub networks: Vec<Arc<dyn Connector>>,
     pub playground: Option<Arc<Playground>>,
+    pub attachments: Attachments,
 }
 
 /// What the server shows beside the adapters' routes.
@@ -74,13 +77,21 @@ impl Adapters {
             }
             None => None,
         };
-        let console = console(config, demo.is_some()).map(Arc::new);
+        let guard = guard(config).context("Cannot build an HTTP client")?;
+        let attachments = match config.media.pictures {
+            config::Pictures::File => Attachments::Shown(Arc::new(Pictures::new(guard))),
+            config::Pictures::Link => Attachments::Linked,
+            config::Pictures::Off => Attachments::Counted,
+        };
+        let console = console(config, demo.is_some());
+        let console = console.map(|console| Arc::new(console.with_attachments(attachments.clone())));
         let mut adapters = Self {
             slack,
             discord,
             console,
             networks: Vec::new(),
             playground: None,
+            attachments,
         };
         for source in &config.sources {
             let Source::Playground(section) = source else {
@@ -201,6 +212,13 @@ fn network(
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),
     }))
+}
+
+/// The guard before addresses from outside.
+fn guard(config: &Config) -> reqwest::Result<Guard> {
+    let exempt = config.server.allow_private_hosts.iter();
+    let exempt: Vec<_> = exempt.map(|host| (host.host.clone(), host.port)).collect();
+    Guard::new(&exempt)
 }
 
 /// The console: of the demo, or for those who have a password for it.

@@ -20,6 +20,7 @@ mod fake;
 mod grammar;
 mod harness;
 mod mastodon;
+mod media;
 mod migrations;
 mod operator;
 mod races;

@@ -10,11 +10,13 @@ use hearback::domain::{
     Reply, Role, SourceName, Standing, ThreadId,
 };
 use hearback::port::{
-    ChatPlatform, Content, EditMessage, OpenThread, Opened, Permit, PortError, PostMessage, SocialPlatform,
+    Attachments, ChatPlatform, Content, EditMessage, OpenThread, Opened, Permit, Picture, PortError,
+    PostMessage, ShowPicture, SocialPlatform,
 };
 use hearback::store::{CaseFilter, Store};
 use sqlx::{Connection as _, SqliteConnection};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -35,6 +37,7 @@ pub fn permit() -> Permit {
 pub struct Memory {
     name: ChatName,
     threads: watch::Sender<Vec<Vec<String>>>,
+    without_files: AtomicBool,
 }
 
 impl Memory {
@@ -42,6 +45,7 @@ impl Memory {
         Self {
             name: ChatName::new("memory"),
             threads: watch::Sender::new(Vec::new()),
+            without_files: AtomicBool::new(false),
         }
     }
 
@@ -78,6 +82,19 @@ impl ChatPlatform for Memory {
         Ok(self.tell(&order.thread, order.message.plain()))
     }
 
+    fn takes_pictures(&self) -> bool {
+        true
+    }
+
+    async fn show_picture(&self, order: &ShowPicture) -> Result<MessageId, PortError> {
+        if self.without_files.load(Ordering::Relaxed) {
+            return Err(PortError::Unauthorized("missing_scope: files:write".to_owned()));
+        }
+        let Picture { bytes, form } = order.picture.as_ref();
+        let file = format!("[{} of {} bytes: {}]", form.mime(), bytes.len(), order.title);
+        Ok(self.tell(&order.thread, format!("{file}\n{}", order.message.plain())))
+    }
+
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
         let (thread, at) = order.message.as_str().split_once('.').unwrap();
         let (thread, at): (usize, usize) = (thread.parse().unwrap(), at.parse().unwrap());
@@ -107,13 +124,20 @@ pub struct Core {
 impl Core {
     /// Starts on an empty database.
     pub async fn start(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
-        Self::on(
-            tempfile::tempdir().unwrap(),
-            Arc::new(Memory::new()),
-            clock,
-            networks,
-        )
-        .await
+        let folder = tempfile::tempdir().unwrap();
+        let counted = Attachments::Counted;
+        Self::on(folder, Arc::new(Memory::new()), clock, networks, counted).await
+    }
+
+    /// The same, where this becomes of what is attached to posts.
+    pub async fn with_attachments(clock: &ManualClock, attachments: Attachments) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::on(folder, Arc::new(Memory::new()), clock, Vec::new(), attachments).await
+    }
+
+    /// The chat takes no files any more.
+    pub fn refuse_files(&self) {
+        self.chat.without_files.store(true, Ordering::Relaxed);
     }
 
     async fn on(
@@ -121,6 +145,7 @@ impl Core {
         chat: Arc<Memory>,
         clock: &ManualClock,
         networks: Vec<Arc<dyn SocialPlatform>>,
+        attachments: Attachments,
     ) -> Self {
         let url = format!("sqlite:{}", folder.path().join("cases.db").display());
         let store = Store::open(&url).await.unwrap();
@@ -149,6 +174,7 @@ impl Core {
             directory,
             chats: vec![chat.clone()],
             networks,
+            attachments,
             hold: HOLD,
             timeout: Duration::from_secs(20),
             settle: SETTLE,
@@ -186,7 +212,7 @@ impl Core {
             ..
         } = self;
         drop((inbound, worker, store));
-        let mut core = Self::on(folder, chat, &clock, networks).await;
+        let mut core = Self::on(folder, chat, &clock, networks, Attachments::Counted).await;
         core.given = given;
         core
     }

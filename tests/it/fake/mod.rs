@@ -5,6 +5,7 @@ pub mod discord;
 pub mod door;
 pub mod errors;
 pub mod fault;
+pub mod gallery;
 pub mod gateway;
 pub mod house;
 pub mod mastodon;

@@ -111,6 +111,7 @@ fn media(embed: &Embed) -> Vec<Media> {
         url: url.clone(),
         mime: "image/*".to_owned(),
         alt: sound(alt),
+        poster: None,
     });
     own.chain(embed.media.iter().flat_map(|media_of| media(media_of)))
         .collect()
