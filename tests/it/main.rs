@@ -19,6 +19,7 @@ mod discord;
 mod fake;
 mod grammar;
 mod harness;
+mod jetstream;
 mod mastodon;
 mod media;
 mod migrations;

@@ -163,6 +163,7 @@ async fn bluesky() {
         password: SecretString::from(password),
         search: vec![sought.clone()],
         poll: Duration::from_secs(60),
+        jetstream: None,
         approval: None,
     };
     let account = Arc::new(Bluesky::new(&config, Duration::from_secs(20), house::clock(&clock)).unwrap());

@@ -8,6 +8,7 @@ pub mod fault;
 pub mod gallery;
 pub mod gateway;
 pub mod house;
+pub mod jetstream;
 pub mod mastodon;
 pub mod postgres;
 pub mod server;
