@@ -75,6 +75,123 @@ pub struct PostMessage {
     pub earlier: Option<Instant>,
 }
 
+/// In which form a picture is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PictureForm {
+    /// PNG.
+    Png,
+    /// JPEG.
+    Jpeg,
+}
+
+impl PictureForm {
+    /// Its MIME type.
+    #[must_use]
+    pub fn mime(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+        }
+    }
+
+    /// The ending of its files' names.
+    #[must_use]
+    pub fn ending(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+        }
+    }
+}
+
+/// A picture, written by ourselves: it holds nothing but what is seen.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// The file; at most 8 MiB.
+    pub bytes: Vec<u8>,
+    /// In which form.
+    pub form: PictureForm,
+}
+
+impl fmt::Debug for Picture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (form, length) = (self.form, self.bytes.len());
+        write!(f, "Picture({form:?}, {length} bytes)")
+    }
+}
+
+/// Why there is no picture, as the end of a sentence that begins with "not shown:".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPicture {
+    /// There never will be.
+    #[error("{0}")]
+    Never(String),
+    /// There may be another time.
+    #[error("{0}")]
+    NotNow(String),
+}
+
+/// Gets pictures that strangers put somewhere.
+#[async_trait]
+pub trait Pictures: Send + Sync {
+    /// The picture at an address from outside, made fit to be shown. One attempt.
+    async fn get(&self, url: &str) -> Result<Picture, NoPicture>;
+}
+
+/// What becomes of what is attached to a post.
+#[derive(Clone, Default)]
+pub enum Attachments {
+    /// It is counted, and not told else.
+    #[default]
+    Counted,
+    /// Its address and its description are told.
+    Linked,
+    /// Its picture is shown, from here.
+    Shown(Arc<dyn Pictures>),
+}
+
+impl Attachments {
+    /// Where pictures come from, if they are shown.
+    #[must_use]
+    pub fn pictures(&self) -> Option<&Arc<dyn Pictures>> {
+        match self {
+            Self::Shown(pictures) => Some(pictures),
+            Self::Counted | Self::Linked => None,
+        }
+    }
+}
+
+impl fmt::Debug for Attachments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counted => "Counted",
+            Self::Linked => "Linked",
+            Self::Shown(_) => "Shown",
+        })
+    }
+}
+
+/// An order to show a picture in a thread.
+#[derive(Debug, Clone)]
+pub struct ShowPicture {
+    /// The same for every attempt.
+    pub key: IdempotencyKey,
+    /// The channel of the thread.
+    pub channel: ChannelId,
+    /// The thread.
+    pub thread: ThreadId,
+    /// The picture.
+    pub picture: Arc<Picture>,
+    /// What it is called: `Picture 1 of 2`.
+    pub title: String,
+    /// What it shows, in the words of who published it; may be empty.
+    pub alt: String,
+    /// What stands with it.
+    pub message: Message,
+    /// When an earlier attempt began, if there was one: then look for its result first.
+    pub earlier: Option<Instant>,
+}
+
 /// An order to replace what a message of ours says. Idempotent.
 #[derive(Debug, Clone)]
 pub struct EditMessage {
@@ -152,6 +269,18 @@ pub trait ChatPlatform: Send + Sync {
 
     /// Replaces what a message of ours says.
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError>;
+
+    /// Whether pictures are uploaded into its threads. A chat whose pages show them by themselves takes none.
+    fn takes_pictures(&self) -> bool {
+        false
+    }
+
+    /// Shows a picture in a thread. Asked only where it takes pictures. The message by which the chat knows
+    /// it may be an id of its file, where that is all that the chat tells.
+    async fn show_picture(&self, order: &ShowPicture) -> Result<MessageId, PortError> {
+        let _ = order;
+        Err(PortError::Refused("this chat takes no pictures".to_owned()))
+    }
 
     /// Everything that stands of one delivery; the message is the `card` of each. The first is the one to
     /// keep: the earliest that people can go on in. Asked only after an attempt without a certain end. A chat that keeps no messages, or knows a

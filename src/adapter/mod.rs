@@ -16,6 +16,7 @@ pub mod link;
 pub mod meter;
 pub mod oauth;
 pub mod oidc;
+pub mod picture;
 pub mod plain;
 pub mod push;
 pub mod quota;

@@ -35,7 +35,7 @@ pub use read::{BoardEntry, Entry, Reader, ThreadView};
 
 use crate::domain::care::Care;
 use crate::domain::{ButtonKey, ChatName, Clock, SourceName, Standing};
-use crate::port::{ChatPlatform, SocialPlatform};
+use crate::port::{Attachments, ChatPlatform, SocialPlatform};
 use crate::store::{Seal, Store};
 use chrono::TimeDelta;
 use std::collections::HashMap;
@@ -67,6 +67,8 @@ pub struct Parts {
     pub timeout: Duration,
     /// How long a platform may still act after an uncertain end.
     pub settle: Duration,
+    /// What becomes of what is attached to posts.
+    pub attachments: Attachments,
     /// Which replies somebody else has to agree to.
     pub approvals: Approvals,
     /// For how long somebody can.
@@ -95,6 +97,7 @@ impl Parts {
             hold: Duration::from_secs(10),
             timeout: Duration::from_secs(20),
             settle: Duration::from_secs(120),
+            attachments: Attachments::default(),
             approvals: Approvals::default(),
             approval_expires: Duration::from_secs(24 * 3600),
             care: Care::default(),
@@ -132,6 +135,7 @@ impl App {
             hold,
             timeout,
             settle,
+            attachments,
             approvals,
             approval_expires,
             care,
@@ -200,6 +204,7 @@ impl App {
             store,
             rules,
             chats,
+            attachments,
             clock,
             inbound: inbound.clone(),
             stop,

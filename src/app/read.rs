@@ -7,8 +7,8 @@ use super::text::{self, CardFacts, ReplyFacts, Telling};
 use super::work::speaks_of;
 use crate::command::Command;
 use crate::domain::{
-    By, Card, Case, CaseNumber, ChannelId, ChatName, Clock, Event, EventId, EventRecord, Instant, Message,
-    NativeId, Post, ReplyId, ReplyState, SourceName,
+    By, Card, Case, CaseNumber, ChannelId, ChatName, Clock, Event, EventId, EventRecord, Instant, Media,
+    Message, NativeId, Post, ReplyId, ReplyState, SourceName,
 };
 use crate::store::{CaseFilter, Store, StoredPost};
 use std::collections::HashMap;
@@ -261,6 +261,20 @@ impl Told {
         })
     }
 
+    /// A post that one of the events is about.
+    pub fn post(&self, source: &SourceName, id: &NativeId) -> Option<&Post> {
+        let stored = self.posts.get(&(source.clone(), id.clone()));
+        stored.map(|stored| &stored.post)
+    }
+
+    /// What is attached to the post that an event brought.
+    fn attached(&self, source: &SourceName, record: &EventRecord) -> &[Media] {
+        match &record.event {
+            Event::PostAdded { post, .. } => self.post(source, post).map_or(&[], attached),
+            _ => &[],
+        }
+    }
+
     /// The step of a reply as it is told here.
     pub fn step_of(&self, reply: ReplyId) -> i64 {
         self.replies.get(&reply).map_or(0, |reply| reply.step)
@@ -275,10 +289,7 @@ impl Told {
         record: &EventRecord,
     ) -> Option<Message> {
         let post = match &record.event {
-            Event::PostAdded { post, .. } | Event::PostDeleted { post } => self
-                .posts
-                .get(&(source.clone(), post.clone()))
-                .map(|stored| &stored.post),
+            Event::PostAdded { post, .. } | Event::PostDeleted { post } => self.post(source, post),
             _ => None,
         };
         let network = rules.network_label(source);
@@ -299,6 +310,11 @@ impl Told {
             reply,
         })
     }
+}
+
+/// What is shown of what is attached to a post: nothing once its author took it back.
+fn attached(post: &Post) -> &[Media] {
+    if post.deleted { &[] } else { &post.media }
 }
 
 /// A case in a list of cards.
@@ -323,6 +339,8 @@ pub struct Entry {
     pub by: By,
     /// What it says.
     pub message: Message,
+    /// What is attached to the post it tells of.
+    pub attached: Vec<Media>,
 }
 
 /// A case's thread.
@@ -330,6 +348,8 @@ pub struct Entry {
 pub struct ThreadView {
     /// The card.
     pub card: Card,
+    /// What is attached to the post the case began with.
+    pub attached: Vec<Media>,
     /// What followed.
     pub entries: Vec<Entry>,
     /// When the waiting reply is published, while it can be taken back.
@@ -383,6 +403,7 @@ impl Reader {
                 at: record.at,
                 by: record.by.clone(),
                 message,
+                attached: told.attached(&case.source, record).to_vec(),
             })
         };
         let entries = log.iter().filter_map(entry).collect();
@@ -391,9 +412,42 @@ impl Reader {
         let held = pending.iter().find(|reply| reply.state == ReplyState::Held);
         Ok(Some(ThreadView {
             card: card(&self.rules, case, posts.get(&number)),
+            attached: posts
+                .get(&number)
+                .map_or_else(Vec::new, |post| attached(post).to_vec()),
             entries,
             held_until: held.map(|reply| reply.hold_until),
         }))
+    }
+
+    /// An attachment of the post that an event of a case tells of, or of the one that the case began with.
+    /// `None`: there is no such thing.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn attachment(
+        &self,
+        number: CaseNumber,
+        event: Option<EventId>,
+        nth: usize,
+    ) -> Result<Option<Media>, Unavailable> {
+        let cases = self.store.cases(&[number]).await?;
+        let Some(case) = cases.first() else {
+            return Ok(None);
+        };
+        let Some(event) = event else {
+            let posts = first_posts(&self.store, &cases).await?;
+            return Ok(posts
+                .get(&number)
+                .and_then(|post| attached(post).get(nth).cloned()));
+        };
+        let log = self.store.events(&[event]).await?;
+        let log: Vec<_> = log.iter().filter(|record| record.case == number).collect();
+        let told = Told::load(&self.store, log.iter().map(|record| (*record, &case.source))).await?;
+        let media = log
+            .first()
+            .and_then(|record| told.attached(&case.source, record).get(nth));
+        Ok(media.cloned())
     }
 
     /// Whether replies may be published as far as the database and its seal are concerned.

@@ -18,7 +18,7 @@ pub use error::{ConfigError, Problem};
 pub use helpdesk::Helpdesk;
 pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
-pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
+pub use server::{Approval, Database, Media, Pictures, PrivateHost, ReplyRules, Server};
 pub use source::*;
 
 use crate::domain::care::Care;
@@ -50,6 +50,8 @@ pub struct Config {
     pub database: Database,
     /// How replies go out.
     pub reply: ReplyRules,
+    /// What becomes of what is attached to posts.
+    pub media: Media,
     /// What is looked at before one leaves.
     pub care: Care,
     /// Slack, if the team works there.
@@ -185,6 +187,7 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
     let server = root.one("server", Server::read);
     let database = root.one("database", Database::read);
     let reply = root.one("reply", ReplyRules::read);
+    let media = root.one("media", Media::read);
     let care = root.one("care", care::read);
     let slack = root.one("slack", Slack::read);
     let discord = root.one("discord", Discord::read);
@@ -199,6 +202,7 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
         server: server?,
         database: database?,
         reply: reply?,
+        media: media?,
         care: care?,
         slack,
         discord,

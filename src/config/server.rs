@@ -1,4 +1,4 @@
-//! `[server]`, `[database]`, `[reply]`.
+//! `[server]`, `[media]`, `[database]`, `[reply]`.
 
 use super::section::{Read, Section, Wrong, choice};
 use super::tree::Node;
@@ -65,6 +65,39 @@ impl Read for PrivateHost {
         Ok(Self {
             host: Host::parse(&host).map_err(|_| wrong())?,
             port: port.map(|port| port.parse().map_err(|_| wrong())).transpose()?,
+        })
+    }
+}
+
+/// `[media] pictures`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pictures {
+    /// They are fetched and shown as files.
+    File,
+    /// Their addresses are told.
+    Link,
+    /// They are counted.
+    Off,
+}
+
+impl Read for Pictures {
+    fn read(node: &Node) -> Result<Self, Wrong> {
+        let known = [("file", Self::File), ("link", Self::Link), ("off", Self::Off)];
+        choice(&String::read(node)?, &known)
+    }
+}
+
+/// `[media]`
+#[derive(Debug, Clone)]
+pub struct Media {
+    /// What becomes of the pictures of posts.
+    pub pictures: Pictures,
+}
+
+impl Media {
+    pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
+        Some(Self {
+            pictures: section.need("pictures", "\"file\"")?,
         })
     }
 }

@@ -288,7 +288,9 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let clips = (clips.url.clone(), clips.videos, clips.poll);
         let reply = format!(
             "{:?} {:?} {:?}",
-            config.reply, config.server.listen, config.server.allow_private_hosts
+            config.reply,
+            config.server.listen,
+            (&config.server.allow_private_hosts, &config.media)
         );
         let care = Care {
             words: Default::default(),

@@ -1,7 +1,8 @@
 //! What is owed to the outside: rows of the outbox.
 
 use super::{
-    CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, Instant, MessageId, ReplyId, ThreadId,
+    CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, Instant, MessageId, NativeId,
+    ReplyId, ThreadId,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -23,6 +24,13 @@ impl Lane {
     #[must_use]
     pub fn cards(chat: &ChatName, channel: &ChannelId) -> Self {
         Self(format!("{chat}/{channel}/cards").into())
+    }
+
+    /// Pictures for one channel of one chat: the servers they come from may be slow, and no word waits for
+    /// them.
+    #[must_use]
+    pub fn files(chat: &ChatName, channel: &ChannelId) -> Self {
+        Self(format!("{chat}/{channel}/files").into())
     }
 
     /// Public replies of one brand account.
@@ -122,6 +130,17 @@ pub enum Effect {
         channel: ChannelId,
         /// The reply it is about.
         reply: ReplyId,
+    },
+    /// What is attached to a post is to be shown in the thread.
+    ShowPicture {
+        /// The chat.
+        chat: ChatName,
+        /// The channel whose thread it is.
+        channel: ChannelId,
+        /// The post.
+        post: NativeId,
+        /// Which of its attachments, from zero.
+        nth: usize,
     },
     /// A delivery may stand twice: look, keep the first, and take the others away.
     Mend {

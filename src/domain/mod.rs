@@ -26,7 +26,7 @@ pub use id::{
 };
 pub use message::{Button, Card, Form, Message, Part, Press, ReplyVerb, Span, Style};
 pub use person::{Agent, Person, Role};
-pub use post::{Author, Media, Metrics, Post, PostKind, Sighting, Visibility};
+pub use post::{Author, Media, MediaKind, Metrics, Post, PostKind, Sighting, Visibility};
 pub use reply::{Audience, ButtonKey, Length, Remark, Reply, ReplyState, Weight};
 pub use standing::{Marks, Standing};
 

@@ -47,6 +47,45 @@ pub struct Media {
     /// The description its author gave.
     #[serde(default)]
     pub alt: String,
+    /// Where a still picture of it is: of a film, what stands for it until it is played.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poster: Option<String>,
+}
+
+/// What sort of thing is attached to a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaKind {
+    /// A picture.
+    Picture,
+    /// A film.
+    Film,
+    /// A sound.
+    Sound,
+    /// Anything else, or nobody said.
+    Other,
+}
+
+impl Media {
+    /// What sort of thing it is.
+    #[must_use]
+    pub fn kind(&self) -> MediaKind {
+        match self.mime.split('/').next() {
+            Some("image") => MediaKind::Picture,
+            Some("video") => MediaKind::Film,
+            Some("audio") => MediaKind::Sound,
+            Some(_) | None => MediaKind::Other,
+        }
+    }
+
+    /// Where a picture of it is. What has no type may be one.
+    #[must_use]
+    pub fn still(&self) -> Option<&str> {
+        match self.kind() {
+            MediaKind::Picture => Some(&self.url),
+            MediaKind::Other if self.mime.is_empty() => Some(self.poster.as_ref().unwrap_or(&self.url)),
+            MediaKind::Film | MediaKind::Sound | MediaKind::Other => self.poster.as_deref(),
+        }
+    }
 }
 
 /// How much a post was noticed.

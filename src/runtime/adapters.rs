@@ -8,6 +8,7 @@ use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
 use crate::adapter::guard::Guard;
 use crate::adapter::link::Link;
+use crate::adapter::picture::Pictures;
 use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::discourse::Discourse;
@@ -31,9 +32,9 @@ use crate::adapter::social::webhook::Webhook;
 use crate::adapter::social::x::X;
 use crate::adapter::social::youtube::YouTube;
 use crate::app::{Inbound, Reader};
-use crate::config::{AgentEntry, Config, Source};
+use crate::config::{self, AgentEntry, Config, Source};
 use crate::domain::{Clock, Role};
-use crate::port::{ChatPlatform, SocialPlatform, Vault};
+use crate::port::{Attachments, ChatPlatform, SocialPlatform, Vault};
 use crate::web::{self, Hosts};
 use anyhow::Context as _;
 use axum::Router;
@@ -51,6 +52,7 @@ pub(super) struct Adapters {
     pub desks: Vec<Arc<Desk>>,
     pub networks: Vec<Arc<dyn Connector>>,
     pub playground: Option<Arc<Playground>>,
+    pub attachments: Attachments,
 }
 
 /// What adapters are built with, beside the configuration.
@@ -109,7 +111,14 @@ impl Adapters {
             }
             None => None,
         };
-        let console = console(config, demo.is_some()).map(Arc::new);
+        let guard = guard(config).context("Cannot build an HTTP client")?;
+        let attachments = match config.media.pictures {
+            config::Pictures::File => Attachments::Shown(Arc::new(Pictures::new(guard))),
+            config::Pictures::Link => Attachments::Linked,
+            config::Pictures::Off => Attachments::Counted,
+        };
+        let console = console(config, demo.is_some());
+        let console = console.map(|console| Arc::new(console.with_attachments(attachments.clone())));
         let mut adapters = Self {
             slack,
             discord,
@@ -117,6 +126,7 @@ impl Adapters {
             desks: desks(config, installation, clock)?,
             networks: Vec::new(),
             playground: None,
+            attachments,
         };
         let exempt = config.server.allow_private_hosts.iter();
         let exempt: Vec<_> = exempt.map(|exempt| (exempt.host.clone(), exempt.port)).collect();
@@ -280,6 +290,13 @@ fn network(
         Source::YouTube(section) => Arc::new(YouTube::new(section, timeout, clock, vault)?),
         Source::Playground(_) => return Ok(None),
     }))
+}
+
+/// The guard before addresses from outside.
+fn guard(config: &Config) -> reqwest::Result<Guard> {
+    let exempt = config.server.allow_private_hosts.iter();
+    let exempt: Vec<_> = exempt.map(|host| (host.host.clone(), host.port)).collect();
+    Guard::new(&exempt)
 }
 
 /// The console: of the demo, or for those who have a password for it.

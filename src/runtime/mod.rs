@@ -237,6 +237,7 @@ fn core(
         hold: config.reply.hold,
         timeout: config.reply.timeout,
         settle: config.reply.settle,
+        attachments: adapters.attachments.clone(),
         approvals: people::approvals(config),
         approval_expires: config.reply.approval_expires,
         care: config.care.clone(),

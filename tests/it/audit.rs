@@ -184,6 +184,7 @@ fn post(number: i64, author: &str, text: &str) -> StoredPost {
                 url: "https://fedi.example/1.png".to_owned(),
                 mime: "image/png".to_owned(),
                 alt: format!("{author} holding it"),
+                poster: None,
             }],
             metrics: Metrics::default(),
             rating: None,

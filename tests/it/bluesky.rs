@@ -31,6 +31,7 @@ fn configured(server: &FakeBluesky) -> config::Bluesky {
         password: SecretString::from(PASSWORD),
         search: vec![],
         poll: Duration::from_secs(60),
+        jetstream: None,
         approval: None,
     }
 }

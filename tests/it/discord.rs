@@ -481,7 +481,7 @@ async fn the_doctor_sees_what_is_missing() {
     NO Discord: interactions go to https://care.example/discord/interactions, not to the gateway Clear the Interactions Endpoint URL of the application, or set [discord] public_key.
     ok Discord: the server is Care
     ok Discord: #care is a text channel
-    NO Discord: in #care the bot lacks Embed Links, Read Message History, Create Public Threads, Send Messages in Threads Grant them to the bot's role in the channel's settings, under Permissions.
+    NO Discord: in #care the bot lacks Embed Links, Attach Files, Read Message History, Create Public Threads, Send Messages in Threads Grant them to the bot's role in the channel's settings, under Permissions.
     ");
     s.fake.faults().next("GET /users/@me", Fault::Status(401));
     insta::assert_snapshot!(lines(s.discord.examine(&[]).await), @"NO Discord: the credentials are not accepted: Discord does not accept the bot token; put the current one into [discord] token Reset the token on the application's Bot page and put it into [discord] token.");
@@ -509,5 +509,6 @@ async fn the_doctor_looks_at_the_teams_channels_too() {
 
 mod doubles;
 mod gateway;
+mod picture;
 mod stage;
 mod talk;

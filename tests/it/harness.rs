@@ -69,6 +69,7 @@ impl Ctx {
             r#"
 [server]
 listen = "127.0.0.1:0"
+allow_private_hosts = ["127.0.0.1"]
 [database]
 url = "{database}"
 seal = "{seal}"

@@ -166,6 +166,7 @@ async fn bluesky() {
         password: SecretString::from(password),
         search: vec![sought.clone()],
         poll: Duration::from_secs(60),
+        jetstream: None,
         approval: None,
     };
     let account = Arc::new(

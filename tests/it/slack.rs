@@ -2,6 +2,7 @@
 
 mod doubles;
 mod out;
+mod picture;
 mod signed;
 mod socket;
 mod talk;

@@ -147,6 +147,7 @@ fn post(id: &str, text: &str) -> Post {
             url: "https://example.com/1.png".to_owned(),
             mime: "image/png".to_owned(),
             alt: "A crack".to_owned(),
+            poster: None,
         }],
         metrics: Metrics {
             likes: 1,

@@ -4,8 +4,8 @@ use super::Delivery;
 use crate::app::inbound::Unavailable;
 use crate::app::read::Told;
 use crate::domain::{
-    Case, CaseNumber, ChannelId, ChatName, Effect, EffectRow, EventId, EventRecord, MessageId, Post, ReplyId,
-    ThreadId,
+    Case, CaseNumber, ChannelId, ChatName, Effect, EffectRow, EventId, EventRecord, MessageId, NativeId,
+    Post, ReplyId, SourceName, ThreadId,
 };
 use crate::store::{self, ReplyMessage, Thread};
 use std::collections::{HashMap, HashSet};
@@ -18,6 +18,8 @@ pub(super) struct Facts {
     pub cases: HashMap<CaseNumber, Case>,
     pub firsts: HashMap<CaseNumber, Post>,
     pub threads: HashMap<Place, (ThreadId, MessageId)>,
+    /// The posts whose attachments are to be shown.
+    pub posts: HashMap<(SourceName, NativeId), Post>,
     pub events: HashMap<EventId, EventRecord>,
     pub told: Told,
     pub reply_messages: HashMap<ReplyId, Vec<ReplyMessage>>,
@@ -38,6 +40,7 @@ impl Delivery {
         } = self.store.facts(&numbers).await?;
         let cases: HashMap<_, _> = cases.into_iter().map(|case| (case.number, case)).collect();
         let mut ids = Vec::new();
+        let mut posts = HashSet::new();
         let mut reply_messages = HashMap::new();
         for row in effects {
             match &row.effect {
@@ -46,6 +49,10 @@ impl Delivery {
                     reply_messages.insert(*reply, self.store.reply_messages(*reply).await?);
                     let replies = self.store.replies(&[*reply]).await?;
                     ids.extend(replies.iter().filter_map(|reply| reply.held_by));
+                }
+                Effect::ShowPicture { post, .. } => {
+                    let case = cases.get(&row.case);
+                    posts.extend(case.map(|case| (case.source.clone(), post.clone())));
                 }
                 Effect::OpenThread { .. }
                 | Effect::UpdateCard { .. }
@@ -61,6 +68,12 @@ impl Delivery {
         } else {
             self.store.events(&ids).await?
         };
+        let posts: Vec<_> = posts.into_iter().collect();
+        let posts = if posts.is_empty() {
+            Vec::new()
+        } else {
+            self.store.posts(&posts).await?
+        };
         let about = events
             .iter()
             .filter_map(|record| Some((record, &cases.get(&record.case)?.source)));
@@ -73,6 +86,10 @@ impl Delivery {
             threads: threads
                 .into_iter()
                 .map(|row: Thread| ((row.case, row.chat, row.channel), (row.thread, row.card)))
+                .collect(),
+            posts: posts
+                .into_iter()
+                .map(|stored| ((stored.post.source.clone(), stored.post.id.clone()), stored.post))
                 .collect(),
             events: events.into_iter().map(|record| (record.id, record)).collect(),
             told,

@@ -55,7 +55,8 @@ impl Idle {
                 Effect::OpenThread { .. }
                 | Effect::UpdateCard { .. }
                 | Effect::Tell { .. }
-                | Effect::UpdateReply { .. } => idle.remove(&row.lane) || taken.contains_key(&row.lane),
+                | Effect::UpdateReply { .. }
+                | Effect::ShowPicture { .. } => idle.remove(&row.lane) || taken.contains_key(&row.lane),
                 // A reply's claim is its beginning; a look may be taken as often as one likes.
                 Effect::SendReply { .. }
                 | Effect::Reconcile { .. }

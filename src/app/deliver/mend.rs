@@ -157,7 +157,9 @@ impl Delivery {
         };
         match &doubt.what {
             Doubted::Root { from } => {
-                let kept = self.one_thread(row, place, &known, &traces, *from, facts).await?;
+                let kept = self
+                    .one_thread(platform, row, (place, *from), (&known, &traces), facts)
+                    .await?;
                 self.withdraw(
                     platform,
                     row,
@@ -210,11 +212,10 @@ impl Delivery {
     /// there: the earliest, or the one that was opened since because all of these were gone.
     async fn one_thread(
         &self,
+        platform: &dyn ChatPlatform,
         row: &EffectRow,
-        place: &Place,
-        known: &Opened,
-        traces: &[Opened],
-        from: Instant,
+        (place, from): (&Place, Instant),
+        (known, traces): (&Opened, &[Opened]),
         facts: &mut Facts,
     ) -> Result<Opened, PortError> {
         let now = facts.threads.get(place).map(|(thread, card)| Opened {
@@ -247,7 +248,10 @@ impl Delivery {
             // It shows the case as it was when it was opened.
             shown: 0,
         };
-        self.settle(vec![moved, Settled::Owes { case, effects }]).await;
+        let mut settled = vec![moved, Settled::Owes { case, effects }];
+        let opening = facts.firsts.get(&case);
+        settled.extend(self.attachments(platform, row, &channel, opening));
+        self.settle(settled).await;
         let stays = (first.thread.clone(), first.card.clone());
         facts.threads.insert(place.clone(), stays);
         Ok(first.clone())

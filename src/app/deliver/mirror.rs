@@ -3,14 +3,15 @@
 //! show it late, it is looked for once more when that is over (see `mend`).
 
 use super::facts::{Facts, Place};
+use super::pictures::Untold;
 use super::{Delivery, Pause, Turn};
 use crate::app::inbound::Unavailable;
 use crate::app::read;
 use crate::app::request::{Request, Settled};
 use crate::app::work::speaks_of;
 use crate::domain::{
-    Case, ChannelId, Doubted, Effect, EffectId, EffectRow, EventId, EventRecord, IdempotencyKey, Instant,
-    Lane, Message, MessageId, ReplyId, ThreadId,
+    Case, ChannelId, Doubted, Effect, EffectId, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
+    Instant, Lane, Message, MessageId, ReplyId, ThreadId,
 };
 use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use std::collections::{HashMap, HashSet};
@@ -125,6 +126,7 @@ impl Delivery {
             Effect::OpenThread { chat, channel }
             | Effect::UpdateCard { chat, channel }
             | Effect::Tell { chat, channel, .. }
+            | Effect::ShowPicture { chat, channel, .. }
             | Effect::Mend { chat, channel, .. }
             | Effect::UpdateReply { chat, channel, .. } => (chat, channel),
             Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake | Effect::Expire { .. } => {
@@ -152,6 +154,16 @@ impl Delivery {
                 self.update_reply(platform.as_ref(), row, channel, *reply, facts)
                     .await
             }
+            Effect::ShowPicture { post, nth, .. } => {
+                match self
+                    .show(platform.as_ref(), row, channel, (post, *nth), facts)
+                    .await
+                {
+                    Ok(settled) => Ok(settled),
+                    Err(Untold::PutOff(at)) => return Delivered::PutOff(at),
+                    Err(Untold::Failed(error)) => Err(error),
+                }
+            }
             Effect::Mend { doubt, last, .. } => {
                 match self.mend(platform.as_ref(), row, doubt, *last, facts).await {
                     Ok(settled) => Ok(settled),
@@ -171,7 +183,7 @@ impl Delivery {
         }
     }
 
-    fn key(&self, row: &EffectRow, suffix: &str) -> IdempotencyKey {
+    pub(super) fn key(&self, row: &EffectRow, suffix: &str) -> IdempotencyKey {
         IdempotencyKey::new(format!("{}-e{}{suffix}", self.rules.installation, row.id))
     }
 
@@ -230,6 +242,7 @@ impl Delivery {
             card: opened.card,
             shown,
         });
+        settled.extend(self.attachments(platform, row, channel, facts.firsts.get(&row.case)));
         Ok(settled)
     }
 
@@ -240,6 +253,7 @@ impl Delivery {
             Effect::Tell { event, .. } => facts.events.get(event).map(|record| record.at),
             Effect::UpdateCard { .. }
             | Effect::UpdateReply { .. }
+            | Effect::ShowPicture { .. }
             | Effect::Mend { .. }
             | Effect::SendReply { .. }
             | Effect::Reconcile { .. }
@@ -297,6 +311,7 @@ impl Delivery {
             return Ok(vec![Settled::Done(row.id)]);
         };
         let reply = speaks_of(&record.event);
+        let (told, source) = (record.event.clone(), case.source.clone());
         let place = (platform.name(), channel);
         let Some(message) = facts.told.message(&self.rules, place, &case.source, record) else {
             return Ok(vec![Settled::Done(row.id)]);
@@ -313,6 +328,10 @@ impl Delivery {
                 return Err(error);
             }
         };
+        if let Event::PostAdded { post, .. } = &told {
+            let post = facts.told.post(&source, post);
+            settled.extend(self.attachments(platform, row, channel, post));
+        }
         settled.push(match reply {
             Some(reply) => Settled::ReplyTold {
                 effect: row.id,
@@ -357,7 +376,11 @@ impl Delivery {
                     tracing::info!(case = %row.case, lane = %row.lane, reason, "A thread is gone; it is opened anew.");
                     break;
                 }
-                done => return done.map(|message| self.posted(row, &place, order, message, reply, settled)),
+                done => {
+                    return done.map(|message| {
+                        self.posted(row, &place, (order.key, order.thread), message, reply, settled)
+                    });
+                }
             }
         }
         settled.extend(self.open_as(platform, row, channel, facts, None).await?);
@@ -366,32 +389,32 @@ impl Delivery {
             None => return Err(PortError::Refused("the thread is missing".to_owned())),
         }
         let done = timed(platform.post(&order)).await;
-        done.map(|message| self.posted(row, &place, order, message, reply, settled))
+        done.map(|message| self.posted(row, &place, (order.key, order.thread), message, reply, settled))
     }
 
     /// Takes note of a message that stands; of one that may stand twice, that it is to be looked for.
-    fn posted(
+    pub(super) fn posted(
         &self,
         row: &EffectRow,
         place: &Place,
-        order: PostMessage,
+        (key, thread): (IdempotencyKey, ThreadId),
         message: MessageId,
         reply: Option<ReplyId>,
         settled: &mut Vec<Settled>,
     ) -> MessageId {
-        if let Some(since) = order.earlier {
+        if let Some(since) = earlier(row) {
             let stands = Opened {
-                thread: order.thread,
+                thread,
                 card: message.clone(),
             };
             let what = Doubted::Message { reply };
-            settled.push(self.doubt(row, place, order.key, since, stands, what));
+            settled.push(self.doubt(row, place, key, since, stands, what));
         }
         message
     }
 
     /// Whether a thread that is gone was one of two, and the case has another one now.
-    async fn moved(&self, place: &Place, facts: &mut Facts) -> Result<bool, PortError> {
+    pub(super) async fn moved(&self, place: &Place, facts: &mut Facts) -> Result<bool, PortError> {
         let threads = self.store.threads(&[place.0]).await;
         let threads = threads.map_err(|error| PortError::NotReached(error.to_string()))?;
         let now = threads
@@ -466,6 +489,7 @@ fn told_by(row: &EffectRow) -> EventId {
         Effect::OpenThread { .. }
         | Effect::UpdateCard { .. }
         | Effect::UpdateReply { .. }
+        | Effect::ShowPicture { .. }
         | Effect::Mend { .. }
         | Effect::SendReply { .. }
         | Effect::Reconcile { .. }
@@ -475,7 +499,7 @@ fn told_by(row: &EffectRow) -> EventId {
 }
 
 /// When an attempt of an earlier turn began whose end is not known.
-fn earlier(row: &EffectRow) -> Option<Instant> {
+pub(super) fn earlier(row: &EffectRow) -> Option<Instant> {
     if row.attempts > 0 { row.begun_at } else { None }
 }
 

@@ -5,13 +5,14 @@ mod facts;
 mod lanes;
 mod mend;
 mod mirror;
+mod pictures;
 mod publish;
 
 use super::desk::Rules;
 use super::inbound::{Inbound, Unavailable};
 use super::request::{Request, Settled};
 use crate::domain::{ChatName, Clock, EffectRow, Instant, Lane, ReplyState};
-use crate::port::ChatPlatform;
+use crate::port::{Attachments, ChatPlatform};
 use crate::store::Store;
 pub(super) use lanes::Idle;
 use lanes::{Lanes, Ready};
@@ -32,6 +33,7 @@ pub(super) struct Delivery {
     pub store: Store,
     pub rules: Arc<Rules>,
     pub chats: HashMap<ChatName, Arc<dyn ChatPlatform>>,
+    pub attachments: Attachments,
     pub clock: Arc<dyn Clock>,
     pub inbound: Inbound,
     /// Cancelled when no new delivery may begin.

@@ -1,11 +1,13 @@
 //! Every sentence a person sees. What strangers wrote goes into inert parts only.
 
 mod answer;
+mod attachment;
 mod card;
 mod reply;
 mod thread;
 
 pub use answer::*;
+pub use attachment::{Place, not_shown, shown, which};
 pub use card::{CardFacts, card, pointer};
 pub use reply::*;
 pub use thread::{Telling, told};

@@ -1,7 +1,8 @@
 //! `platform = "bluesky"`
 
 use super::super::Approval;
-use super::super::section::{Section, Wrong};
+use super::super::section::{Read, Section, Wrong};
+use super::super::tree::Node;
 use super::whole;
 use secrecy::SecretString;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct Bluesky {
     pub search: Vec<String>,
     /// How often is looked for news, at least 5 seconds apart.
     pub poll: Duration,
+    /// The network's stream of all posts, if it is listened to; the scheme is `ws` or `wss`.
+    pub jetstream: Option<Url>,
     /// Who has to approve its replies, instead of `[reply] approval`.
     pub approval: Option<Approval>,
 }
@@ -46,6 +49,7 @@ impl Bluesky {
         let password = section.need_secret("password", "\"xxxx-xxxx-xxxx-xxxx\"", whole);
         let search = section.list("search").unwrap_or_default();
         let poll = section.get("poll").unwrap_or(SWEEP);
+        let jetstream = section.get::<StreamUrl>("jetstream");
         let approval = section.get("approval");
         if poll < LEAST_SWEEP {
             let wrong = Wrong::new(
@@ -62,8 +66,30 @@ impl Bluesky {
             password: password?,
             search,
             poll,
+            jetstream: jetstream.map(|StreamUrl(url)| url),
             approval,
         })
+    }
+}
+
+/// The address of a stream. Who writes it as that of a page means the same.
+struct StreamUrl(Url);
+
+impl Read for StreamUrl {
+    fn read(node: &Node) -> Result<Self, Wrong> {
+        let text = String::read(node)?;
+        let wrong = |what: &str| {
+            let mend = "write it like \"wss://jetstream2.us-east.bsky.network\"";
+            Wrong::new(what, mend)
+        };
+        let mut url = Url::parse(&text).map_err(|_| wrong("is not an address"))?;
+        let scheme = match url.scheme() {
+            "wss" | "https" => "wss",
+            "ws" | "http" => "ws",
+            _ => return Err(wrong("must begin with wss:// (or ws://)")),
+        };
+        url.set_scheme(scheme).map_err(|()| wrong("is not an address"))?;
+        Ok(Self(url))
     }
 }
 

@@ -56,6 +56,7 @@ impl Stage for OnBluesky {
             password: SecretString::from(PASSWORD),
             search: vec![SOUGHT.to_owned()],
             poll: Duration::from_secs(60),
+            jetstream: None,
             approval: None,
         };
         Arc::new(Bluesky::new(&config, TIMEOUT, house::clock(&self.clock), house::vault()).unwrap())

@@ -73,6 +73,7 @@ struct World {
     made: u64,
     locked_out: bool,
     blocking: HashSet<String>,
+    hidden: HashSet<String>,
     exhausted_until: Option<Instant>,
     misplaces: Option<Misplaces>,
     overwritten: usize,
@@ -184,6 +185,21 @@ impl FakeBluesky {
             world.tell(reason, &uri, written.min(now));
         }
         uri
+    }
+
+    /// What somebody wrote, as it stands in their repository.
+    pub fn record(&self, uri: &str) -> Value {
+        self.world().find(uri).unwrap().record.clone()
+    }
+
+    /// The view does not know a post yet, and nobody is told of it.
+    pub fn hide(&self, uri: &str) {
+        self.world().hidden.insert(uri.to_owned());
+    }
+
+    /// It knows all of them now.
+    pub fn show_all(&self) {
+        self.world().hidden.clear();
     }
 
     /// The author takes a post back.
@@ -326,7 +342,7 @@ impl World {
 
     /// Whether a post is shown to us.
     fn sees(&self, post: &Post) -> bool {
-        !self.blocking.contains(&post.did)
+        !self.blocking.contains(&post.did) && !self.hidden.contains(&post.uri)
     }
 
     /// `app.bsky.feed.defs#postView`

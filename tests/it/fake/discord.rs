@@ -54,7 +54,17 @@ pub struct Post {
     pub author: u64,
     pub nonce: Option<String>,
     pub body: Value,
+    /// What is attached.
+    pub files: Vec<File>,
     pub edits: usize,
+}
+
+/// A file that came with a message.
+#[derive(Debug, Clone)]
+pub struct File {
+    pub name: String,
+    pub mime: String,
+    pub bytes: Vec<u8>,
 }
 
 /// A request as it came.
@@ -310,6 +320,6 @@ fn furnish(world: &mut World) {
         ..channel(15, "cases")
     };
     world.channels.insert(FORUM, forum);
-    world.bot_permissions = 309_237_730_304;
+    world.bot_permissions = 309_237_763_072;
     world.heartbeat_interval = 41_250;
 }

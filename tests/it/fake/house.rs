@@ -11,12 +11,13 @@ use hearback::domain::{
     Reply, Role, SourceName, Standing, ThreadId,
 };
 use hearback::port::{
-    ChatPlatform, Content, EditMessage, OpenThread, Opened, Permit, PortError, PostMessage, ShortVault,
-    SocialPlatform, Vault,
+    Attachments, ChatPlatform, Content, EditMessage, OpenThread, Opened, Permit, Picture, PortError,
+    PostMessage, ShortVault, ShowPicture, SocialPlatform, Vault,
 };
 use hearback::store::{CaseFilter, Store};
 use sqlx::{Connection as _, SqliteConnection};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -37,6 +38,7 @@ pub fn permit() -> Permit {
 pub struct Memory {
     name: ChatName,
     threads: watch::Sender<Vec<Vec<String>>>,
+    without_files: AtomicBool,
 }
 
 impl Memory {
@@ -44,6 +46,7 @@ impl Memory {
         Self {
             name: ChatName::new("memory"),
             threads: watch::Sender::new(Vec::new()),
+            without_files: AtomicBool::new(false),
         }
     }
 
@@ -80,6 +83,19 @@ impl ChatPlatform for Memory {
         Ok(self.tell(&order.thread, order.message.plain()))
     }
 
+    fn takes_pictures(&self) -> bool {
+        true
+    }
+
+    async fn show_picture(&self, order: &ShowPicture) -> Result<MessageId, PortError> {
+        if self.without_files.load(Ordering::Relaxed) {
+            return Err(PortError::Unauthorized("missing_scope: files:write".to_owned()));
+        }
+        let Picture { bytes, form } = order.picture.as_ref();
+        let file = format!("[{} of {} bytes: {}]", form.mime(), bytes.len(), order.title);
+        Ok(self.tell(&order.thread, format!("{file}\n{}", order.message.plain())))
+    }
+
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
         let (thread, at) = order.message.as_str().split_once('.').unwrap();
         let (thread, at): (usize, usize) = (thread.parse().unwrap(), at.parse().unwrap());
@@ -98,6 +114,7 @@ pub struct Beside {
     pub chats: Vec<Arc<dyn ChatPlatform>>,
     pub teams: Vec<TeamEntry>,
     pub groups: Vec<Group>,
+    pub attachments: Attachments,
 }
 
 /// The core.
@@ -125,6 +142,20 @@ impl Core {
     pub async fn with(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>, beside: Beside) -> Self {
         let chat = Arc::new(Memory::new());
         Self::on(tempfile::tempdir().unwrap(), chat, clock, networks, beside).await
+    }
+
+    /// The same, where this becomes of what is attached to posts.
+    pub async fn with_attachments(clock: &ManualClock, attachments: Attachments) -> Self {
+        let beside = Beside {
+            attachments,
+            ..Beside::default()
+        };
+        Self::with(clock, Vec::new(), beside).await
+    }
+
+    /// The chat takes no files any more.
+    pub fn refuse_files(&self) {
+        self.chat.without_files.store(true, Ordering::Relaxed);
     }
 
     async fn on(
@@ -164,6 +195,7 @@ impl Core {
             directory,
             chats,
             networks,
+            attachments: beside.attachments.clone(),
             hold: HOLD,
             timeout: Duration::from_secs(20),
             settle: SETTLE,

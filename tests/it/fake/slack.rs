@@ -10,7 +10,7 @@ use super::specs::check_slack;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ws::{Message as Frame, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{DefaultBodyLimit, Path, Query, State as Shared};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
@@ -60,8 +60,25 @@ pub struct Posted {
     pub blocks: Value,
     /// The metadata.
     pub metadata: Value,
+    /// What is attached.
+    pub files: Vec<Uploaded>,
     /// How often it was changed.
     pub edits: usize,
+}
+
+/// A file that was brought.
+#[derive(Debug, Clone, Default)]
+pub struct Uploaded {
+    /// Its name.
+    pub name: String,
+    /// How many bytes were announced.
+    length: usize,
+    /// What it shows.
+    pub alt: String,
+    /// What is written over it.
+    pub title: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
 }
 
 impl Posted {
@@ -218,6 +235,8 @@ struct State {
     hidden: Vec<String>,
     /// Calls that were cut off before they were carried out.
     dropped: Vec<(String, Value)>,
+    /// Files that are not shown yet, by their ids.
+    uploads: HashMap<String, Uploaded>,
     /// The most messages of a page, whatever is asked for.
     page: Option<usize>,
     /// The pause between two readings in seconds, and when the last was.
@@ -285,6 +304,7 @@ impl SlackFake {
         let router = Router::new()
             .route("/api/{method}", any(call))
             .route("/respond/{id}", post(respond))
+            .route("/upload/{id}", post(upload).layer(DefaultBodyLimit::disable()))
             .route("/link", get(link))
             .with_state(Arc::clone(&inner));
         tokio_util::task::TaskTracker::new()
@@ -381,6 +401,7 @@ impl SlackFake {
             text: "foreign".to_owned(),
             blocks,
             metadata,
+            files: Vec::new(),
             edits: 0,
         });
     }
@@ -558,6 +579,7 @@ impl SlackFake {
             text: text.to_owned(),
             blocks: Value::Null,
             metadata: json!({"event_type": "other_app", "event_payload": {"count": 1, "deep": {"er": []}}}),
+            files: Vec::new(),
             edits: 0,
         });
         drop(state);
@@ -1055,8 +1077,8 @@ fn too_early(inner: &Inner, method: &str) -> Option<String> {
 }
 
 fn answer(body: &Value) -> Response {
-    let scopes = "app_mentions:read,channels:history,channels:read,chat:write,commands,groups:history,groups:read,\
-                  usergroups:read,users:read";
+    let scopes = "app_mentions:read,channels:history,channels:read,chat:write,commands,files:write,groups:history,\
+                  groups:read,usergroups:read,users:read";
     ([("x-oauth-scopes", scopes)], axum::Json(body.clone())).into_response()
 }
 
@@ -1079,6 +1101,7 @@ fn perform(inner: &Inner, method: &str, http: &Method, body: &Value) -> Value {
             | "conversations.replies"
             | "users.info"
             | "usergroups.users.list"
+            | "files.getUploadURLExternal"
     );
     if reading && http != Method::GET {
         state.problems.push(format!("{method} does not take JSON"));
@@ -1091,8 +1114,14 @@ fn perform(inner: &Inner, method: &str, http: &Method, body: &Value) -> Value {
         return json!({"ok": false, "error": "missing_scope", "needed": "some:scope", "provided": "chat:write"});
     }
     let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
-    let channel = text("channel");
-    if method.starts_with("chat.") || method.starts_with("conversations.") {
+    let channel = match method {
+        "files.completeUploadExternal" => text("channel_id"),
+        _ => text("channel"),
+    };
+    if method == "files.completeUploadExternal"
+        || method.starts_with("chat.")
+        || method.starts_with("conversations.")
+    {
         if ![CHANNEL, ESCALATIONS].contains(&channel.as_str()) {
             return refuse("channel_not_found");
         }
@@ -1132,6 +1161,8 @@ fn perform(inner: &Inner, method: &str, http: &Method, body: &Value) -> Value {
             json!({"ok": true, "channel": {"id": channel, "name": channel.to_lowercase(), "is_archived": archived,
                 "is_member": !state.without_bot.contains(&channel)}})
         }
+        "files.getUploadURLExternal" => upload_url(inner, &mut state, body),
+        "files.completeUploadExternal" => complete_upload(inner, &mut state, body),
         "conversations.history" => history(&state, body, None),
         "conversations.replies" => history(&state, body, Some(&text("ts"))),
         "users.info" => {
@@ -1185,9 +1216,103 @@ fn post_message(inner: &Inner, state: &mut State, body: &Value) -> Value {
         text: body["text"].as_str().unwrap_or_default().to_owned(),
         blocks: body["blocks"].clone(),
         metadata: body["metadata"].clone(),
+        files: Vec::new(),
         edits: 0,
     });
     json!({"ok": true, "channel": body["channel"], "ts": ts, "message": {"ts": ts, "metadata": body["metadata"]}})
+}
+
+/// <https://docs.slack.dev/reference/methods/files.getUploadURLExternal>
+fn upload_url(inner: &Inner, state: &mut State, body: &Value) -> Value {
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    let length: usize = text("length").parse().unwrap_or_default();
+    // Slack's own types call it `alt_text`, its documentation and its API `alt_txt`.
+    let mut typed = json!({"filename": body["filename"], "length": length});
+    if body["alt_txt"].is_string() {
+        typed["alt_text"] = body["alt_txt"].clone();
+    }
+    let known = ["filename", "length", "alt_txt"];
+    let unknown = body
+        .as_object()
+        .unwrap()
+        .keys()
+        .find(|key| !known.contains(&key.as_str()));
+    state
+        .problems
+        .extend(unknown.map(|key| format!("files.getUploadURLExternal: {key}")));
+    state
+        .problems
+        .extend(check_slack("files.getUploadURLExternal", &typed));
+    if length == 0 || text("filename").is_empty() {
+        return refuse("missing_argument");
+    }
+    if text("alt_txt").chars().count() > 1000 {
+        return refuse("alt_txt_too_large");
+    }
+    let id = format!("F{}", state.number());
+    let upload = Uploaded {
+        name: text("filename"),
+        length,
+        alt: text("alt_txt"),
+        ..Uploaded::default()
+    };
+    state.uploads.insert(id.clone(), upload);
+    json!({"ok": true, "upload_url": format!("{}/upload/{id}", inner.base), "file_id": id})
+}
+
+/// Takes a file's bytes. It is no method of the API: no token, and no JSON.
+async fn upload(Shared(inner): Shared<Arc<Inner>>, Path(id): Path<String>, body: Bytes) -> Response {
+    match inner.faults.take("upload") {
+        Some(Fault::Status(status)) => return StatusCode::from_u16(status).unwrap().into_response(),
+        Some(Fault::Drop) => return broken(),
+        Some(other) => panic!("an upload knows no {other:?}"),
+        None => {}
+    }
+    let mut state = inner.state();
+    match state.uploads.get_mut(&id) {
+        Some(upload) if upload.length == body.len() => {
+            upload.bytes = body.to_vec();
+            format!("OK - {}", body.len()).into_response()
+        }
+        Some(_) | None => StatusCode::BAD_REQUEST.into_response(),
+    }
+}
+
+/// <https://docs.slack.dev/reference/methods/files.completeUploadExternal>. The answer tells the files, and not
+/// the message.
+fn complete_upload(inner: &Inner, state: &mut State, body: &Value) -> Value {
+    if let Err(code) = lengths(&json!({"text": "x", "blocks": body["blocks"]}), 40_000) {
+        state
+            .problems
+            .push(format!("files.completeUploadExternal: {code}"));
+        return refuse(code);
+    }
+    let mut files = Vec::new();
+    let mut told = Vec::new();
+    for file in body["files"].as_array().into_iter().flatten() {
+        let id = file["id"].as_str().unwrap_or_default();
+        let Some(upload) = state.uploads.remove(id).filter(|upload| !upload.bytes.is_empty()) else {
+            return refuse("file_not_found");
+        };
+        told.push(json!({"id": id, "title": file["title"], "name": upload.name}));
+        files.push(Uploaded {
+            title: file["title"].as_str().unwrap_or_default().to_owned(),
+            ..upload
+        });
+    }
+    let ts = inner.next_ts(state);
+    state.messages.push(Posted {
+        channel: body["channel_id"].as_str().unwrap_or_default().to_owned(),
+        ts,
+        thread: body["thread_ts"].as_str().map(str::to_owned),
+        user: BOT.to_owned(),
+        text: String::new(),
+        blocks: body["blocks"].clone(),
+        metadata: Value::Null,
+        files,
+        edits: 0,
+    });
+    json!({"ok": true, "files": told})
 }
 
 fn update(state: &mut State, body: &Value) -> Value {
@@ -1294,6 +1419,11 @@ fn history(state: &State, body: &Value, thread: Option<&str>) -> Value {
             }
             if message.user == BOT {
                 out["bot_id"] = json!("B0BOT");
+            }
+            if !message.files.is_empty() {
+                let files = message.files.iter();
+                out["files"] = files.map(|file| json!({"name": file.name, "title": file.title})).collect();
+                out["subtype"] = json!("file_share");
             }
             out
         })

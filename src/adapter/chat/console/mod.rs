@@ -10,7 +10,7 @@ mod view;
 
 use crate::app::{Inbound, Reader};
 use crate::domain::{ChannelId, ChatName, MessageId, Person, ThreadId};
-use crate::port::{ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
+use crate::port::{Attachments, ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use async_trait::async_trait;
 use axum::Router;
 use axum::http::HeaderMap;
@@ -45,6 +45,7 @@ pub struct Console {
     seats: Vec<Seat>,
     door: Door,
     changed: broadcast::Sender<()>,
+    attachments: Attachments,
 }
 
 impl Console {
@@ -70,7 +71,15 @@ impl Console {
             seats,
             door,
             changed: broadcast::Sender::new(16),
+            attachments: Attachments::default(),
         }
+    }
+
+    /// What becomes of what is attached to posts.
+    #[must_use]
+    pub fn with_attachments(mut self, attachments: Attachments) -> Self {
+        self.attachments = attachments;
+        self
     }
 
     /// The channel in which cases open.
@@ -120,6 +129,8 @@ impl Console {
     }
 }
 
+/// Pictures are part of its pages: they are fetched when somebody looks, and nothing is kept.
+///
 /// Ids are the orders' keys: the same for every attempt, so a second attempt opens nothing new.
 #[async_trait]
 impl ChatPlatform for Console {

@@ -4,9 +4,11 @@ use super::{Console, view};
 use crate::adapter::html;
 use crate::app::{Given, Inbound, Input, Place, Reader, Response as Answer, Unavailable};
 use crate::command::parse_text;
-use crate::domain::{CaseNumber, Message, Person, Press};
+use crate::domain::{CaseNumber, EventId, Media, Message, Person, Press};
+use crate::port::Picture;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -19,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The most cases on the board.
 const MOST_CASES: i64 = 100;
+
+/// For how long a browser keeps a picture.
+const KEPT: &str = "private, max-age=3600";
 
 #[derive(Clone)]
 struct Here {
@@ -38,6 +43,7 @@ pub(super) fn router(
     Router::new()
         .route("/console/board", get(board))
         .route("/console/thread/{case}", get(thread))
+        .route("/console/picture/{case}/{event}/{nth}", get(picture))
         .route("/console/events", get(events))
         .route("/console/say", post(say))
         .route("/console/press", post(press))
@@ -84,9 +90,28 @@ async fn thread(State(here): State<Here>, Path(case): Path<i64>) -> Result<Marku
         .await
         .map_err(unavailable)?;
     match thread {
-        Some(thread) => Ok(view::thread(case, &thread)),
+        Some(thread) => Ok(view::thread(case, &thread, &here.console.attachments)),
         None => Err((StatusCode::NOT_FOUND, view::no_thread(case)).into_response()),
     }
+}
+
+/// A picture of a post: of the one that an event tells of, or, with 0, of the first.
+async fn picture(
+    State(here): State<Here>,
+    Path((case, event, nth)): Path<(i64, i64, usize)>,
+) -> Result<Response, Response> {
+    let none = |why: String| (StatusCode::NOT_FOUND, why).into_response();
+    let event = (event > 0).then_some(EventId(event));
+    let found = here.reader.attachment(CaseNumber(case), event, nth).await;
+    let media = found.map_err(unavailable)?;
+    let still = media.as_ref().and_then(Media::still);
+    let (Some(still), Some(pictures)) = (still, here.console.attachments.pictures()) else {
+        return Err(none("There is no such picture.".to_owned()));
+    };
+    let picture = pictures.get(still).await;
+    let Picture { bytes, form } = picture.map_err(|why| none(format!("Not shown: {why}.")))?;
+    let headers = [(CONTENT_TYPE, form.mime()), (CACHE_CONTROL, KEPT)];
+    Ok((headers, bytes).into_response())
 }
 
 async fn events(State(here): State<Here>) -> impl IntoResponse {

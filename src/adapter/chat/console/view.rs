@@ -6,8 +6,14 @@ use crate::adapter::html::{avatar, time};
 use crate::app::{BoardEntry, Entry, ThreadView};
 use crate::command::{VerbSpec, schema};
 use crate::domain::message::{inert, moment};
-use crate::domain::{Button, By, Card, CaseNumber, Form, Instant, Message, Part, Press, Span, Status, Style};
+use crate::domain::{
+    Button, By, Card, CaseNumber, EventId, Form, Instant, Media, Message, Part, Press, Span, Status, Style,
+};
+use crate::port::Attachments;
 use maud::{Markup, html};
+
+/// The most attachments of a post that are shown.
+const MOST_ATTACHED: usize = 10;
 
 /// The part of the page that stays; board and thread are fetched into it.
 pub(super) fn frame(seats: &[&Seat]) -> Markup {
@@ -151,7 +157,7 @@ fn known(status: &str) -> &'static str {
 }
 
 /// A case's thread.
-pub(super) fn thread(case: CaseNumber, thread: &ThreadView) -> Markup {
+pub(super) fn thread(case: CaseNumber, thread: &ThreadView, attachments: &Attachments) -> Markup {
     let (name, _) = title(case, &thread.card);
     html! {
         header.thread-head id={ "head-" (case.0) } data-case=(case.0) {
@@ -159,9 +165,14 @@ pub(super) fn thread(case: CaseNumber, thread: &ThreadView) -> Markup {
             bdi.thread-name { (inert(name)) }
             (chip(&thread.card.status))
         }
-        article.card id={ "card-" (case.0) } { (card_message(&thread.card.message)) }
+        article.card id={ "card-" (case.0) } {
+            (card_message(&thread.card.message))
+            (attached(case, None, &thread.attached, attachments))
+        }
         ol.entries id={ "entries-" (case.0) } {
-            @for entry in &thread.entries { (told(entry)) }
+            @for entry in &thread.entries {
+                (told(entry, &attached(case, Some(entry.id), &entry.attached, attachments)))
+            }
         }
         @if let Some(until) = thread.held_until { (held(case, until)) }
     }
@@ -209,7 +220,33 @@ fn held(case: CaseNumber, until: Instant) -> Markup {
     }
 }
 
-fn told(entry: &Entry) -> Markup {
+/// The pictures of a post, each a link to the original; what cannot be shown is the link alone.
+fn attached(case: CaseNumber, event: Option<EventId>, media: &[Media], attachments: &Attachments) -> Markup {
+    if media.is_empty() || matches!(attachments, Attachments::Counted) {
+        return Markup::default();
+    }
+    let event = event.map_or(0, |event| event.0);
+    let picture = |nth: usize| format!("/console/picture/{}/{event}/{nth}", case.0);
+    html! {
+        ul.attached {
+            @for (nth, media) in media.iter().enumerate().take(MOST_ATTACHED) {
+                @let shown = attachments.pictures().and(media.still()).is_some() && is_web(&media.url);
+                li {
+                    @if shown {
+                        a href=(media.url) target="_blank" rel="noopener noreferrer nofollow" {
+                            img src=(picture(nth)) alt=(inert(&media.alt)) title=(inert(&media.alt)) loading="lazy";
+                        }
+                    } @else {
+                        (span(&Span::Link { label: media.url.clone(), url: media.url.clone() }))
+                        @if !media.alt.is_empty() { " " bdi { (inert(&media.alt)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn told(entry: &Entry, attached: &Markup) -> Markup {
     let face = match &entry.by {
         By::Author => html! { span.avatar.customer aria-hidden="true" { (icon_person()) } },
         By::Agent { agent, chat: _ } => avatar(&agent.name),
@@ -224,6 +261,7 @@ fn told(entry: &Entry) -> Markup {
             (face)
             div.entry-body {
                 (message(&entry.message))
+                (attached)
                 (time(entry.at))
             }
         }

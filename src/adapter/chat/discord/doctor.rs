@@ -11,10 +11,11 @@ use serde_json::Value;
 
 /// The permissions the bot uses, and no others.
 /// <https://discord.com/developers/docs/topics/permissions#permissions-bitwise-permission-flags>
-const NEEDED: [(&str, u64); 6] = [
+const NEEDED: [(&str, u64); 7] = [
     ("View Channel", 1 << 10),
     ("Send Messages", 1 << 11),
     ("Embed Links", 1 << 14),
+    ("Attach Files", 1 << 15),
     ("Read Message History", 1 << 16),
     ("Create Public Threads", 1 << 35),
     ("Send Messages in Threads", 1 << 38),
@@ -264,9 +265,9 @@ mod tests {
     #[test]
     fn the_invitation_asks_for_exactly_what_is_used() {
         let (url, permissions, text) = invite(Some("5"));
-        assert_eq!(permissions, 309_237_730_304);
-        insta::assert_snapshot!(url, @"https://discord.com/oauth2/authorize?client_id=5&permissions=309237730304&scope=bot%20applications.commands");
-        insta::assert_snapshot!(text, @"Scopes: bot, applications.commands. Permissions: View Channel, Send Messages, Embed Links, Read Message History, Create Public Threads, Send Messages in Threads. Gateway intents: GUILDS (1), none of them privileged.");
+        assert_eq!(permissions, 309_237_763_072);
+        insta::assert_snapshot!(url, @"https://discord.com/oauth2/authorize?client_id=5&permissions=309237763072&scope=bot%20applications.commands");
+        insta::assert_snapshot!(text, @"Scopes: bot, applications.commands. Permissions: View Channel, Send Messages, Embed Links, Attach Files, Read Message History, Create Public Threads, Send Messages in Threads. Gateway intents: GUILDS (1), none of them privileged.");
         assert!(invite(None).0.contains("client_id=APPLICATION_ID"));
     }
 
@@ -283,6 +284,6 @@ mod tests {
         assert_eq!(held(&guild, &channel, &member, "5"), 1024 | 16384);
         assert_eq!(held(&guild, &channel, &json!({"roles": ["3"]}), "5"), u64::MAX);
         assert_eq!(held(&guild, &channel, &member, "9"), u64::MAX);
-        insta::assert_snapshot!(permissions("care", 1024 | 2048).what, @"Discord: in #care the bot lacks Embed Links, Read Message History, Create Public Threads, Send Messages in Threads");
+        insta::assert_snapshot!(permissions("care", 1024 | 2048).what, @"Discord: in #care the bot lacks Embed Links, Attach Files, Read Message History, Create Public Threads, Send Messages in Threads");
     }
 }

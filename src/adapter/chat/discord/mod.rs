@@ -31,7 +31,7 @@ use crate::app::Inbound;
 use crate::config;
 use crate::domain::{ChatName, Clock, MessageId};
 use crate::port::{
-    ChatPlatform, EditMessage, FindTraces, OpenThread, Opened, PortError, PostMessage, Withdraw,
+    ChatPlatform, EditMessage, FindTraces, OpenThread, Opened, PortError, PostMessage, ShowPicture, Withdraw,
 };
 use answer::Answers;
 use async_trait::async_trait;
@@ -259,6 +259,14 @@ impl ChatPlatform for Discord {
 
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
         self.threads.edit(order).await
+    }
+
+    fn takes_pictures(&self) -> bool {
+        true
+    }
+
+    async fn show_picture(&self, order: &ShowPicture) -> Result<MessageId, PortError> {
+        self.threads.show(order).await
     }
 
     async fn traces(&self, order: &FindTraces) -> Result<Vec<Opened>, PortError> {

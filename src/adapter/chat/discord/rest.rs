@@ -10,7 +10,8 @@ use crate::adapter::http;
 use crate::adapter::link::Link;
 use crate::domain::{Clock, Instant};
 use crate::port::PortError;
-use reqwest::Method;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use std::sync::Arc;
@@ -18,6 +19,9 @@ use std::time::Duration;
 
 /// The most time one call takes.
 const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The most time a call with a file takes.
+const UPLOAD: Duration = Duration::from_secs(45);
 
 /// The channel or thread does not exist.
 pub(super) const UNKNOWN_CHANNEL: u64 = 10003;
@@ -118,7 +122,7 @@ fn mend(code: u64, status: u16) -> &'static str {
         }
         50013 => {
             ". The bot lacks a permission there: View Channel, Send Messages, Send Messages in Threads, \
-             Create Public Threads, Embed Links, Read Message History"
+             Create Public Threads, Embed Links, Attach Files, Read Message History"
         }
         50083 => ". The thread is archived and could not be opened again",
         160_005 => ". The thread is locked: unlock it, or give the bot Manage Threads",
@@ -221,6 +225,38 @@ impl Rest {
         route: Route,
         body: Option<&Value>,
     ) -> Result<(Value, Option<Instant>), Failure> {
+        let fill = |request: RequestBuilder| match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        self.call_with(method, route, fill).await
+    }
+
+    /// Posts with a file: its name, its MIME type, its bytes
+    /// (<https://discord.com/developers/docs/reference#uploading-files>).
+    pub(super) async fn upload(
+        &self,
+        route: Route,
+        body: &Value,
+        (name, mime, bytes): (String, &str, Vec<u8>),
+    ) -> Result<Value, Failure> {
+        let unsound = |error: reqwest::Error| Failure::Unknown(http::explain(&error));
+        let payload = Part::text(body.to_string());
+        let payload = payload.mime_str("application/json").map_err(unsound)?;
+        let file = Part::bytes(bytes).file_name(name);
+        let file = file.mime_str(mime).map_err(unsound)?;
+        let form = Form::new().part("payload_json", payload).part("files[0]", file);
+        let fill = |request: RequestBuilder| request.multipart(form).timeout(UPLOAD);
+        let (value, _) = self.call_with(Method::POST, route, fill).await?;
+        Ok(value)
+    }
+
+    async fn call_with(
+        &self,
+        method: Method,
+        route: Route,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<(Value, Option<Instant>), Failure> {
         let bucket = format!("{method} {}", route.bucket);
         if route.bound == Bound::Bot {
             self.budget.enter(&bucket).await.map_err(|held| match held {
@@ -234,10 +270,7 @@ impl Rest {
         if route.bound == Bound::Bot {
             request = request.header("Authorization", format!("Bot {}", self.token.expose_secret()));
         }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let end = match request.send().await {
+        let end = match fill(request).send().await {
             Ok(answer) => self.read(answer, &bucket, route.bound).await,
             Err(error) if http::never_sent(&error) => Err(Failure::NotReached(http::explain(&error))),
             Err(error) => Err(Failure::Unknown(http::explain(&error))),

@@ -12,7 +12,7 @@ use super::render;
 use super::rest::{Failure, Rest, Route, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE};
 use crate::adapter::attempts::Attempts;
 use crate::domain::{Card, Clock, IdempotencyKey, Instant, MessageId, ThreadId};
-use crate::port::{Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
+use crate::port::{Content, EditMessage, OpenThread, Opened, Picture, PortError, PostMessage, ShowPicture};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -27,6 +27,8 @@ const THREAD_EXISTS: u64 = 160_004;
 pub(super) const ARCHIVED: u64 = 50083;
 /// A message older than an hour was edited too often of late.
 const EDITED_TOO_OFTEN: u64 = 30046;
+/// The most characters of a picture's description.
+const MOST_ALT: usize = 1024;
 /// The most cards without a thread that are remembered.
 const MOST_REMEMBERED: usize = 10_000;
 
@@ -141,7 +143,7 @@ impl Threads {
             Some(message) => message,
             None => {
                 let body = render::card(&order.card, &stamp.mark);
-                self.post_once(channel, body, &order.key, stamp, order.earlier)
+                self.post_once(channel, (body, None), &order.key, stamp, order.earlier)
                     .await?
             }
         };
@@ -231,7 +233,30 @@ impl Threads {
         let stamp = self.stamp(order.key.as_str());
         let body = render::message(&order.message, &stamp.mark);
         let posted = self
-            .post_once(thread, body, &order.key, &stamp, order.earlier)
+            .post_once(thread, (body, None), &order.key, &stamp, order.earlier)
+            .await;
+        let id = posted.map_err(|failure| failure.port_of_thread(&what))?;
+        self.attempts.stands(&order.key);
+        Ok(MessageId::from(id.to_string()))
+    }
+
+    /// Posts a picture. Bots may send 10 MiB where nobody boosts, and 1024 characters of description
+    /// (<https://discord.com/developers/docs/resources/message#attachment-object>).
+    pub(super) async fn show(&self, order: &ShowPicture) -> Result<MessageId, PortError> {
+        let thread = id(order.thread.as_str(), "thread")?;
+        let what = format!("show a picture in thread {thread}");
+        let stamp = self.stamp(order.key.as_str());
+        let mut body = render::message(&order.message, &stamp.mark);
+        let alt: String = order.alt.chars().take(MOST_ALT).collect();
+        body["attachments"] = json!([{"id": "0", "filename": file_name(&order.picture), "description": alt}]);
+        let posted = self
+            .post_once(
+                thread,
+                (body, Some(order.picture.as_ref())),
+                &order.key,
+                &stamp,
+                order.earlier,
+            )
             .await;
         let id = posted.map_err(|failure| failure.port_of_thread(&what))?;
         self.attempts.stands(&order.key);
@@ -243,7 +268,7 @@ impl Threads {
     async fn post_once(
         &self,
         channel: u64,
-        mut body: Value,
+        (mut body, picture): (Value, Option<&Picture>),
         key: &IdempotencyKey,
         stamp: &Stamp,
         earlier: Option<Instant>,
@@ -261,7 +286,13 @@ impl Threads {
         body["enforce_nonce"] = json!(true);
         let route = Route::plain(format!("/channels/{channel}/messages"));
         self.attempts.begun(key, self.clock.now());
-        let posted = self.rest.call(Method::POST, route, Some(&body)).await?;
+        let posted = match picture {
+            Some(picture) => {
+                let file = (file_name(picture), picture.form.mime(), picture.bytes.clone());
+                self.rest.upload(route, &body, file).await?
+            }
+            None => self.rest.call(Method::POST, route, Some(&body)).await?,
+        };
         id_in(&posted, "id")
     }
 
@@ -407,6 +438,10 @@ pub(super) fn kind_of(channel: &Value) -> Kind {
             .collect(),
         required: channel["flags"].as_u64().unwrap_or_default() & REQUIRE_TAG != 0,
     }
+}
+
+fn file_name(picture: &Picture) -> String {
+    format!("picture.{}", picture.form.ending())
 }
 
 fn is_status(name: &str) -> bool {

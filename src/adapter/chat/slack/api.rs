@@ -19,6 +19,9 @@ use url::Url;
 /// How long a call may take, unless told otherwise.
 pub(super) const CALL: Duration = Duration::from_secs(10);
 
+/// How long bringing a file to Slack may take.
+const UPLOAD: Duration = Duration::from_secs(30);
+
 /// How a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -103,7 +106,7 @@ pub(super) enum Meaning {
     Unclear,
 }
 
-/// The codes of chat.postMessage, chat.update and their kin:
+/// The codes of chat.postMessage, chat.update, files.getUploadURLExternal and their kin:
 /// <https://docs.slack.dev/reference/methods/chat.postMessage#errors>.
 pub(super) fn meaning(code: &str) -> Meaning {
     match code {
@@ -173,7 +176,16 @@ pub(super) fn meaning(code: &str) -> Meaning {
         | "view_too_large"
         | "duplicate_external_id"
         | "hash_conflict"
-        | "markdown_text_conflict" => Meaning::Definite,
+        | "markdown_text_conflict"
+        | "alt_txt_too_large"
+        | "file_not_found"
+        | "file_type_not_allowed"
+        | "file_upload_size_restricted"
+        | "file_uploads_disabled"
+        | "file_uploads_except_images_disabled"
+        | "missing_argument"
+        | "posting_to_channel_denied"
+        | "storage_limit_reached" => Meaning::Definite,
         _ => Meaning::Unclear,
     }
 }
@@ -294,15 +306,40 @@ impl Api {
         self.finish(method, request.send().await).await
     }
 
-    /// Answers at the address that came with a command or a press.
-    pub(super) async fn respond(&self, url: &str, body: &Value) -> Result<(), Failure> {
+    /// An address that Slack told, if it may be used: with TLS, or on the emulator that is configured.
+    fn told(&self, url: &str) -> Result<Url, Failure> {
         let url: Url = url
             .parse()
-            .map_err(|_| Failure::Unclear("the response address is not an address".to_owned()))?;
+            .map_err(|_| Failure::Unclear("the address that Slack told is none".to_owned()))?;
         let ours = self.is_plain() && url.host_str() == self.base.host_str();
         if url.scheme() != "https" && !ours {
-            return Err(Failure::Unclear("the response address has no TLS".to_owned()));
+            return Err(Failure::Unclear(
+                "the address that Slack told has no TLS".to_owned(),
+            ));
         }
+        Ok(url)
+    }
+
+    /// Brings a file to the address that `files.getUploadURLExternal` told. It is no method: what counts is
+    /// the status.
+    pub(super) async fn upload(&self, url: &str, bytes: &[u8], mime: &str) -> Result<(), Failure> {
+        let request = self.client.post(self.told(url)?).timeout(UPLOAD);
+        let request = request.header("content-type", mime).body(bytes.to_vec());
+        let answer = request.send().await.map_err(|error| broken(&error))?;
+        match answer.status().as_u16() {
+            200 => Ok(()),
+            429 => {
+                let wait = answer.headers().get("retry-after");
+                let wait = wait.and_then(|value| value.to_str().ok());
+                Err(Failure::Limited(http::retry_after(wait, self.clock.now())))
+            }
+            status => Err(Failure::Unclear(format!("the upload: status {status}"))),
+        }
+    }
+
+    /// Answers at the address that came with a command or a press.
+    pub(super) async fn respond(&self, url: &str, body: &Value) -> Result<(), Failure> {
+        let url = self.told(url)?;
         let answer = self
             .client
             .post(url)

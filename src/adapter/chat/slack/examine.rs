@@ -15,6 +15,7 @@ pub(super) const SCOPES: &[&str] = &[
     "channels:read",
     "chat:write",
     "commands",
+    "files:write",
     "groups:history",
     "groups:read",
     "usergroups:read",

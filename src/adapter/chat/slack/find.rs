@@ -9,6 +9,7 @@
 use super::Slack;
 use super::api::{Answer, Failure};
 use super::mirror::EVENT_TYPE;
+use super::picture;
 use crate::domain::{ChannelId, IdempotencyKey, Instant, ThreadId};
 use crate::port::{FindTraces, Opened, PortError};
 use chrono::TimeDelta;
@@ -307,6 +308,9 @@ impl Slack {
             && let Some(key) = payload["key"].as_str()
         {
             return Some(key.to_owned());
+        }
+        if let Some(key) = picture::key_of(message, &self.installation) {
+            return Some(key);
         }
         let blocks = message["blocks"].as_array();
         let ids = blocks

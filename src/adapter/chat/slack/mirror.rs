@@ -52,25 +52,33 @@ impl Slack {
         message: &Message,
         earlier: Option<Instant>,
     ) -> Result<String, PortError> {
-        let before = match earlier {
-            Some(earlier) => {
-                let looked = self.look(key, channel, thread, earlier).await;
-                let passes = |error: &PortError| {
-                    matches!(
-                        error,
-                        PortError::RetryAfter(_) | PortError::NotReached(_) | PortError::Unknown(_)
-                    )
-                };
-                self.attempts.decide(key, self.clock.now(), looked, passes)?
-            }
-            None => None,
-        };
-        let ts = match before {
+        let ts = match self.before(key, channel, thread, earlier).await? {
             Some(ts) => ts,
             None => self.post_message(key, channel, thread, message).await?,
         };
         self.attempts.stands(key);
         Ok(ts)
+    }
+
+    /// The message that an earlier attempt posted, if there was one.
+    pub(super) async fn before(
+        &self,
+        key: &IdempotencyKey,
+        channel: &ChannelId,
+        thread: Option<&ThreadId>,
+        earlier: Option<Instant>,
+    ) -> Result<Option<String>, PortError> {
+        let Some(earlier) = earlier else {
+            return Ok(None);
+        };
+        let looked = self.look(key, channel, thread, earlier).await;
+        let passes = |error: &PortError| {
+            matches!(
+                error,
+                PortError::RetryAfter(_) | PortError::NotReached(_) | PortError::Unknown(_)
+            )
+        };
+        self.attempts.decide(key, self.clock.now(), looked, passes)
     }
 
     async fn post_message(

@@ -3,7 +3,7 @@
 //! slack-morphism carries the models: Block Kit, windows, the requests that send them. The transport
 //! is our own, for reasons told where it stands: the Web API in `api`, Socket Mode in `socket`, the
 //! signed endpoints in `http`, the reading of payloads in `translate`. `hear` leads what comes in,
-//! `mirror` what goes out, `find` and `mend` what stands there already, `render` makes messages, `people` knows who somebody is.
+//! `mirror` what goes out, `picture` the files among it, `find` and `mend` what stands there already, `render` makes messages, `people` knows who somebody is.
 
 mod api;
 mod emoji;
@@ -18,6 +18,7 @@ mod mirror;
 mod modal;
 mod pace;
 mod people;
+mod picture;
 mod render;
 mod socket;
 mod translate;
@@ -33,7 +34,7 @@ use crate::app::Inbound;
 use crate::config;
 use crate::domain::{ChatName, Clock, MessageId};
 use crate::port::{
-    ChatPlatform, EditMessage, FindTraces, OpenThread, Opened, PortError, PostMessage, Withdraw,
+    ChatPlatform, EditMessage, FindTraces, OpenThread, Opened, PortError, PostMessage, ShowPicture, Withdraw,
 };
 use anyhow::Context as _;
 use api::Api;
@@ -253,6 +254,14 @@ impl ChatPlatform for Slack {
 
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError> {
         self.change(order).await
+    }
+
+    fn takes_pictures(&self) -> bool {
+        true
+    }
+
+    async fn show_picture(&self, order: &ShowPicture) -> Result<MessageId, PortError> {
+        self.show(order).await
     }
 
     async fn traces(&self, order: &FindTraces) -> Result<Vec<Opened>, PortError> {

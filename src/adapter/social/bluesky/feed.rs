@@ -196,7 +196,7 @@ impl Bluesky {
 
     /// Views as sightings, with how many follow their authors and what is attached. Where that is not to be
     /// had now, the posts go without it: nobody waits for a number.
-    async fn posts(&self, views: &[View]) -> Result<Vec<Sighting>, Failed> {
+    pub(super) async fn posts(&self, views: &[View]) -> Result<Vec<Sighting>, Failed> {
         let me = self.xrpc.session().await?;
         let authors: HashSet<_> = views.iter().map(|view| view.author.did.as_str()).collect();
         let followers = self.followers(authors.into_iter().collect()).await;
@@ -254,7 +254,7 @@ impl Bluesky {
     /// Posts as they are now, those that can be read
     /// (<https://docs.bsky.app/docs/api/app-bsky-feed-get-posts>, at most 25). One that is not among them is
     /// gone, or its author blocks us: [`Self::shown`] tells.
-    async fn views(&self, uris: &[&str]) -> Result<HashMap<String, View>, Failed> {
+    pub(super) async fn views(&self, uris: &[&str]) -> Result<HashMap<String, View>, Failed> {
         let mut found = HashMap::new();
         for some in uris.chunks(BATCH) {
             let query: Vec<_> = some.iter().map(|uri| ("uris", *uri)).collect();

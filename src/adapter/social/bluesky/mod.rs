@@ -8,15 +8,19 @@
 //! A post's id is its at-uri, the same in notifications, searches and threads. An author's is the DID, which
 //! stays when a handle changes.
 //!
-//! Not used yet: Jetstream, the network's stream of all posts; what is heard comes with the next sweep.
-//! Private messages (`chat.bsky`), which have no key that a repeated one is known by. OAuth: a session is
+//! Where it is configured, Jetstream, the network's stream of all posts, tells at once what concerns us (see
+//! `stream`); the sweep hears the same without it.
+//!
+//! Not used yet: private messages (`chat.bsky`), which have no key that a repeated one is known by. OAuth: a session is
 //! made with an app password.
 
+mod event;
 mod examine;
 mod feed;
 mod publish;
 mod record;
 mod session;
+mod stream;
 mod target;
 mod translate;
 mod wire;
@@ -25,7 +29,7 @@ use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
 use crate::adapter::stored::Stored;
-use crate::adapter::supervise::Lost;
+use crate::adapter::supervise::{Lost, supervise};
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
 use crate::app::Inbound;
@@ -38,6 +42,7 @@ use async_trait::async_trait;
 use session::Xrpc;
 use std::sync::Arc;
 use std::time::Duration;
+use stream::Jetstream;
 use target::Shown;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +58,8 @@ pub struct Bluesky {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     link: Link,
+    stream_link: Link,
+    jetstream: Option<Arc<Jetstream>>,
     watch: Watch,
     troubles: Troubles,
     stored: Stored,
@@ -94,6 +101,8 @@ impl Bluesky {
             timeout: reply_timeout,
             clock,
             link: Link::new(format!("source:{name}")),
+            stream_link: Link::new(format!("source:{name}:jetstream")),
+            jetstream: config.jetstream.clone().map(|url| Arc::new(Jetstream::new(url))),
             watch: Watch::default(),
             troubles: Troubles::default(),
             stored: Stored::default(),
@@ -156,13 +165,23 @@ impl SocialPlatform for Bluesky {
 
 #[async_trait]
 impl Connector for Bluesky {
+    /// The connections that readiness depends on. Jetstream is none of them: the sweep hears everything without
+    /// it. It is in the metrics and in the log.
     fn links(&self) -> Vec<Link> {
         vec![self.link.clone()]
     }
 
     async fn run(self: Arc<Self>, inbound: Inbound, stop: CancellationToken) {
         let pace = (self.link.clone(), self.poll);
-        keep_sweeping(self, pace, inbound, stop).await;
+        let sweeping = keep_sweeping(self.clone(), pace, inbound.clone(), stop.clone());
+        let Some(jetstream) = self.jetstream.clone() else {
+            return sweeping.await;
+        };
+        let listening = supervise(self.stream_link.clone(), stop, move || {
+            let (me, jetstream, inbound) = (self.clone(), jetstream.clone(), inbound.clone());
+            async move { me.listen(&jetstream, &inbound).await }
+        });
+        tokio::join!(sweeping, listening);
     }
 
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {

@@ -101,17 +101,20 @@ fn sound(text: &str) -> String {
 }
 
 fn media(embed: &Embed) -> Vec<Media> {
-    let images = embed
-        .images
-        .iter()
-        .map(|image| (&image.fullsize, image.alt.as_str()));
-    let video = embed.thumbnail.iter();
-    let video = video.map(|thumbnail| (thumbnail, embed.alt.as_deref().unwrap_or_default()));
-    let own = images.chain(video).map(|(url, alt)| Media {
-        url: url.clone(),
+    let images = embed.images.iter().map(|image| Media {
+        url: image.fullsize.clone(),
         mime: "image/*".to_owned(),
-        alt: sound(alt),
+        alt: sound(&image.alt),
+        poster: None,
     });
+    let film = embed.playlist.as_ref().or(embed.thumbnail.as_ref());
+    let film = film.map(|url| Media {
+        url: url.clone(),
+        mime: "video/*".to_owned(),
+        alt: sound(embed.alt.as_deref().unwrap_or_default()),
+        poster: embed.thumbnail.clone(),
+    });
+    let own = images.chain(film);
     own.chain(embed.media.iter().flat_map(|media_of| media(media_of)))
         .collect()
 }

@@ -112,7 +112,7 @@ pub struct Record {
 }
 
 /// What a post answers.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ReplyRef {
     pub root: StrongRef,
     pub parent: StrongRef,
@@ -153,6 +153,8 @@ pub struct Feature {
 #[serde(default)]
 pub struct Embed {
     pub images: Vec<Image>,
+    /// Of a film: its list of pieces, and the still picture.
+    pub playlist: Option<String>,
     pub thumbnail: Option<String>,
     pub alt: Option<String>,
     /// Of a quote with pictures.
@@ -217,7 +219,7 @@ pub struct Stored {
 }
 
 /// What can be read of a value; its default otherwise.
-fn lenient<'de, D: Deserializer<'de>, T: Default + DeserializeOwned>(from: D) -> Result<T, D::Error> {
+pub fn lenient<'de, D: Deserializer<'de>, T: Default + DeserializeOwned>(from: D) -> Result<T, D::Error> {
     let value = Value::deserialize(from)?;
     Ok(serde_json::from_value(value).unwrap_or_default())
 }

@@ -104,8 +104,12 @@ pub fn word(visibility: Visibility) -> &'static str {
 
 fn media(attachment: &Attachment) -> Option<Media> {
     let url = attachment.url.clone().or_else(|| attachment.remote_url.clone())?;
+    let mime = mime(&attachment.kind, &url);
+    // Of a picture the picture itself is better.
+    let poster = attachment.preview_url.clone();
     Some(Media {
-        mime: mime(&attachment.kind, &url),
+        poster: poster.filter(|poster| !mime.starts_with("image/") && *poster != url),
+        mime,
         alt: attachment.description.replace('\0', "\u{FFFD}"),
         url,
     })

@@ -73,6 +73,9 @@ pub struct Attachment {
     pub url: Option<String>,
     #[serde(default)]
     pub remote_url: Option<String>,
+    /// A small still picture of it.
+    #[serde(default)]
+    pub preview_url: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
     pub description: String,
 }

@@ -78,6 +78,7 @@ struct WireMedia {
     #[serde(rename = "type")]
     mime: Option<String>,
     alt: Option<String>,
+    poster: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -266,6 +267,10 @@ fn media(wire: Vec<WireMedia>) -> Result<Vec<Media>, Wrong> {
                     media.alt.unwrap_or_default(),
                     LONGEST_TEXT,
                 )?,
+                poster: match media.poster {
+                    Some(poster) => Some(words(&format!("media[{at}].poster"), poster, LONGEST_URL)?),
+                    None => None,
+                },
             })
         })
         .collect()

@@ -1,10 +1,10 @@
 //! The REST API, as far as it is used, with its refusals.
 
 use super::super::fault::Fault;
-use super::{APP, BOT, Call, Channel, GUILD, Post, Shared, TOKEN, World, specs};
+use super::{APP, BOT, Call, Channel, File, GUILD, Post, Shared, TOKEN, World, specs};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use hearback::domain::Instant;
@@ -15,7 +15,10 @@ use std::collections::HashSet;
 type Told = (u16, Value);
 
 pub fn routes(shared: Shared) -> Router {
-    Router::new().fallback(handle).with_state(shared)
+    Router::new()
+        .fallback(handle)
+        .layer(DefaultBodyLimit::disable())
+        .with_state(shared)
 }
 
 async fn handle(
@@ -28,10 +31,11 @@ async fn handle(
     let Some(path) = uri.path().strip_prefix("/api/v10") else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let body: Value = if body.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_slice(&body).unwrap()
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok());
+    let (body, files) = match kind.and_then(|kind| kind.strip_prefix("multipart/form-data; boundary=")) {
+        Some(boundary) => multipart(&body, boundary),
+        None if body.is_empty() => (Value::Null, Vec::new()),
+        None => (serde_json::from_slice(&body).unwrap(), Vec::new()),
     };
     let name = name(&method, path);
     {
@@ -51,7 +55,7 @@ async fn handle(
             path,
             uri.query().unwrap_or_default(),
             &headers,
-            &body,
+            (&body, &files),
         );
         shared.touch();
         told
@@ -97,7 +101,7 @@ pub fn carry_out_late(shared: &Shared) {
     headers.insert("authorization", format!("Bot {TOKEN}").parse().unwrap());
     for (method, path, body) in dropped {
         let method = method.parse().unwrap();
-        let (status, told) = serve(shared, &method, &path, "", &headers, &body);
+        let (status, told) = serve(shared, &method, &path, "", &headers, (&body, &[]));
         assert!(status < 300, "{method} {path}: {told}");
     }
     shared.touch();
@@ -181,7 +185,7 @@ fn serve(
     path: &str,
     query: &str,
     headers: &HeaderMap,
-    body: &Value,
+    (body, files): (&Value, &[File]),
 ) -> Told {
     let parts: Vec<_> = path.trim_matches('/').split('/').collect();
     let open = matches!(parts[0], "interactions" | "webhooks") || parts == ["gateway"];
@@ -241,7 +245,7 @@ fn serve(
         }
         ("POST", ["channels", _, "messages"]) => {
             let new = shared.new_id();
-            with_channel(shared, id(1), |world| create(world, id(1), new, body))
+            with_channel(shared, id(1), |world| create(world, id(1), new, (body, files)))
         }
         ("DELETE", ["channels", _]) => with_channel(shared, id(1), |world| remove_thread(world, id(1))),
         ("DELETE", ["channels", _, "messages", _]) => {
@@ -443,14 +447,14 @@ fn unsound(body: &Value) -> Option<Told> {
     if sound { None } else { form("components") }
 }
 
-fn create(world: &mut World, channel: u64, new: u64, body: &Value) -> Told {
+fn create(world: &mut World, channel: u64, new: u64, (body, files): (&Value, &[File])) -> Told {
     if world.channels[&channel].kind == 15 {
         return error(400, 40058, "Cannot send a message in a forum channel");
     }
     if world.channels[&channel].locked {
         return error(400, 160_005, "Thread is locked");
     }
-    if let Some(refused) = unsound(body) {
+    if let Some(refused) = unsound(body).or_else(|| unsound_files(world, body, files)) {
         return refused;
     }
     let nonce = body["nonce"].as_str().map(str::to_owned);
@@ -464,7 +468,61 @@ fn create(world: &mut World, channel: u64, new: u64, body: &Value) -> Told {
     }
     // "Sending a message unarchives a thread."
     world.channels.get_mut(&channel).unwrap().archived = false;
-    (200, keep(world, channel, new, nonce, body))
+    let told = keep(world, channel, new, nonce, body);
+    world.posts.get_mut(&new).unwrap().files = files.to_vec();
+    (200, told)
+}
+
+/// What Discord refuses about files: <https://discord.com/developers/docs/reference#uploading-files>.
+fn unsound_files(world: &World, body: &Value, files: &[File]) -> Option<Told> {
+    if !files.is_empty() && world.bot_permissions & (1 << 15) == 0 {
+        return Some(error(403, 50013, "Missing Permissions"));
+    }
+    if files.iter().map(|file| file.bytes.len()).sum::<usize>() > 10 * 1024 * 1024 {
+        return Some(error(413, 40005, "Request entity too large"));
+    }
+    let attachments = body["attachments"].as_array().into_iter().flatten();
+    let sound = attachments.clone().count() == files.len()
+        && attachments.zip(files).enumerate().all(|(at, (told, file))| {
+            told["id"] == at.to_string()
+                && told["filename"] == *file.name
+                && told["description"].as_str().unwrap_or_default().chars().count() <= 1024
+        });
+    (!sound).then(|| error(400, 50035, "Invalid Form Body"))
+}
+
+/// The parts of a form: `payload_json`, and `files[n]` in their order.
+fn multipart(body: &[u8], boundary: &str) -> (Value, Vec<File>) {
+    let seam = format!("--{boundary}");
+    let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|at| at == what);
+    let (mut payload, mut files) = (Value::Null, Vec::new());
+    let mut rest = body;
+    while let Some(at) = find(rest, seam.as_bytes()) {
+        rest = &rest[at + seam.len()..];
+        let Some(end) = find(rest, seam.as_bytes()) else {
+            break;
+        };
+        let part = &rest[2..end - 2];
+        let head_end = find(part, b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(part[..head_end].to_vec()).unwrap();
+        let bytes = part[head_end + 4..].to_vec();
+        let quoted = |key: &str| {
+            let from = head.split(&format!("{key}=\"")).nth(1)?;
+            Some(from.split('"').next().unwrap().to_owned())
+        };
+        let mime = head.to_lowercase();
+        let mime = mime.split("content-type: ").nth(1).unwrap_or_default();
+        let mime = mime.lines().next().unwrap_or_default().to_owned();
+        match quoted("; name").unwrap().as_str() {
+            "payload_json" => payload = serde_json::from_slice(&bytes).unwrap(),
+            name => {
+                assert_eq!(name, format!("files[{}]", files.len()));
+                let name = quoted("filename").unwrap();
+                files.push(File { name, mime, bytes });
+            }
+        }
+    }
+    (payload, files)
 }
 
 fn keep(world: &mut World, channel: u64, id: u64, nonce: Option<String>, body: &Value) -> Value {
@@ -481,6 +539,7 @@ fn keep(world: &mut World, channel: u64, id: u64, nonce: Option<String>, body: &
         author: BOT,
         nonce,
         body: body.clone(),
+        files: Vec::new(),
         edits: 0,
     };
     let told = shown(&post);

@@ -223,6 +223,7 @@ impl FakeDiscord {
             author: user,
             nonce: None,
             body,
+            files: Vec::new(),
             edits: 0,
         };
         self.world().posts.insert(id, post);

@@ -65,6 +65,7 @@ fn a_thread_has_its_card_what_followed_and_the_way_back() {
         at: at(id),
         by,
         message,
+        attached: Vec::new(),
     };
     let ada = By::Agent {
         agent: Agent {
@@ -76,15 +77,45 @@ fn a_thread_has_its_card_what_followed_and_the_way_back() {
     let small = Message {
         parts: vec![Part::Small(vec![Span::Text("Ada has the case now.".to_owned())])],
     };
+    let media = |url: &str, mime: &str, alt: &str| Media {
+        url: url.to_owned(),
+        mime: mime.to_owned(),
+        alt: alt.to_owned(),
+        poster: None,
+    };
     let view = ThreadView {
         card: card("claimed", "Where is my box?"),
+        attached: vec![
+            media("https://a.example/1.png", "image/png", "\"><script>"),
+            media("https://a.example/2.mp4", "video/mp4", "A film"),
+            media("javascript:alert(1)", "image/png", ""),
+        ],
         entries: vec![
             entry(7, ada, small),
             entry(9, By::Author, Message::line("Ann wrote again")),
         ],
         held_until: Some(at(10)),
     };
-    let html = thread(CaseNumber(3), &view).into_string();
+    struct Nothing;
+    #[async_trait::async_trait]
+    impl crate::port::Pictures for Nothing {
+        async fn get(&self, _: &str) -> Result<crate::port::Picture, crate::port::NoPicture> {
+            Err(crate::port::NoPicture::Never("none".to_owned()))
+        }
+    }
+    let counted = thread(CaseNumber(3), &view, &Attachments::Counted).into_string();
+    assert!(!counted.contains("a.example"));
+    let linked = thread(CaseNumber(3), &view, &Attachments::Linked).into_string();
+    assert!(linked.contains("https://a.example/1.png") && !linked.contains("<img"));
+    let shown = Attachments::Shown(std::sync::Arc::new(Nothing));
+    let html = thread(CaseNumber(3), &view, &shown).into_string();
+    for part in [
+        "<img src=\"/console/picture/3/0/0\" alt=\"&quot;&gt;&lt;script&gt;\"",
+        "<a href=\"https://a.example/2.mp4\"",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(!html.contains("href=\"javascript:") && !html.contains("/console/picture/3/0/2"));
     for part in [
         "<span class=\"chip chip-claimed\">claimed</span>",
         "<button type=\"button\" class=\"primary\" data-press=\"ask:3:reply\">Reply</button>",
