@@ -10,6 +10,7 @@ pub mod http;
 mod ids;
 pub mod link;
 pub mod meter;
+pub mod meters;
 pub mod social;
 pub mod supervise;
 pub mod trouble;

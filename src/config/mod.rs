@@ -6,6 +6,7 @@ mod across;
 mod care;
 mod chat;
 mod error;
+mod listen;
 mod people;
 mod section;
 mod server;
@@ -14,10 +15,11 @@ mod tree;
 
 pub use chat::{Discord, Slack};
 pub use error::{ConfigError, Problem};
+pub use listen::{Alerts, Listen};
 pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
 pub use server::{Approval, Database, ReplyRules, Server};
-pub use source::{Bluesky, Idempotency, Mastodon, Playground, Source, Webhook};
+pub use source::{Bluesky, Idempotency, Mastodon, Playground, Source, Terms, Webhook};
 
 use crate::domain::care::Care;
 use section::{Findings, Section};
@@ -50,12 +52,18 @@ pub struct Config {
     pub reply: ReplyRules,
     /// What is looked at before one leaves.
     pub care: Care,
+    /// What is kept of what is not heard.
+    pub listen: Listen,
+    /// Where the team is told what is about no case, if not where cases open.
+    pub alerts: Option<Alerts>,
     /// Slack, if the team works there.
     pub slack: Option<Slack>,
     /// Discord, if the team works there.
     pub discord: Option<Discord>,
     /// Where customers write.
     pub sources: Vec<Source>,
+    /// What holds for each of them whatever its platform, in the same order.
+    pub terms: Vec<Terms>,
     /// Who works here.
     pub agents: Vec<AgentEntry>,
     /// Groups of a chat whose members work here.
@@ -182,9 +190,12 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
     let database = root.one("database", Database::read);
     let reply = root.one("reply", ReplyRules::read);
     let care = root.one("care", care::read);
+    let listen = root.one("listen", Listen::read);
+    let alerts = root.one("alerts", Alerts::read);
     let slack = root.one("slack", Slack::read);
     let discord = root.one("discord", Discord::read);
     let sources = root.each("source", |section| Source::read(section, demo));
+    let (sources, terms) = sources.into_iter().unzip();
     let agents = root.each("agent", AgentEntry::read);
     let access = root.each("access", Access::read);
     let teams = root.each("team", Team::read);
@@ -195,9 +206,12 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
         database: database?,
         reply: reply?,
         care: care?,
+        listen: listen?,
+        alerts,
         slack,
         discord,
         sources,
+        terms,
         agents,
         access,
         teams,

@@ -5,6 +5,7 @@ use crate::adapter::chat::console::{Console, Seat};
 use crate::adapter::chat::discord::Discord;
 use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
+use crate::adapter::http;
 use crate::adapter::link::Link;
 use crate::adapter::social::bluesky::Bluesky;
 use crate::adapter::social::mastodon::Mastodon;
@@ -49,6 +50,16 @@ impl Adapters {
     /// # Errors
     /// A section says something that its adapter cannot use.
     pub fn build(
+        config: &Config,
+        installation: &str,
+        clock: &Arc<dyn Clock>,
+        demo: Option<&PathBuf>,
+        base: &str,
+    ) -> anyhow::Result<Self> {
+        http::sharing(|| Self::build_each(config, installation, clock, demo, base))
+    }
+
+    fn build_each(
         config: &Config,
         installation: &str,
         clock: &Arc<dyn Clock>,

@@ -1,7 +1,7 @@
 //! The directory, from the configuration: the one place where chats' names meet the sections.
 
 use crate::app::{Approval, Approvals, Directory, Group, Home, Identity, Member, TeamEntry};
-use crate::config::{self, AgentEntry, Config, Team};
+use crate::config::{self, AgentEntry, Alerts, Config, Team};
 use crate::domain::{Agent, ChannelId, ChatName, Role};
 
 /// Who works here, and where cases appear.
@@ -32,8 +32,16 @@ pub(super) fn directory(config: &Config, console: bool) -> Directory {
         groups: groups.collect(),
         teams,
         homes,
+        alerts: config.alerts.iter().flat_map(alerts).collect(),
         members,
     }
+}
+
+/// Where the team is told what is about no case.
+fn alerts(alerts: &Alerts) -> impl Iterator<Item = Home> {
+    let slack = alerts.slack_channel.iter().map(|channel| home("slack", channel));
+    let discord = alerts.discord_channel.iter();
+    slack.chain(discord.map(|channel| home("discord", channel)))
 }
 
 /// Which replies somebody else has to agree to.

@@ -719,3 +719,55 @@ fn a_mistyped_key_is_told_once_and_not_as_missing_too() {
     assert_snapshot!(problems(&SOUND.replace("roles =", "role =")), @r#"c.toml:12: access[0].role: is not a known key; did you mean "roles"?"#);
     assert_snapshot!(problems(&SOUND.replace("[\"agent\"]", "[\"agnet\"]")), @r#"c.toml:12: access[0].roles: "agnet" is not known here; did you mean "agent"?"#);
 }
+
+#[test]
+fn rules_of_sources_are_read_and_what_is_wrong_is_told_with_its_place() {
+    let sound = format!(
+        r#"{SOUND}
+        [[source]]
+        name = "news"
+        platform = "mastodon"
+        url = "https://mastodon.example"
+        access_token = "t"
+        flood = 50
+        [[source.match]]
+        name = "late"
+        all = "acme"
+        any = ["late", "delay*"]
+        regex = 'order\s+\d+'
+        language = "en"
+        min_reach = 100
+        not_authors = ["@bot"]
+        [[source.match]]
+        name = "lost"
+        any = ["lost"]
+        "#
+    );
+    let config = load(&sound, &[]).unwrap();
+    let [fedi, news] = &config.terms[..] else {
+        panic!("{:?}", config.terms)
+    };
+    assert_eq!((fedi.matches.len(), fedi.flood), (0, Some(20)));
+    assert_eq!((news.source.as_str(), news.flood), ("news", Some(50)));
+    let late = &news.matches[0];
+    assert_eq!((late.all.as_slice(), late.any.len()), (&["acme".to_owned()][..], 2));
+    assert_eq!((late.min_reach, news.matches[1].name.as_str()), (Some(100), "lost"));
+
+    let wrong = SOUND.replace(
+        "[[access]]",
+        r#"[[source.match]]
+any = ["late"]
+[[source.match]]
+name = "Late Ones"
+any = ["a*b", "*"]
+regex = "refund("
+language = "english"
+[[source.match]]
+name = "late"
+[[source.match]]
+name = "late"
+anny = ["x"]
+[[access]]"#,
+    );
+    assert_snapshot!(problems(&wrong), @"");
+}

@@ -27,6 +27,7 @@ mod real;
 mod replay;
 mod reply;
 mod restart;
+mod rules;
 mod serve;
 mod sim;
 mod slack;

@@ -53,6 +53,7 @@ impl Delivery {
                 | Effect::SendReply { .. }
                 | Effect::Reconcile { .. }
                 | Effect::Expire { .. }
+                | Effect::Announce { .. }
                 | Effect::Wake => {}
             }
         }

@@ -135,6 +135,7 @@ impl Delivery {
                 | Effect::UpdateCard { .. }
                 | Effect::Tell { .. }
                 | Effect::UpdateReply { .. }
+                | Effect::Announce { .. }
                 | Effect::Mend { .. } => Ok(Attempt::ended(Settled::Done(row.id))),
             };
             match outcome {

@@ -2,11 +2,13 @@
 
 mod answer;
 mod card;
+mod notice;
 mod reply;
 mod thread;
 
 pub use answer::*;
 pub use card::{CardFacts, card, pointer};
+pub use notice::{feed_decided, notice, nothing_waits, only_leads_open_feeds};
 pub use reply::*;
 pub use thread::{Telling, told};
 

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use hearback::app::{
-    App, Directory, Given, Home, Identity, Inbound, Input, Member, Parts, Place, Response, Worker,
+    App, Directory, Given, Hearing, Home, Identity, Inbound, Input, Member, Parts, Place, Response, Worker,
 };
 use hearback::domain::{
     Agent, Case, CaseNumber, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post,
@@ -104,26 +104,55 @@ pub struct Core {
     given: u64,
 }
 
+/// What a core is started with.
+struct Setting {
+    chat: Arc<Memory>,
+    clock: ManualClock,
+    networks: Vec<Arc<dyn SocialPlatform>>,
+    hearing: Hearing,
+    role: Role,
+}
+
+impl Setting {
+    fn of(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
+        Self {
+            chat: Arc::new(Memory::new()),
+            clock: clock.clone(),
+            networks,
+            hearing: Hearing::default(),
+            role: Role::Agent,
+        }
+    }
+}
+
 impl Core {
     /// Starts on an empty database.
     pub async fn start(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
-        Self::on(
-            tempfile::tempdir().unwrap(),
-            Arc::new(Memory::new()),
-            clock,
-            networks,
-        )
-        .await
+        let folder = tempfile::tempdir().unwrap();
+        Self::on(folder, None, Setting::of(clock, networks)).await
     }
 
-    async fn on(
-        folder: TempDir,
-        chat: Arc<Memory>,
-        clock: &ManualClock,
-        networks: Vec<Arc<dyn SocialPlatform>>,
-    ) -> Self {
+    /// Starts on an empty database, this one if it is given, with what is heard of the sources. Ada is a
+    /// lead here.
+    pub async fn hearing(clock: &ManualClock, database: Option<String>, hearing: Hearing) -> Self {
+        let setting = Setting {
+            hearing,
+            role: Role::Lead,
+            ..Setting::of(clock, Vec::new())
+        };
+        Self::on(tempfile::tempdir().unwrap(), database, setting).await
+    }
+
+    async fn on(folder: TempDir, database: Option<String>, setting: Setting) -> Self {
+        let Setting {
+            chat,
+            clock,
+            networks,
+            hearing,
+            role,
+        } = setting;
         let url = format!("sqlite:{}", folder.path().join("cases.db").display());
-        let store = Store::open(&url).await.unwrap();
+        let store = Store::open(&database.unwrap_or(url)).await.unwrap();
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
         let agent = Agent {
             key: "Ada".to_owned(),
@@ -132,7 +161,7 @@ impl Core {
         let directory = Directory {
             members: vec![Member {
                 agent,
-                role: Role::Agent,
+                role,
                 identities: vec![Identity {
                     chat: ChatName::new("memory"),
                     user: "U1".to_owned(),
@@ -149,6 +178,7 @@ impl Core {
             directory,
             chats: vec![chat.clone()],
             networks,
+            hearing,
             hold: HOLD,
             timeout: Duration::from_secs(20),
             settle: SETTLE,
@@ -162,7 +192,7 @@ impl Core {
             inbound,
             store,
             worker,
-            clock: clock.clone(),
+            clock,
             chat,
             folder,
             stop,
@@ -186,7 +216,11 @@ impl Core {
             ..
         } = self;
         drop((inbound, worker, store));
-        let mut core = Self::on(folder, chat, &clock, networks).await;
+        let setting = Setting {
+            chat,
+            ..Setting::of(&clock, networks)
+        };
+        let mut core = Self::on(folder, None, setting).await;
         core.given = given;
         core
     }
@@ -229,6 +263,16 @@ impl Core {
     /// Ada says something in a thread of the chat.
     #[track_caller]
     pub fn says_in(&mut self, thread: Option<usize>, line: &str) -> impl Future<Output = Response> + use<> {
+        self.gives(thread, Input::Text(line.to_owned()))
+    }
+
+    /// Ada presses a button.
+    #[track_caller]
+    pub fn presses(&mut self, button: &str) -> impl Future<Output = Response> + use<> {
+        self.gives(None, Input::Press(button.to_owned()))
+    }
+
+    fn gives(&mut self, thread: Option<usize>, input: Input) -> impl Future<Output = Response> + use<> {
         self.given += 1;
         let given = Given {
             key: format!("memory:{}", self.given),
@@ -243,7 +287,7 @@ impl Core {
                 channel: None,
                 thread: thread.map(|thread| ThreadId::new(thread.to_string())),
             },
-            input: Input::Text(line.to_owned()),
+            input,
         };
         let inbound = self.inbound.clone();
         async move { inbound.given(given).await.unwrap() }
@@ -255,6 +299,16 @@ impl Core {
         assert!(matches!(response, Response::Done(_)), "{response:?}");
         self.deliver().await;
         self.wait(HOLD).await;
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How many threads the chat has.
+    pub fn threads(&self) -> usize {
+        self.chat.threads.borrow().len()
     }
 
     /// All cases, by number.

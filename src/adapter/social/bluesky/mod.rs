@@ -24,6 +24,7 @@ mod wire;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -152,6 +153,10 @@ impl SocialPlatform for Bluesky {
 
 #[async_trait]
 impl Connector for Bluesky {
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.xrpc.meter())
+    }
+
     fn links(&self) -> Vec<Link> {
         vec![self.link.clone()]
     }
