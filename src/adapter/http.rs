@@ -1,6 +1,7 @@
 //! The one place that builds HTTP clients, and the habits all calls share: time-outs, no redirects,
 //! no retries, capped bodies, `Retry-After` in all its forms.
 
+use super::guard::Checked;
 use crate::domain::Instant;
 use crate::port::Permit;
 use chrono::DateTime;
@@ -106,6 +107,19 @@ async fn with_permit<C>(connection: C) -> Result<C, tower::BoxError> {
             Ok(connection)
         }
         Err(_) => Ok(connection),
+    }
+}
+
+/// A client for addresses that came from outside, made for the guard alone: as [`client`], without any proxy,
+/// and with the guard's own look-up of names.
+///
+/// # Errors
+/// The TLS roots of the system cannot be read.
+pub(super) fn outside(timeout: Duration, lookup: Option<Checked>) -> reqwest::Result<reqwest::Client> {
+    let builder = builder(timeout).no_proxy();
+    match lookup {
+        Some(lookup) => builder.dns_resolver(lookup).build(),
+        None => builder.build(),
     }
 }
 

@@ -18,7 +18,7 @@ pub use error::{ConfigError, Problem};
 pub use listen::{Alerts, Listen};
 pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
-pub use server::{Approval, Database, ReplyRules, Server};
+pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
 pub use source::{Bluesky, Idempotency, Mastodon, Playground, Source, Terms, Webhook};
 
 use crate::domain::care::Care;

@@ -3,10 +3,10 @@
 use super::section::{Read, Section, Wrong, choice};
 use super::tree::Node;
 use secrecy::SecretString;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
-use url::Url;
+use url::{Host, Url};
 
 /// The longest undo window.
 const MOST_HOLD: Duration = Duration::from_secs(60 * 60);
@@ -26,15 +26,45 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where this server is reached from outside.
     pub public_url: Option<Url>,
+    /// The hosts that addresses from outside may lead to although they are not public.
+    pub allow_private_hosts: Vec<PrivateHost>,
 }
 
 impl Server {
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
         let listen = section.need("listen", "\"127.0.0.1:8080\"");
         let public_url = section.get("public_url");
+        let allow_private_hosts = section.list("allow_private_hosts").unwrap_or_default();
         Some(Self {
             listen: listen?,
             public_url,
+            allow_private_hosts,
+        })
+    }
+}
+
+/// A host that addresses from outside may lead to although it is not public.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateHost {
+    /// Its name or its address, as it stands in the addresses.
+    pub host: Host,
+    /// The port; all of them where none is said.
+    pub port: Option<u16>,
+}
+
+impl Read for PrivateHost {
+    fn read(node: &Node) -> Result<Self, Wrong> {
+        let text = String::read(node)?;
+        let (host, port) = match text.rsplit_once(':') {
+            _ if text.parse::<Ipv6Addr>().is_ok() => (format!("[{text}]"), None),
+            Some((host, port)) if !text.ends_with(']') => (host.to_owned(), Some(port)),
+            Some(_) | None => (text, None),
+        };
+        let mend = "write it like \"media.internal\", \"127.0.0.1\" or \"127.0.0.1:9000\"";
+        let wrong = || Wrong::new("is no host", mend);
+        Ok(Self {
+            host: Host::parse(&host).map_err(|_| wrong())?,
+            port: port.map(|port| port.parse().map_err(|_| wrong())).transpose()?,
         })
     }
 }

@@ -117,7 +117,10 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         };
         let sky = (sky.url.clone(), sky.search.clone(), sky.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
-        let reply = format!("{:?} {:?}", config.reply, config.server.listen);
+        let reply = format!(
+            "{:?} {:?} {:?}",
+            config.reply, config.server.listen, config.server.allow_private_hosts
+        );
         let care = Care {
             words: Default::default(),
             ..config.care.clone()

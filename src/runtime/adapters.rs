@@ -14,7 +14,7 @@ use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
 use crate::config::{AgentEntry, Config, Source};
 use crate::domain::{Clock, Role};
-use crate::port::{ChatPlatform, SocialPlatform};
+use crate::port::{ChatPlatform, SocialPlatform, Vault};
 use crate::web::{self, Hosts};
 use anyhow::Context as _;
 use axum::Router;
@@ -33,6 +33,20 @@ pub(super) struct Adapters {
     pub playground: Option<Arc<Playground>>,
 }
 
+/// What adapters are built with, beside the configuration.
+pub(super) struct Surroundings<'a> {
+    /// The name of the installation.
+    pub installation: &'a str,
+    /// The time.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Where they keep what platforms give them.
+    pub vault: Arc<dyn Vault>,
+    /// The folder of the demo.
+    pub demo: Option<&'a PathBuf>,
+    /// Where a browser on this machine finds the server.
+    pub base: &'a str,
+}
+
 /// What the server shows beside the adapters' routes.
 pub(super) struct Front {
     /// The connections that `/readyz` tells about.
@@ -44,28 +58,22 @@ pub(super) struct Front {
 }
 
 impl Adapters {
-    /// Builds what the configuration names. Nothing is connected yet. `base` is where a browser on this
-    /// machine finds the server.
+    /// Builds what the configuration names. Nothing is connected yet.
     ///
     /// # Errors
     /// A section says something that its adapter cannot use.
-    pub fn build(
-        config: &Config,
-        installation: &str,
-        clock: &Arc<dyn Clock>,
-        demo: Option<&PathBuf>,
-        base: &str,
-    ) -> anyhow::Result<Self> {
-        http::sharing(|| Self::build_each(config, installation, clock, demo, base))
+    pub fn build(config: &Config, surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
+        http::sharing(|| Self::build_each(config, surroundings))
     }
 
-    fn build_each(
-        config: &Config,
-        installation: &str,
-        clock: &Arc<dyn Clock>,
-        demo: Option<&PathBuf>,
-        base: &str,
-    ) -> anyhow::Result<Self> {
+    fn build_each(config: &Config, surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
+        let Surroundings {
+            installation,
+            clock,
+            vault,
+            demo,
+            base,
+        } = surroundings;
         let slack = match &config.slack {
             Some(section) => {
                 let groups = config
@@ -95,7 +103,7 @@ impl Adapters {
         };
         for source in &config.sources {
             let Source::Playground(section) = source else {
-                let network = network(source, config.reply.timeout, clock);
+                let network = network(source, config.reply.timeout, clock, vault);
                 let network = network.with_context(|| format!("source {}", source.name()))?;
                 adapters.networks.extend(network);
                 continue;
@@ -204,10 +212,11 @@ fn network(
     source: &Source,
     timeout: Duration,
     clock: &Arc<dyn Clock>,
+    vault: &Arc<dyn Vault>,
 ) -> anyhow::Result<Option<Arc<dyn Connector>>> {
-    let clock = Arc::clone(clock);
+    let (clock, vault) = (Arc::clone(clock), Arc::clone(vault));
     Ok(Some(match source {
-        Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock)?),
+        Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),

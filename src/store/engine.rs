@@ -52,9 +52,15 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     ),
     (
         6,
+        "tokens",
+        include_str!("../../migrations/sqlite/0006_tokens.sql"),
+        include_str!("../../migrations/postgres/0006_tokens.sql"),
+    ),
+    (
+        7,
         "unheard",
-        include_str!("../../migrations/sqlite/0006_unheard.sql"),
-        include_str!("../../migrations/postgres/0006_unheard.sql"),
+        include_str!("../../migrations/sqlite/0007_unheard.sql"),
+        include_str!("../../migrations/postgres/0007_unheard.sql"),
     ),
 ];
 

@@ -226,6 +226,7 @@ fn everything_wrong_is_told_at_once() {
     assert_snapshot!(problems(r#"
 [server]
 listen = "localhost"
+allow_private_hosts = ["127.0.0.1", "media.internal:9000", "::1", "[::1]:80", "http://media.internal", "a:b", 10]
 [database]
 url = "mysql://root:hunter2@db/x"
 [reply]
@@ -243,17 +244,20 @@ public_key = "abc"
 api_url = "discord.com"
 "#), @r#"
     c.toml:2: server.listen: "localhost" is not an address with a port; write it like "127.0.0.1:8080", or "0.0.0.0:8080" for all interfaces
-    c.toml:4: database.url: begins neither with sqlite: nor with postgres://; write "sqlite:hearback.db" or "postgres://user:password@host/name"
-    c.toml:6: reply.hold: "soon" is not a duration; write it like "10s", "2m" or "1h 30m"
-    c.toml:7: reply.approval: "allways" is not known here; did you mean "always"?
-    c.toml:8: reply.timeout: must be a duration as text, not a number; write it like "10s", "2m" or "1h 30m"
-    c.toml:9: reply.settle: "0 parsecs" is not a duration; write it like "10s", "2m" or "1h 30m"
-    c.toml:10: slak: is not a known key; did you mean "slack"?
-    c.toml:13: discord.tocken: is not a known key; did you mean "token"?
-    c.toml:14: discord.guild: is not a Discord id; an id is digits only: turn on Developer Mode in Discord, then right-click and "Copy ID"
-    c.toml:15: discord.channel: must be text, not a number; put it in quotes
-    c.toml:16: discord.public_key: is not 64 hexadecimal digits; copy the Public Key from "General Information"
-    c.toml:17: discord.api_url: is not an address; write it like "https://care.example.com"
+    c.toml:3: server.allow_private_hosts: is no host; write it like "media.internal", "127.0.0.1" or "127.0.0.1:9000"
+    c.toml:3: server.allow_private_hosts: is no host; write it like "media.internal", "127.0.0.1" or "127.0.0.1:9000"
+    c.toml:3: server.allow_private_hosts: must be text, not a number; put it in quotes
+    c.toml:5: database.url: begins neither with sqlite: nor with postgres://; write "sqlite:hearback.db" or "postgres://user:password@host/name"
+    c.toml:7: reply.hold: "soon" is not a duration; write it like "10s", "2m" or "1h 30m"
+    c.toml:8: reply.approval: "allways" is not known here; did you mean "always"?
+    c.toml:9: reply.timeout: must be a duration as text, not a number; write it like "10s", "2m" or "1h 30m"
+    c.toml:10: reply.settle: "0 parsecs" is not a duration; write it like "10s", "2m" or "1h 30m"
+    c.toml:11: slak: is not a known key; did you mean "slack"?
+    c.toml:14: discord.tocken: is not a known key; did you mean "token"?
+    c.toml:15: discord.guild: is not a Discord id; an id is digits only: turn on Developer Mode in Discord, then right-click and "Copy ID"
+    c.toml:16: discord.channel: must be text, not a number; put it in quotes
+    c.toml:17: discord.public_key: is not 64 hexadecimal digits; copy the Public Key from "General Information"
+    c.toml:18: discord.api_url: is not an address; write it like "https://care.example.com"
     c.toml: there is neither an [[agent]] nor an [[access]], so nobody may answer; add an [[agent]] with `name`, `roles` and an id in a chat, or an [[access]]
     c.toml: there is no source, so nothing to hear; add a section [[source]]
     "#);

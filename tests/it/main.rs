@@ -21,6 +21,7 @@ mod grammar;
 mod harness;
 mod mastodon;
 mod migrations;
+mod oauth;
 mod operator;
 mod races;
 mod real;

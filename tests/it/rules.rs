@@ -324,6 +324,7 @@ mod meters {
     use hearback::adapter::social::bluesky::Bluesky;
     use hearback::config;
     use hearback::domain::Clock;
+    use hearback::port::ShortVault;
     use std::sync::Arc;
 
     /// A source with a hundred units a day.
@@ -338,7 +339,7 @@ mod meters {
             approval: None,
         };
         let clock: Arc<dyn Clock> = Arc::new(clock.clone());
-        let source = Bluesky::new(&section, Duration::from_secs(1), clock).unwrap();
+        let source = Bluesky::new(&section, Duration::from_secs(1), clock, Arc::<ShortVault>::default()).unwrap();
         source.meter().unwrap().allow(Allowance {
             most: 100,
             parts: 1,

@@ -58,7 +58,7 @@ impl Stage for OnBluesky {
             poll: Duration::from_secs(60),
             approval: None,
         };
-        Arc::new(Bluesky::new(&config, TIMEOUT, house::clock(&self.clock)).unwrap())
+        Arc::new(Bluesky::new(&config, TIMEOUT, house::clock(&self.clock), house::vault()).unwrap())
     }
 
     fn writes(&self, who: &str, text: &str) -> String {

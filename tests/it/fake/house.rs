@@ -10,7 +10,8 @@ use hearback::domain::{
     Reply, Role, SourceName, Standing, ThreadId,
 };
 use hearback::port::{
-    ChatPlatform, Content, EditMessage, OpenThread, Opened, Permit, PortError, PostMessage, SocialPlatform,
+    ChatPlatform, Content, EditMessage, OpenThread, Opened, Permit, PortError, PostMessage, ShortVault,
+    SocialPlatform, Vault,
 };
 use hearback::store::{CaseFilter, Store};
 use sqlx::{Connection as _, SqliteConnection};
@@ -420,4 +421,9 @@ impl Drop for Running {
 /// The time as connectors take it.
 pub fn clock(clock: &ManualClock) -> Arc<dyn Clock> {
     Arc::new(clock.clone())
+}
+
+/// An empty vault for what platforms give us.
+pub fn vault() -> Arc<dyn Vault> {
+    Arc::new(ShortVault::default())
 }

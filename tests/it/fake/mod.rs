@@ -12,4 +12,5 @@ pub mod postgres;
 pub mod server;
 pub mod slack;
 pub mod specs;
+pub mod tokens;
 pub mod webhook;
