@@ -22,18 +22,52 @@ const COMMON: &[&str] = &[
     "the", "to", "my", "I", "and", "you", "is", "a", "it", "for", "your", "on", "in", "of", "have", "not",
     "this", "no", "been", "been", "me", "with", "was", "order", "can", "just", "why", "that", "still", "but",
     "get", "at", "are", "service", "do", "what", "been", "so", "from", "be", "help", "customer", "now",
-    "phone", "when", "how", "all", "please", "will", "app", "email", "day", "time", "they", "account", "back",
-    "if", "up", "there", "need", "out", "days", "today", "hours", "or", "Größe", "façade", "don’t", "can't",
+    "phone", "when", "how", "all", "please", "will", "app", "email", "day", "time", "they", "account",
+    "back", "if", "up", "there", "need", "out", "days", "today", "hours", "or", "Größe", "façade", "don’t",
+    "can't",
 ];
 /// Words of people who are unhappy; rules ask for them.
 const UNHAPPY: &[&str] = &[
-    "late", "refund", "broken", "never arrived", "cancelled", "worst", "waiting", "lost", "damaged", "rude",
-    "overcharged", "scam", "no reply", "disappointed", "missing", "delayed", "useless", "charged twice",
-    "unacceptable", "hung up", "does not work", "faulty", "rückerstattung", "remboursement", "退款", "возврат",
+    "late",
+    "refund",
+    "broken",
+    "never arrived",
+    "cancelled",
+    "worst",
+    "waiting",
+    "lost",
+    "damaged",
+    "rude",
+    "overcharged",
+    "scam",
+    "no reply",
+    "disappointed",
+    "missing",
+    "delayed",
+    "useless",
+    "charged twice",
+    "unacceptable",
+    "hung up",
+    "does not work",
+    "faulty",
+    "rückerstattung",
+    "remboursement",
+    "退款",
+    "возврат",
 ];
 /// What stands at the end of a quarter of them.
 const ENDS: &[&str] = &[
-    "😡", "🙏", "…", "👎👎", "💔", "¿verdad?", "届かない", "где посылка", "#fail", "@someone", "https://t.co/abc",
+    "😡",
+    "🙏",
+    "…",
+    "👎👎",
+    "💔",
+    "¿verdad?",
+    "届かない",
+    "где посылка",
+    "#fail",
+    "@someone",
+    "https://t.co/abc",
 ];
 
 /// Names that nobody has: `Tavolino`, `Kemura`.
@@ -116,7 +150,11 @@ fn rules(dice: &mut StdRng, names: &[String], count: usize) -> Vec<Rule> {
         };
         Rule {
             name: format!("r{n}"),
-            all: if n % 3 == 0 { Vec::new() } else { vec![name.clone()] },
+            all: if n % 3 == 0 {
+                Vec::new()
+            } else {
+                vec![name.clone()]
+            },
             any: if n % 3 == 0 {
                 vec![format!("{name} care"), format!("#{name}"), format!("{name}*")]
             } else {
@@ -128,7 +166,11 @@ fn rules(dice: &mut StdRng, names: &[String], count: usize) -> Vec<Rule> {
             } else {
                 Vec::new()
             },
-            language: if n % 20 == 1 { vec!["en".to_owned()] } else { Vec::new() },
+            language: if n % 20 == 1 {
+                vec!["en".to_owned()]
+            } else {
+                Vec::new()
+            },
             min_reach: (n % 20 == 2).then_some(100),
             ..Rule::default()
         }
@@ -160,7 +202,10 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
             .map_err(|(_, rule, fault)| anyhow::anyhow!("{rule}: {fault}"))?;
         let mut scratch = Scratch::default();
         let (measured, caught) = rate(&posts, |post| listening.caught(post, &mut scratch).len());
-        anyhow::ensure!(caught > posts.len() / 1_000, "the rules catch something: {caught}");
+        anyhow::ensure!(
+            caught > posts.len() / 1_000,
+            "the rules catch something: {caught}"
+        );
         let mut words: Vec<&str> = rules
             .iter()
             .flat_map(|rule| [&rule.all, &rule.any, &rule.none])
@@ -182,7 +227,13 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
             Goal::AtLeast(least),
         );
         if let Some(before) = before {
-            report.beside("ten times the rules", "posts/s", measured, before, Goal::Share(0.5));
+            report.beside(
+                "ten times the rules",
+                "posts/s",
+                measured,
+                before,
+                Goal::Share(0.5),
+            );
         }
         before = Some(measured);
     }

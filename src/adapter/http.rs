@@ -51,7 +51,8 @@ fn shared(
     kind: Kind,
     build: impl FnOnce() -> reqwest::Result<reqwest::Client>,
 ) -> reqwest::Result<reqwest::Client> {
-    let known = SHARED.with_borrow(|clients| clients.as_ref().and_then(|clients| clients.get(&kind).cloned()));
+    let known =
+        SHARED.with_borrow(|clients| clients.as_ref().and_then(|clients| clients.get(&kind).cloned()));
     if let Some(client) = known {
         return Ok(client);
     }

@@ -251,7 +251,10 @@ impl Allowance {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share and a gauge need no exact count")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share and a gauge need no exact count"
+)]
 fn units(amount: u64, parts: u64) -> f64 {
     amount as f64 / parts.max(1) as f64
 }

@@ -116,7 +116,12 @@ impl Meters {
     }
 }
 
-async fn keep(inbound: &Inbound, source: &SourceName, stream: &str, value: String) -> Result<(), Unavailable> {
+async fn keep(
+    inbound: &Inbound,
+    source: &SourceName,
+    stream: &str,
+    value: String,
+) -> Result<(), Unavailable> {
     let stream = stream.to_owned();
     let cursor = Some(Cursor { stream, value });
     inbound.posts_seen(source, Vec::new(), cursor).await.map(drop)

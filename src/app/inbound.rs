@@ -10,8 +10,8 @@ use super::understand::{Understood, label, lacks_case, understand, verb_of};
 use crate::command::{Command, Parsed};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, Case, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, Notice, Person, Post, Role, Sighting,
-    SourceName, ThreadId,
+    Audience, Case, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, Notice, Person, Post, Role,
+    Sighting, SourceName, ThreadId,
 };
 use crate::store::Store;
 use chrono::TimeDelta;

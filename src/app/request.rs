@@ -5,8 +5,8 @@ use super::hearing::Gate;
 use super::inbound::{Cursor, Intake, Response, Unavailable};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, CaseNumber, ChannelId, ChatName, Effect, EffectId, Instant, Lane, MessageId, Notice, Reply, ReplyId,
-    Sighting, SourceName, ThreadId,
+    Audience, CaseNumber, ChannelId, ChatName, Effect, EffectId, Instant, Lane, MessageId, Notice, Reply,
+    ReplyId, Sighting, SourceName, ThreadId,
 };
 use crate::port::Published;
 use tokio::sync::oneshot;

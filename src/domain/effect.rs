@@ -1,8 +1,8 @@
 //! What is owed to the outside: rows of the outbox.
 
 use super::{
-    CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, Instant, MessageId, ReplyId, SourceName,
-    ThreadId,
+    CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, Instant, MessageId, ReplyId,
+    SourceName, ThreadId,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -8,9 +8,7 @@ use crate::cli::rules::{self, Catch, EXAMPLES, Example, Feed, Line, Test, Trial,
 use crate::cli::{self, Exit};
 use crate::config::{Config, Terms};
 use crate::domain::listen::{Listening, Rule, Scratch, is_to_us};
-use crate::domain::{
-    Author, Clock, Instant, Metrics, Post, PostKind, SourceName, SystemClock, Visibility,
-};
+use crate::domain::{Author, Clock, Instant, Metrics, Post, PostKind, SourceName, SystemClock, Visibility};
 use crate::store::Why;
 use anyhow::Context as _;
 use chrono::TimeDelta;
@@ -47,10 +45,14 @@ async fn test(config: &Config, args: &Test, json: bool) -> anyhow::Result<Exit> 
     let chosen: Vec<&Terms> = chosen.collect();
     if let Some(file) = &args.texts {
         let texts = read(file)?;
-        let lines: Vec<Line> = texts.lines().filter(|line| !line.trim().is_empty()).map(|text| Line {
-            text: text.to_owned(),
-            caught_by: caught_by(&listening, &chosen, text),
-        }).collect();
+        let lines: Vec<Line> = texts
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(|text| Line {
+                text: text.to_owned(),
+                caught_by: caught_by(&listening, &chosen, text),
+            })
+            .collect();
         return Ok(rules::lines(&lines, json, &mut cli::output())?);
     }
     let store = join(config).await?;
@@ -137,7 +139,9 @@ impl<'a> Trying<'a> {
         Self {
             listening,
             scratch: Scratch::default(),
-            places: places.map(|(at, terms)| (SourceName::new(&terms.source), at)).collect(),
+            places: places
+                .map(|(at, terms)| (SourceName::new(&terms.source), at))
+                .collect(),
             trial: Trial {
                 days,
                 sources: chosen.iter().map(tried).collect(),
@@ -190,7 +194,10 @@ async fn waiting(config: &Config, json: bool) -> anyhow::Result<Exit> {
     let store = join(config).await?;
     let feeds = store.all_waiting().await.context(DATABASE)?;
     store.close().await;
-    let feeds: Vec<_> = feeds.into_iter().map(|(source, posts)| (source.to_string(), posts)).collect();
+    let feeds: Vec<_> = feeds
+        .into_iter()
+        .map(|(source, posts)| (source.to_string(), posts))
+        .collect();
     Ok(rules::waiting(&feeds, json, &mut cli::output())?)
 }
 

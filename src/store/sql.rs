@@ -295,7 +295,7 @@ statements! {
     ALL_WAITING = "SELECT source, COUNT(*) FROM unheard WHERE why = 'flood' GROUP BY source ORDER BY source";
     UNHEARD_AFTER = "SELECT source, id, why, body FROM unheard \
         WHERE why <> 'left' AND (source, id) > ($1, $2) ORDER BY source, id LIMIT $3";
-    COUNT_SOME_POSTS = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM posts WHERE source = $1 LIMIT $2) AS some";
+    COUNT_SOME_POSTS = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM posts WHERE source = $1 LIMIT $2) AS r";
     POSTS_BEFORE = "SELECT seq, case_number, body FROM posts WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
 
     POSTS = "SELECT p.case_number, p.body FROM" [source TEXT, id TEXT]

@@ -139,7 +139,11 @@ async fn what_goes_on_a_known_case_is_heard_and_so_is_what_is_written_to_us(data
         text: "and another thing".to_owned(),
         ..first.clone()
     };
-    assert_eq!(counts(show(&core, [first, more]).await), (2, 0, 0), "in one batch");
+    assert_eq!(
+        counts(show(&core, [first, more]).await),
+        (2, 0, 0),
+        "in one batch"
+    );
     let mention = Post {
         kind: PostKind::Mention,
         ..post("p3", "hello you", &clock)
@@ -178,7 +182,11 @@ async fn an_edit_may_bring_a_post_in(database: Option<String>) {
         edited_at: Some(clock.now()),
         ..after
     };
-    assert_eq!(counts(show(&core, [third]).await), (1, 0, 0), "an edit of a known post");
+    assert_eq!(
+        counts(show(&core, [third]).await),
+        (1, 0, 0),
+        "an edit of a known post"
+    );
 }
 
 async fn what_rules_pass_over_is_kept_as_a_sample_and_goes_with_its_author(database: Option<String>) {
@@ -339,7 +347,13 @@ mod meters {
             approval: None,
         };
         let clock: Arc<dyn Clock> = Arc::new(clock.clone());
-        let source = Bluesky::new(&section, Duration::from_secs(1), clock, Arc::<ShortVault>::default()).unwrap();
+        let source = Bluesky::new(
+            &section,
+            Duration::from_secs(1),
+            clock,
+            Arc::<ShortVault>::default(),
+        )
+        .unwrap();
         source.meter().unwrap().allow(Allowance {
             most: 100,
             parts: 1,

@@ -8,7 +8,7 @@ mod thread;
 
 pub use answer::*;
 pub use card::{CardFacts, card, pointer};
-pub use notice::{feed_decided, notice, nothing_waits, only_leads_open_feeds};
+pub use notice::{feed_decided, nothing_waits, notice, only_leads_open_feeds};
 pub use reply::*;
 pub use thread::{Telling, told};
 

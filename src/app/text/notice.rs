@@ -18,7 +18,10 @@ pub fn notice(notice: &Notice, waiting: i64) -> Card {
                 ))]),
             ];
             if let Some(until) = until {
-                lines.push(Part::Small(vec![text(format!("Full again at {}.", when(*until)))]));
+                lines.push(Part::Small(vec![text(format!(
+                    "Full again at {}.",
+                    when(*until)
+                ))]));
             }
             card(format!("{source}: nearly used up"), lines)
         }

@@ -144,7 +144,9 @@ fn sound(key: &str, word: &str) -> Result<(), Wrong> {
     let mend = match &fault {
         Fault::Empty(_) => "write a word or a phrase, like \"late\" or \"never arrived\"",
         Fault::Star(_) => "write \"refund*\", or use `regex`",
-        Fault::Regex(_) => "see https://docs.rs/regex/latest/regex/#syntax; in TOML write it in 'single quotes'",
+        Fault::Regex(_) => {
+            "see https://docs.rs/regex/latest/regex/#syntax; in TOML write it in 'single quotes'"
+        }
     };
     let message = match fault {
         Fault::Regex(why) => format!("{} {why}", shown(word)),

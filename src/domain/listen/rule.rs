@@ -122,7 +122,10 @@ fn told(error: &regex::Error) -> String {
         other => {
             let text = other.to_string();
             let last = text.lines().last().unwrap_or_default();
-            format!("is no regular expression ({})", last.trim_start_matches("error: "))
+            format!(
+                "is no regular expression ({})",
+                last.trim_start_matches("error: ")
+            )
         }
     }
 }
@@ -135,7 +138,11 @@ fn keys(text: &str) -> Vec<Needle> {
     let found = |kind| usable(&Extractor::new().kind(kind).extract(&hir));
     let (first, last) = (found(ExtractKind::Prefix), found(ExtractKind::Suffix));
     let least = |keys: &[String]| keys.iter().map(String::len).min().unwrap_or(0);
-    let best = if least(&first) >= least(&last) { first } else { last };
+    let best = if least(&first) >= least(&last) {
+        first
+    } else {
+        last
+    };
     best.into_iter().map(Needle::inside).collect()
 }
 

@@ -80,7 +80,11 @@ fn catches(rule: Rule, post: &Post) -> bool {
 #[case::arabic("إعادة", "أريد اعاده المبلغ", true)]
 #[case::hebrew("החזר", "אני רוצה הֶחְזֵר", true)]
 fn words_are_found_as_people_read_them(#[case] word: &str, #[case] text: &str, #[case] found: bool) {
-    assert_eq!(catches(words_of("r", &[word]), &post(text)), found, "{word:?} in {text:?}");
+    assert_eq!(
+        catches(words_of("r", &[word]), &post(text)),
+        found,
+        "{word:?} in {text:?}"
+    );
 }
 
 #[test]
@@ -203,7 +207,10 @@ fn what_is_written_to_us_is_heard_unless_every_rule_turns_its_author_away() {
             kind,
             ..post("hello")
         };
-        assert_eq!(one(words_of("r", &["acme"])).judge(&post, &mut scratch), Heard::ToUs);
+        assert_eq!(
+            one(words_of("r", &["acme"])).judge(&post, &mut scratch),
+            Heard::ToUs
+        );
         assert_eq!(one(deny("r", &["u1"])).judge(&post, &mut scratch), Heard::No);
         let rules = [deny("a", &["u1"]), deny("b", &["u2"])];
         let two = Listening::new([("fedi".into(), &rules[..])]).unwrap();
@@ -213,7 +220,10 @@ fn what_is_written_to_us_is_heard_unless_every_rule_turns_its_author_away() {
         visibility: Visibility::Private,
         ..post("hello")
     };
-    assert_eq!(one(words_of("r", &["acme"])).judge(&quiet, &mut scratch), Heard::ToUs);
+    assert_eq!(
+        one(words_of("r", &["acme"])).judge(&quiet, &mut scratch),
+        Heard::ToUs
+    );
 }
 
 #[test]
@@ -239,7 +249,10 @@ fn every_source_has_its_own_rules_and_all_that_catch_are_told_in_order() {
         listening.judge(&post, &mut scratch)
     };
     let caught = |names: &[&str]| Heard::Caught(names.iter().map(|name| Arc::from(*name)).collect());
-    assert_eq!(of("fedi", "Acme: delayed, late, late"), caught(&["late", "brand"]));
+    assert_eq!(
+        of("fedi", "Acme: delayed, late, late"),
+        caught(&["late", "brand"])
+    );
     assert_eq!(of("sky", "Acme: delayed, late, late"), caught(&["acme"]));
     assert_eq!(of("sky", "late"), Heard::No);
     assert_eq!(of("shop", "anything"), Heard::Everything);

@@ -32,7 +32,8 @@ impl Store {
     /// What a person wrote and opened no case.
     pub async fn unheard_of_person(&self, source: &SourceName, author: &NativeId) -> Result<Vec<Key>> {
         let (source, author) = (clean(source.as_str()), clean(author.as_str()));
-        let found: Vec<(String, String)> = rows!(self, sql::UNHEARD_OF_PERSON, source.clone(), author.clone())?;
+        let found: Vec<(String, String)> =
+            rows!(self, sql::UNHEARD_OF_PERSON, source.clone(), author.clone())?;
         let key = |(source, id): (String, String)| (SourceName::from(source), NativeId::from(id));
         Ok(found.into_iter().map(key).collect())
     }

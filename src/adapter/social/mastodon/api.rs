@@ -3,8 +3,8 @@
 
 pub use crate::adapter::api::Failed;
 use crate::adapter::api::{self, Mend};
-use crate::adapter::meter::Meter;
 use crate::adapter::ids::header_safe;
+use crate::adapter::meter::Meter;
 use crate::adapter::supervise::Lost;
 use crate::domain::{Clock, Instant, SourceName};
 use crate::port::{Permit, PortError};
