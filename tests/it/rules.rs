@@ -44,6 +44,90 @@ on_both_engines! {
     a_bad_day_goes_on_once_it_was_let_in
 }
 
+mod command_line {
+    use crate::fake::postgres;
+    use crate::restart::{Process, Town, command};
+    use serde_json::{Value, json};
+
+    /// A shop that hands over 30 posts at once, of which a rule catches 24.
+    async fn rules_are_tried_and_a_feed_is_let_in(database: Option<String>) {
+        let town = Town::found(database).await;
+        let text = std::fs::read_to_string(&town.config).unwrap();
+        let rules =
+            "idempotency = \"lookup\"\nflood = 20\n[[source.match]]\nname = \"late\"\nany = \"late\"\n";
+        std::fs::write(&town.config, text.replace("idempotency = \"lookup\"\n", rules)).unwrap();
+        let process = Process::start(&town.config).await;
+        town.slack.connected(2).await;
+        let post = |n: usize| {
+            let text = if n.is_multiple_of(5) {
+                "Nice!"
+            } else {
+                "It is late"
+            };
+            json!({ "id": format!("p{n}"), "author": { "id": format!("u{n}"), "handle": "ann" }, "text": text })
+        };
+        let posts: Vec<Value> = (0..30).map(post).collect();
+        let to = process.url.join("/webhooks/shop").unwrap();
+        let (status, answer) = town.shop.send(&to, &json!({ "posts": posts })).await;
+        assert_eq!((status.as_u16(), &answer["accepted"]), (202, &json!(0)));
+
+        let notice = town.slack.thread(1).await;
+        assert!(notice.shown().contains("24 of them wait"), "{}", notice.shown());
+        let refused = town.slack.press("U0ADA", &notice, "Let them in").await;
+        assert!(refused.words().contains("Only a lead"), "{}", refused.words());
+
+        let (code, said) = command(&["rules", "waiting"], &town.config).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("shop: 24 posts wait"), "{said}");
+        let (code, said) = command(&["rules", "test"], &town.config).await;
+        assert_eq!(code, Some(0), "{said}");
+        for words in [
+            "shop: 30 posts; 0 written to us",
+            "24 caught, 6 passed over",
+            "late: 24 caught, 24 of them by no other rule",
+            "@ann: It is late",
+            "0 posts with a case, 6 of those that rules passed over, 24 that wait",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+
+        let (code, said) = command(&["rules", "let-in", "shop", "--by", "Olga"], &town.config).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("24 posts of shop come in"), "{said}");
+        let card = town.slack.thread(2).await;
+        assert!(card.shown().contains("late"), "{}", card.shown());
+        let (code, said) = command(&["rules", "let-in", "shop", "--by", "Olga"], &town.config).await;
+        assert_eq!(code, Some(1), "nothing waits any more: {said}");
+        let (_, said) = command(&["rules", "test", "--json"], &town.config).await;
+        let told: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((&told["with_case"], &told["waiting"]), (&json!(24), &json!(0)));
+
+        let texts = town.config.with_file_name("texts");
+        std::fs::write(&texts, "Very LATE!\n\nA plate\n").unwrap();
+        let texts = texts.to_str().unwrap();
+        let (code, said) = command(&["rules", "test", "--texts", texts], &town.config).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("shop/late: Very LATE!"), "{said}");
+        assert!(said.contains("passed over: A plate"), "{said}");
+        let (code, said) = command(&["rules", "test", "--source", "shopp"], &town.config).await;
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("did you mean \"shop\"?"), "{said}");
+        process.kill();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sqlite() {
+        rules_are_tried_and_a_feed_is_let_in(None).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn postgres_() {
+        if let Some(database) = postgres::database().await {
+            rules_are_tried_and_a_feed_is_let_in(Some(database)).await;
+        }
+    }
+}
+
 fn post(id: &str, text: &str, clock: &ManualClock) -> Post {
     Post {
         source: "fedi".into(),
