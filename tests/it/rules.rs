@@ -46,6 +46,7 @@ on_both_engines! {
 
 mod command_line {
     use crate::fake::postgres;
+    use crate::fake::slack::{CHANNEL, Posted};
     use crate::restart::{Process, Town, command};
     use serde_json::{Value, json};
 
@@ -71,8 +72,11 @@ mod command_line {
         let (status, answer) = town.shop.send(&to, &json!({ "posts": posts })).await;
         assert_eq!((status.as_u16(), &answer["accepted"]), (202, &json!(0)));
 
-        let notice = town.slack.thread(1).await;
-        assert!(notice.shown().contains("24 of them wait"), "{}", notice.shown());
+        let tells = |message: &Posted| message.shown().contains("24 of them wait");
+        let notice = town.slack.until("the notice", |slack| {
+            slack.messages(CHANNEL).into_iter().find(tells)
+        });
+        let notice = notice.await;
         let refused = town.slack.press("U0ADA", &notice, "Let them in").await;
         assert!(refused.words().contains("Only a lead"), "{}", refused.words());
 
@@ -94,7 +98,7 @@ mod command_line {
         let (code, said) = command(&["rules", "let-in", "shop", "--by", "Olga"], &town.config).await;
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("24 posts of shop come in"), "{said}");
-        let card = town.slack.thread(2).await;
+        let card = town.slack.thread(1).await;
         assert!(card.shown().contains("late"), "{}", card.shown());
         let (code, said) = command(&["rules", "let-in", "shop", "--by", "Olga"], &town.config).await;
         assert_eq!(code, Some(1), "nothing waits any more: {said}");
