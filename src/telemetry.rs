@@ -75,6 +75,20 @@ fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!("hearback_posts_total", "Posts taken in, by source.");
     describe_counter!(
+        "hearback_unheard_total",
+        "Posts that opened no case, by source and why: no rule caught them, or their feed was set aside."
+    );
+    describe_gauge!(
+        "hearback_quota_limit",
+        "The quota of a platform, in calls, as it last told, by source."
+    );
+    describe_gauge!("hearback_quota_left", "What is left of it, by source.");
+    describe_gauge!(
+        "hearback_allowance_limit",
+        "What a source may use in a day or month, in units or money, by source."
+    );
+    describe_gauge!("hearback_allowance_used", "What it used of it, by source.");
+    describe_counter!(
         "hearback_set_aside_total",
         "Posts that could not be understood or stored and were set aside, by source."
     );

@@ -19,8 +19,10 @@ mod chat;
 mod ingest;
 mod latency;
 mod limited;
+mod listen;
 mod load;
 mod million;
+mod poll;
 #[path = "../../tests/it/fake/postgres.rs"]
 mod postgres;
 mod process;
@@ -81,6 +83,12 @@ async fn run(wanted: &[String]) -> anyhow::Result<()> {
     }
     if chosen("limited", true) {
         limited::run(&mut report).await?;
+    }
+    if chosen("rules", true) {
+        listen::run(&mut report)?;
+    }
+    if chosen("poll", true) {
+        poll::run(&mut report).await?;
     }
     if chosen("rest", true) {
         rest::empty(&mut report).await?;

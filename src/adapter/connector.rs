@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::link::Link;
+use super::meter::Meter;
 use super::oauth::{Door, Grant};
 use super::supervise::{Lost, supervise};
 use crate::app::Inbound;
@@ -16,6 +17,11 @@ use tokio_util::sync::CancellationToken;
 pub trait Connector: SocialPlatform {
     /// The connections that readiness depends on.
     fn links(&self) -> Vec<Link>;
+
+    /// What is left of what the source may use, where that has an end.
+    fn meter(&self) -> Option<&Meter> {
+        None
+    }
 
     /// One round of reading: what is new since the last time, and whether what is known still stands. What
     /// was read is stored when it returns. Nothing to do where the platform comes to us.

@@ -5,6 +5,8 @@ use super::guard::Checked;
 use crate::domain::Instant;
 use crate::port::Permit;
 use chrono::DateTime;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// How long connecting may take.
@@ -27,12 +29,48 @@ pub fn install_tls() {
 /// does not say it.
 pub const USER_AGENT: &str = concat!("Hearback/", env!("CARGO_PKG_VERSION"));
 
+/// Which client: its time-out, and whether it publishes.
+type Kind = (Duration, bool);
+
+thread_local! {
+    /// The clients that were built while [`sharing`].
+    static SHARED: RefCell<Option<HashMap<Kind, reqwest::Client>>> = const { RefCell::new(None) };
+}
+
+/// Lets all that is built meanwhile use the same clients: one pool of connections for reading, and one set
+/// of TLS roots, which take most of a client's memory, for hundreds of sources.
+pub fn sharing<T>(build: impl FnOnce() -> T) -> T {
+    let before = SHARED.replace(Some(HashMap::new()));
+    let built = build();
+    SHARED.set(before);
+    built
+}
+
+/// The client of this kind: a new one, but where clients are shared.
+fn shared(
+    kind: Kind,
+    build: impl FnOnce() -> reqwest::Result<reqwest::Client>,
+) -> reqwest::Result<reqwest::Client> {
+    let known =
+        SHARED.with_borrow(|clients| clients.as_ref().and_then(|clients| clients.get(&kind).cloned()));
+    if let Some(client) = known {
+        return Ok(client);
+    }
+    let client = build()?;
+    SHARED.with_borrow_mut(|clients| {
+        if let Some(clients) = clients {
+            clients.insert(kind, client.clone());
+        }
+    });
+    Ok(client)
+}
+
 /// A client: `timeout` for a whole call, no redirects, no retries.
 ///
 /// # Errors
 /// The TLS roots of the system cannot be read.
 pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    builder(timeout).build()
+    shared((timeout, false), || builder(timeout).build())
 }
 
 /// A client for publishing: as [`client`], and each call on a connection of its own, so that a
@@ -42,11 +80,13 @@ pub fn client(timeout: Duration) -> reqwest::Result<reqwest::Client> {
 /// # Errors
 /// The TLS roots of the system cannot be read.
 pub fn writer(timeout: Duration) -> reqwest::Result<reqwest::Client> {
-    let asks = tower::util::AndThenLayer::new(with_permit);
-    builder(timeout)
-        .pool_max_idle_per_host(0)
-        .connector_layer(asks)
-        .build()
+    shared((timeout, true), || {
+        let asks = tower::util::AndThenLayer::new(with_permit);
+        builder(timeout)
+            .pool_max_idle_per_host(0)
+            .connector_layer(asks)
+            .build()
+    })
 }
 
 tokio::task_local! {

@@ -14,6 +14,7 @@ mod ids;
 pub mod jwt;
 pub mod link;
 pub mod meter;
+pub mod meters;
 pub mod oauth;
 pub mod oidc;
 pub mod picture;

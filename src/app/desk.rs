@@ -5,6 +5,7 @@
 use super::approvals::Approvals;
 use super::deliver::Idle;
 use super::directory::Directory;
+use super::hearing::{Gate, Hearing, MOST_COUNTED, Memory};
 use super::inbound::{Intake, Unavailable};
 use super::intake;
 use super::needs::{Needs, echoes};
@@ -58,6 +59,8 @@ pub struct Rules {
     pub installation: String,
     /// What buttons about replies are sealed with.
     pub button_key: ButtonKey,
+    /// What is heard of the sources.
+    pub hearing: Hearing,
     /// Where nothing is published at present.
     pub pauses: Pauses,
     /// How the database stood to its seal at the start.
@@ -82,6 +85,8 @@ pub(super) struct Desk {
     pub doubtful: bool,
     /// When agents' replies were flagged lately, by their keys.
     pub tempers: Tempers,
+    /// What is remembered of the sources.
+    pub memory: Memory,
     /// Whether the last commit failed because the database takes nothing, and that was said.
     pub stuck: bool,
 }
@@ -168,9 +173,10 @@ impl Desk {
                 source,
                 sightings,
                 cursor,
+                gate,
                 answer,
             } => {
-                let done = self.one_by_one(&source, sightings, cursor).await;
+                let done = self.one_by_one(&source, sightings, cursor, gate).await;
                 let _ = answer.send(done.map_err(|error| Unavailable(error.to_string())));
             }
             Request::Settle { settled, answer } => {
@@ -186,6 +192,7 @@ impl Desk {
             | Request::Begin { .. }
             | Request::Claim { .. }
             | Request::LookAtPauses { .. }
+            | Request::Announce { .. }
             | Request::Aside { .. }) => {
                 tracing::error!(reason, "A request could not be written.");
                 Part::from(request).fail(reason);
@@ -199,14 +206,17 @@ impl Desk {
         source: &SourceName,
         mut sightings: Vec<Sighting>,
         cursor: Option<super::inbound::Cursor>,
+        gate: Gate,
     ) -> Result<Intake, Error> {
         let mut intake = Intake::default();
         let last = sightings.pop();
         for sighting in sightings {
-            self.one_sighting(source, sighting, None, &mut intake).await?;
+            self.one_sighting(source, (sighting, gate), None, &mut intake)
+                .await?;
         }
         if let Some(sighting) = last {
-            self.one_sighting(source, sighting, cursor, &mut intake).await?;
+            self.one_sighting(source, (sighting, gate), cursor, &mut intake)
+                .await?;
         }
         Ok(intake)
     }
@@ -214,7 +224,7 @@ impl Desk {
     async fn one_sighting(
         &mut self,
         source: &SourceName,
-        sighting: Sighting,
+        (sighting, gate): (Sighting, Gate),
         cursor: Option<super::inbound::Cursor>,
         intake: &mut Intake,
     ) -> Result<(), Error> {
@@ -224,6 +234,7 @@ impl Desk {
             source: source.clone(),
             sightings: vec![sighting],
             cursor: cursor.clone(),
+            gate,
             answer,
         };
         let mut parts = vec![Part::from(alone)];
@@ -282,6 +293,7 @@ impl Desk {
             std::mem::take(&mut work.pauses),
             std::mem::take(&mut work.tempers),
         );
+        let memory = std::mem::take(&mut work.memory);
         let (mut changes, after, flights) = work.finish(before);
         self.idle.begin(&mut changes.effects, now);
         let mut effects = changes.effects.clone();
@@ -294,6 +306,7 @@ impl Desk {
         self.counters = after;
         self.flights = flights;
         self.tempers = tempers;
+        self.memory = memory;
         self.rules.pauses.replace(pauses.clone());
         if !effects.is_empty() {
             let _ = self.outbox.send(effects);
@@ -341,6 +354,7 @@ impl Desk {
         let mut work = Work::new(self.clock.now(), self.counters, self.flights.clone());
         work.pauses = self.rules.pauses.read();
         work.tempers.clone_from(&self.tempers);
+        work.memory.clone_from(&self.memory);
         work
     }
 
@@ -363,7 +377,8 @@ impl Desk {
             pauses,
             answered,
             published,
-        } = Needs::of(parts);
+            minded,
+        } = Needs::of(parts, &self.rules.hearing);
         replies.extend(echoes(parts, &self.flights));
         if pauses {
             let rows = self.store.pauses().await?;
@@ -391,6 +406,7 @@ impl Desk {
             cases.insert(case.number);
             work.cases.insert(case.number, case);
         }
+        self.load_heard(&mut work, &posts, minded).await?;
         work.inbox = known.inbox.into_iter().map(|row| (row.key, row.answer)).collect();
         // What the customer wrote there, and what went to the same post before.
         let numbers: Vec<_> = answered.iter().copied().collect();
@@ -406,6 +422,25 @@ impl Desk {
         self.load_opened(&mut work, opened).await?;
         self.load_published(&mut work, published).await?;
         Ok(work)
+    }
+
+    /// What is known of posts of sources that do not hear everything.
+    async fn load_heard(
+        &self,
+        work: &mut Work,
+        posts: &[PostKey],
+        minded: BTreeSet<SourceName>,
+    ) -> Result<(), Error> {
+        let of_minded = posts.iter().filter(|(source, _)| minded.contains(source));
+        let of_minded: Vec<_> = of_minded.cloned().collect();
+        work.unheard = self.store.unheard(&of_minded).await?;
+        for source in minded {
+            if self.rules.hearing.floods.contains_key(&source) {
+                let count = self.store.count_some_posts(&source, MOST_COUNTED).await?;
+                work.known.insert(source, count);
+            }
+        }
+        Ok(())
     }
 
     /// Whether what platforms say they published was there before.
@@ -532,6 +567,7 @@ fn weight(request: &Request) -> usize {
         | Request::Claim { .. }
         | Request::Settle { .. }
         | Request::LookAtPauses { .. }
+        | Request::Announce { .. }
         | Request::Aside { .. } => 1,
     }
 }

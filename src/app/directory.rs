@@ -75,9 +75,20 @@ pub struct Directory {
     pub teams: Vec<TeamEntry>,
     /// Where new cases open.
     pub homes: Vec<Home>,
+    /// Where the team is told what is about no case; where new cases open, if there is none.
+    pub alerts: Vec<Home>,
 }
 
 impl Directory {
+    /// Where the team is told what is about no case.
+    #[must_use]
+    pub fn alerts(&self) -> &[Home] {
+        match self.alerts.is_empty() {
+            true => &self.homes,
+            false => &self.alerts,
+        }
+    }
+
     /// Who a person is for us, looked up when they act. `None`: they may do nothing.
     #[must_use]
     pub fn recognise(&self, person: &Person) -> Option<Known> {

@@ -31,6 +31,8 @@ pub struct Erased {
     pub answers: usize,
     /// How many things set aside were removed.
     pub asides: usize,
+    /// How many posts that opened no case were removed.
+    pub unheard: usize,
     /// Where messages of ours still show what the person wrote.
     pub threads: Vec<Thread>,
 }
@@ -39,7 +41,7 @@ impl Erased {
     /// Whether there was nothing to erase.
     #[must_use]
     pub fn is_nothing(&self) -> bool {
-        self.posts + self.replies + self.events + self.asides == 0 && !self.key
+        self.posts + self.replies + self.events + self.asides + self.unheard == 0 && !self.key
     }
 }
 
@@ -106,6 +108,7 @@ pub async fn erase(
         .filter(|(_, kept)| needles.are_in(kept))
         .map(|(id, _)| id)
         .collect();
+    changes.unheard_gone = store.unheard_of_person(source, author).await?;
     changes.erasure.keys = store.keys_of_person(source, author).await?;
     let mut erased = Erased {
         cases: found.cases.iter().map(|case| case.number).collect(),
@@ -115,6 +118,7 @@ pub async fn erase(
         events: changes.erasure.events.len(),
         answers: 0,
         asides: changes.erasure.asides.len(),
+        unheard: changes.unheard_gone.len(),
         threads: found.threads,
     };
     if erased.is_nothing() {

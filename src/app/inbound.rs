@@ -2,6 +2,7 @@
 
 use super::desk::Rules;
 use super::directory::Known;
+use super::hearing::Gate;
 use super::read;
 use super::request::{Answer, Ask, Order, Request};
 use super::text;
@@ -9,8 +10,8 @@ use super::understand::{Understood, label, lacks_case, understand, verb_of};
 use crate::command::{Command, Parsed};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, Case, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, NativeId, Person, Post, Role,
-    Sighting, SourceName, ThreadId,
+    Audience, Case, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, NativeId, Notice, Person, Post,
+    Role, Sighting, SourceName, ThreadId,
 };
 use crate::store::Store;
 use chrono::TimeDelta;
@@ -38,6 +39,9 @@ pub struct Intake {
     pub duplicates: usize,
     /// Posts that could not be kept, and were put aside for people to look at.
     pub set_aside: usize,
+    /// Posts that opened no case: no rule of the source caught them, or it showed too many at once and
+    /// they wait to be let in.
+    pub unheard: usize,
 }
 
 /// How far a source was read; moves in the transaction of what it covers.
@@ -136,18 +140,28 @@ impl Inbound {
         sightings: Vec<Sighting>,
         cursor: Option<Cursor>,
     ) -> Result<Intake, Unavailable> {
-        let source = source.clone();
         crash_point!(K1);
-        let intake = self
-            .ask(|answer| Request::Posts {
-                source,
-                sightings,
-                cursor,
-                answer,
-            })
-            .await;
+        let intake = self.take_in(source, sightings, cursor, Gate::Rules).await;
         crash_point!(K2);
         intake
+    }
+
+    pub(super) async fn take_in(
+        &self,
+        source: &SourceName,
+        sightings: Vec<Sighting>,
+        cursor: Option<Cursor>,
+        gate: Gate,
+    ) -> Result<Intake, Unavailable> {
+        let source = source.clone();
+        self.ask(|answer| Request::Posts {
+            source,
+            sightings,
+            cursor,
+            gate,
+            answer,
+        })
+        .await
     }
 
     /// How far a source was read.
@@ -202,6 +216,7 @@ impl Inbound {
             Understood::Button { case, button, words } => {
                 self.button(given, known, case, button, words).await
             }
+            Understood::Feed { source, admit } => self.feed(&known, &source, admit).await,
         }
     }
 
@@ -444,6 +459,14 @@ impl Inbound {
             return Ok(());
         }
         self.ask(|answer| Request::LookAtPauses { answer }).await
+    }
+
+    /// Tells the team about something that is no case. Committed when this returns.
+    ///
+    /// # Errors
+    /// Nothing was stored.
+    pub async fn announce(&self, notice: Notice) -> Result<(), Unavailable> {
+        self.ask(|answer| Request::Announce { notice, answer }).await
     }
 
     /// Keeps something that could not be understood, for people to look at.

@@ -2,19 +2,22 @@
 //! order or under whatever event id it comes.
 
 use super::desk::Rules;
+use super::hearing::{self, Fate, Gate};
 use super::inbound::{Cursor, Intake};
 use super::replies;
 use super::request::ReplyEnd;
-use super::work::{PostKey, Work};
+use super::work::{PostKey, TalkKey, Work};
+use crate::domain::case::MOST_LABELS;
 use crate::domain::{By, Event, Post, PostKind, ReplyId, Sighting, SourceName, case};
 use crate::port::Published;
-use crate::store::{CursorRow, InboxRow, StoredPost};
+use crate::store::{CursorRow, InboxRow, StoredPost, Why};
+use std::sync::Arc;
 
 /// Takes the sightings of one request, in the order in which they were written.
 pub(super) fn posts(
     work: &mut Work,
     rules: &Rules,
-    source: &SourceName,
+    (source, gate): (&SourceName, Gate),
     mut sightings: Vec<Sighting>,
     cursor: Option<Cursor>,
 ) -> Intake {
@@ -22,16 +25,23 @@ pub(super) fn posts(
         Sighting::Post(post) => (post.created_at, post.edited_at),
         Sighting::Gone(_) => (chrono::DateTime::<chrono::Utc>::MAX_UTC, None),
     });
+    let gate = match gate {
+        Gate::Open => {
+            hearing::open(work, source);
+            Gate::Open
+        }
+        Gate::Rules | Gate::Closed => hearing::gate(work, rules, source, &sightings),
+    };
     let mut intake = Intake::default();
     for sighting in sightings {
-        let changed = match sighting {
-            Sighting::Post(post) => seen(work, rules, *post),
-            Sighting::Gone(id) => gone(work, rules, &(source.clone(), id)),
+        let seen = match sighting {
+            Sighting::Post(post) => seen(work, rules, *post, gate),
+            Sighting::Gone(id) => gone(work, rules, &(source.clone(), id)).into(),
         };
-        if changed {
-            intake.accepted += 1;
-        } else {
-            intake.duplicates += 1;
+        match seen {
+            Seen::Changed => intake.accepted += 1,
+            Seen::Known => intake.duplicates += 1,
+            Seen::Unheard => intake.unheard += 1,
         }
     }
     if let Some(Cursor { stream, value }) = cursor {
@@ -47,27 +57,77 @@ pub(super) fn posts(
     intake
 }
 
-/// Whether the post changed something.
-fn seen(work: &mut Work, rules: &Rules, post: Post) -> bool {
-    let key = (post.source.clone(), post.id.clone());
-    if work.own.contains(&key) {
-        return false;
-    }
-    if !work.posts.contains_key(&key) && echoed(work, rules, &post) {
-        return false;
-    }
-    match work.posts.get(&key) {
-        Some(known) if known.post.deleted => false,
-        Some(_) if post.deleted => gone(work, rules, &key),
-        Some(known) if is_edit(&known.post, &post) => edited(work, rules, post),
-        Some(_) => false,
-        None if post.deleted => gone(work, rules, &key),
-        None if work.inbox.contains_key(&tombstone(&key)) => false,
-        None => {
-            added(work, rules, post);
-            true
+/// What became of something that a source saw.
+enum Seen {
+    /// It changed something.
+    Changed,
+    /// It was known, or is our own.
+    Known,
+    /// It opened no case.
+    Unheard,
+}
+
+impl From<bool> for Seen {
+    fn from(changed: bool) -> Self {
+        match changed {
+            true => Self::Changed,
+            false => Self::Known,
         }
     }
+}
+
+fn seen(work: &mut Work, rules: &Rules, post: Post, gate: Gate) -> Seen {
+    let key = (post.source.clone(), post.id.clone());
+    if gate == Gate::Open {
+        // Whatever becomes of it, it does not wait any more.
+        hearing::forget(work, &key);
+    }
+    if work.own.contains(&key) {
+        return Seen::Known;
+    }
+    if !work.posts.contains_key(&key) && echoed(work, rules, &post) {
+        return Seen::Known;
+    }
+    match work.posts.get(&key) {
+        Some(known) if known.post.deleted => Seen::Known,
+        Some(_) if post.deleted => gone(work, rules, &key).into(),
+        Some(known) if is_edit(&known.post, &post) => edited(work, rules, post).into(),
+        Some(_) => Seen::Known,
+        None if post.deleted => gone(work, rules, &key).into(),
+        None if work.inbox.contains_key(&tombstone(&key)) => Seen::Known,
+        None => fresh(work, rules, post, gate),
+    }
+}
+
+/// A post that is not known: it goes on a case that is there, or opens one, if it is heard.
+fn fresh(work: &mut Work, rules: &Rules, post: Post, gate: Gate) -> Seen {
+    let key = (post.source.clone(), post.id.clone());
+    let talk = talk_of(&post);
+    let waits = work.unheard.get(&key).is_some_and(|why| *why != Why::Rules);
+    if waits && gate != Gate::Open && !work.talks.contains_key(&talk) {
+        return Seen::Known;
+    }
+    let labels = match work.talks.contains_key(&talk) {
+        true => Vec::new(),
+        false => match hearing::fate(work, rules, &post, gate) {
+            Fate::Opens(labels) => labels,
+            Fate::Unheard(why) => {
+                hearing::pass_over(work, rules, post, why);
+                return Seen::Unheard;
+            }
+        },
+    };
+    hearing::forget(work, &key);
+    added(work, rules, post, &labels);
+    Seen::Changed
+}
+
+fn talk_of(post: &Post) -> TalkKey {
+    (
+        post.source.clone(),
+        post.conversation.clone(),
+        post.author.id.clone(),
+    )
 }
 
 /// A newer `edited_at` is an edit; so is the first one.
@@ -106,12 +166,9 @@ fn prove(work: &mut Work, rules: &Rules, id: ReplyId, post: &Post) {
     replies::conclude(work, rules, &By::System, reply, None, ReplyEnd::Sent(published));
 }
 
-fn added(work: &mut Work, rules: &Rules, post: Post) {
-    let talk = (
-        post.source.clone(),
-        post.conversation.clone(),
-        post.author.id.clone(),
-    );
+/// The rules that caught it become the labels of the case that it opens.
+fn added(work: &mut Work, rules: &Rules, post: Post, labels: &[Arc<str>]) {
+    let talk = talk_of(&post);
     let number = match work.talks.get(&talk) {
         Some(&number) => {
             if let Some(known) = work.cases.get(&number) {
@@ -132,6 +189,14 @@ fn added(work: &mut Work, rules: &Rules, post: Post) {
             };
             work.happen(&rules.directory, number, &By::Author, opened);
             classify(work, rules, number, &post);
+            if !labels.is_empty() {
+                let added = labels.iter().take(MOST_LABELS).map(|name| name.to_string());
+                let labelled = Event::Labelled {
+                    added: added.collect(),
+                    removed: Vec::new(),
+                };
+                work.happen(&rules.directory, number, &By::System, labelled);
+            }
             work.talks.insert(talk, number);
             number
         }
@@ -176,6 +241,7 @@ pub(super) fn tombstone((source, id): &PostKey) -> String {
 /// A deletion marks the post; its words stay for the team. One that comes before its post is
 /// remembered, so that the post opens no case.
 fn gone(work: &mut Work, rules: &Rules, key: &PostKey) -> bool {
+    hearing::forget(work, key);
     let Some(known) = work.posts.get(key) else {
         let row = InboxRow {
             key: tombstone(key),

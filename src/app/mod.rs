@@ -10,6 +10,8 @@ mod deliver;
 mod desk;
 mod directory;
 mod erase;
+mod feeds;
+mod hearing;
 mod inbound;
 mod intake;
 mod needs;
@@ -28,6 +30,7 @@ pub use deliver::Worker;
 pub use desk::Rules;
 pub use directory::{Directory, Group, Home, Identity, Known, Member, TeamEntry};
 pub use erase::{CannotErase, Erased, erase};
+pub use hearing::Hearing;
 pub use inbound::{Cursor, Given, Inbound, Input, Intake, Place, Response, Unavailable};
 pub use orders::{Outside, Verdict};
 pub use pauses::{Pause, Pauses};
@@ -75,6 +78,8 @@ pub struct Parts {
     pub approval_expires: Duration,
     /// What is minded in replies before they leave.
     pub care: Care,
+    /// What is heard of the sources.
+    pub hearing: Hearing,
     /// How the database stood to its seal at the start.
     pub standing: Standing,
     /// The seal: raised before the first byte of each public reply. None where nothing is published.
@@ -101,6 +106,7 @@ impl Parts {
             approvals: Approvals::default(),
             approval_expires: Duration::from_secs(24 * 3600),
             care: Care::default(),
+            hearing: Hearing::default(),
             standing: Standing::New,
             seal: None,
             stop: CancellationToken::new(),
@@ -139,6 +145,7 @@ impl App {
             approvals,
             approval_expires,
             care,
+            hearing,
             standing,
             seal,
             stop,
@@ -161,6 +168,7 @@ impl App {
             settle,
             approvals,
             care,
+            hearing,
             approval_expires: TimeDelta::from_std(approval_expires).unwrap_or(TimeDelta::days(1)),
             installation,
             button_key: ButtonKey::new(&store.button_key().await?),
@@ -186,6 +194,7 @@ impl App {
             flights,
             doubtful: false,
             tempers: HashMap::new(),
+            memory: hearing::Memory::default(),
             stuck: false,
         };
         ledger.read_pauses().await?;

@@ -1,5 +1,6 @@
 //! What the requests of a batch will look at, so that it is loaded set-wise before they are worked on.
 
+use super::hearing::{Gate, Hearing};
 use super::part::Part;
 use super::request::{Ask, ReplyEnd, Request, Settled};
 use super::work::{Flight, PostKey, TalkKey};
@@ -21,16 +22,26 @@ pub(super) struct Needs {
     pub answered: BTreeSet<CaseNumber>,
     /// What platforms say they published.
     pub published: Vec<(ReplyId, NativeId)>,
+    /// Sources of posts that do not hear everything.
+    pub minded: BTreeSet<SourceName>,
 }
 
 impl Needs {
-    pub fn of(parts: &[Part]) -> Self {
+    pub fn of(parts: &[Part], hearing: &Hearing) -> Self {
         let mut needs = Self::default();
         for part in parts {
             match &part.request {
                 Request::Posts {
-                    source, sightings, ..
-                } => needs.sightings(source, sightings),
+                    source,
+                    sightings,
+                    gate,
+                    ..
+                } => {
+                    needs.sightings(source, sightings);
+                    if hearing.minds(source) || *gate == Gate::Open {
+                        needs.minded.insert(source.clone());
+                    }
+                }
                 Request::Command { order, .. } => {
                     needs.cases.insert(order.case);
                     needs.inbox.push(order.key.clone());
@@ -52,7 +63,7 @@ impl Needs {
                 }
                 Request::LookAtPauses { .. } => needs.pauses = true,
                 Request::Settle { settled, .. } => needs.settled(settled),
-                Request::Begin { .. } | Request::Aside { .. } => {}
+                Request::Begin { .. } | Request::Announce { .. } | Request::Aside { .. } => {}
             }
         }
         needs

@@ -6,7 +6,7 @@ use super::directory::Known;
 use super::inbound::{Inbound, Response, Unavailable};
 use super::request::{Ask, Order, Pressed, Request};
 use super::text;
-use crate::domain::{Instant, ReplyId};
+use crate::domain::{Instant, ReplyId, SourceName};
 use crate::store::{Changes, OrderRow};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,13 @@ pub enum Outside {
         reply: ReplyId,
         /// What became of it.
         verdict: Verdict,
+    },
+    /// Decides about a feed that was set aside.
+    Feed {
+        /// The source.
+        source: SourceName,
+        /// Whether it is let in, or left out.
+        admit: bool,
     },
 }
 
@@ -76,6 +83,7 @@ impl Inbound {
             Ok(Outside::Resolve { reply, verdict }) => {
                 self.resolve_reply(row.key.clone(), known, reply, verdict).await?
             }
+            Ok(Outside::Feed { source, admit }) => Some(self.feed(&known, &source, admit).await?),
             Err(_) => Some(text::unknown_order()),
         };
         // What the ledger did it answered itself.

@@ -3,6 +3,7 @@
 use super::act;
 use super::claims;
 use super::desk::{Rules, shortened};
+use super::hearing;
 use super::inbound::{Intake, Unavailable};
 use super::intake;
 use super::request::{Claimed, Request};
@@ -39,11 +40,12 @@ impl Part {
                 source,
                 sightings,
                 cursor,
+                gate,
                 ..
             } => Outcome::Intake(intake::posts(
                 work,
                 rules,
-                source,
+                (source, *gate),
                 sightings.clone(),
                 cursor.clone(),
             )),
@@ -66,6 +68,10 @@ impl Part {
                 for one in settled {
                     act::settle(work, rules, one.clone());
                 }
+                Outcome::None
+            }
+            Request::Announce { notice, .. } => {
+                hearing::announce(work, rules, notice.clone());
                 Outcome::None
             }
             Request::Aside {
@@ -94,6 +100,7 @@ impl Part {
                 Request::Begin { answer, .. }
                 | Request::Settle { answer, .. }
                 | Request::LookAtPauses { answer }
+                | Request::Announce { answer, .. }
                 | Request::Aside { answer, .. },
                 _,
             ) => drop(answer.send(Ok(()))),
@@ -110,6 +117,7 @@ impl Part {
             Request::Begin { answer, .. }
             | Request::Settle { answer, .. }
             | Request::LookAtPauses { answer }
+            | Request::Announce { answer, .. }
             | Request::Aside { answer, .. } => {
                 drop(answer.send(Err(why)));
             }

@@ -1,11 +1,12 @@
 //! What the ledger is asked to write, and what it answers.
 
 use super::directory::Known;
+use super::hearing::Gate;
 use super::inbound::{Cursor, Intake, Response, Unavailable};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, CaseNumber, ChannelId, ChatName, Effect, EffectId, Instant, Lane, MessageId, Reply, ReplyId,
-    Sighting, SourceName, ThreadId,
+    Audience, CaseNumber, ChannelId, ChatName, Effect, EffectId, Instant, Lane, MessageId, Notice, Reply,
+    ReplyId, Sighting, SourceName, ThreadId,
 };
 use crate::port::Published;
 use tokio::sync::oneshot;
@@ -21,6 +22,8 @@ pub(super) enum Request {
         source: SourceName,
         sightings: Vec<Sighting>,
         cursor: Option<Cursor>,
+        /// How they come in: by the rules, or because somebody let them in.
+        gate: Gate,
         answer: Answer<Intake>,
     },
     /// A command of an agent.
@@ -42,6 +45,8 @@ pub(super) enum Request {
         settled: Vec<Settled>,
         answer: Answer<()>,
     },
+    /// Something about no case is told.
+    Announce { notice: Notice, answer: Answer<()> },
     /// Something that could not be understood.
     Aside {
         origin: String,

@@ -1,11 +1,12 @@
 //! What somebody's line, button or form means.
 
+use super::feeds;
 use super::inbound::{Input, Response};
 use super::text;
 use crate::command::{Command, LabelChange, Parsed, parse_options, parse_text};
 use crate::domain::case::Wish;
-use crate::domain::message::ReplyVerb;
-use crate::domain::{CaseNumber, Press, ReplyId};
+use crate::domain::message::{ReplyVerb, UnknownPress};
+use crate::domain::{CaseNumber, NO_CASE, Press, ReplyId, SourceName};
 
 /// What an input means.
 pub(super) enum Understood {
@@ -19,6 +20,12 @@ pub(super) enum Understood {
         button: AboutReply,
         /// What was filled in, where the button opened a form.
         words: Option<String>,
+    },
+    /// A button about a feed that was set aside.
+    Feed {
+        source: SourceName,
+        /// Whether it is let in, or left out.
+        admit: bool,
     },
 }
 
@@ -49,7 +56,7 @@ pub(super) fn lacks_case(input: &Input) -> bool {
     match understand(input, None) {
         Ok(Understood::Command(parsed)) => parsed.case.is_none() && parsed.command.needs_case(),
         Ok(Understood::Ask { case, verb: _ }) => case.is_none(),
-        Ok(Understood::Button { .. }) | Err(_) => false,
+        Ok(Understood::Button { .. } | Understood::Feed { .. }) | Err(_) => false,
     }
 }
 
@@ -111,6 +118,12 @@ pub(super) fn understand(input: &Input, implied: Option<CaseNumber>) -> Result<U
                     },
                     words: None,
                 });
+            }
+            Ok(Press::Command { case: NO_CASE, line }) if feeds::of_line(&line).is_some() => {
+                let Some((source, admit)) = feeds::of_line(&line) else {
+                    return Err(text::refused(UnknownPress));
+                };
+                return Ok(Understood::Feed { source, admit });
             }
             Ok(Press::Command { case, line }) => parse_text(&line, Some(case)).map(|parsed| Parsed {
                 case: Some(case),

@@ -1,14 +1,16 @@
 //! One batch of requests at work: what was loaded for it, what it changes. No input or output here.
 
 use super::directory::{Directory, Home};
+use super::hearing::Memory;
 use super::orders::CHAT;
 use super::pauses::{Pause, Stopped};
 use crate::domain::case::{Case, shows_on_card};
+use crate::domain::listen::Scratch;
 use crate::domain::{
     Agent, By, CaseNumber, Effect, EffectId, EffectRow, Event, EventId, EventRecord, Instant, Lane, NO_CASE,
     NativeId, Post, Reply, ReplyId, ReplyState, SourceName, Status,
 };
-use crate::store::{Changes, Counters, PauseRow, ReplyMark, ReplyStep, StoredPost, Thread};
+use crate::store::{Changes, Counters, PauseRow, ReplyMark, ReplyStep, StoredPost, Thread, Why};
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -99,6 +101,14 @@ pub(super) struct Work {
     pub unlogged: Vec<PauseRow>,
     /// When agents' replies were flagged lately.
     pub tempers: Tempers,
+    /// Which of the posts opened no case before.
+    pub unheard: HashMap<PostKey, Why>,
+    /// How many posts of sources are known, counted to a few.
+    pub known: HashMap<SourceName, i64>,
+    /// What is remembered of the sources.
+    pub memory: Memory,
+    /// What the rules are asked with.
+    pub scratch: Scratch,
     /// How replies stood when they were loaded: their steps are written only if they still do.
     loaded: HashMap<ReplyId, ReplyMark>,
     /// Written at the end.

@@ -27,6 +27,8 @@ pub struct Erasure {
     pub answers: usize,
     /// How many things set aside were removed.
     pub asides: usize,
+    /// How many posts that opened no case were removed.
+    pub unheard: usize,
     /// How many threads in chats still show the person's words.
     pub threads: usize,
     /// Whether there was nothing to erase.
@@ -81,6 +83,7 @@ fn done(erasure: &Erasure, out: &mut impl Write) -> io::Result<()> {
         (erasure.replies, "replies: text and handle"),
         (erasure.events, "events of earlier versions: text"),
         (erasure.asides, "things set aside: removed"),
+        (erasure.unheard, "posts that opened no case: removed"),
         (
             erasure.answers,
             "remembered answers to agents: blanked, those of everybody",
@@ -159,6 +162,7 @@ mod tests {
             events: 0,
             answers: 1,
             asides: 0,
+            unheard: 0,
             threads: 1,
             nothing: false,
             remnants: None,

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod erase;
 pub mod manifest;
 pub mod replies;
+pub mod rules;
 pub mod switch;
 
 use crate::telemetry::Format;
@@ -55,6 +56,8 @@ pub enum Command {
     Manifest(Manifest),
     /// Lists and shows replies, and takes a person's word about one.
     Replies(replies::Replies),
+    /// Tries the rules of the sources, and decides about feeds that were set aside.
+    Rules(rules::Rules),
     /// Stops publishing: the kill switch. Works beside a running process, and without one.
     Pause(switch::Pause),
     /// Lets publishing go on.

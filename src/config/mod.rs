@@ -7,6 +7,7 @@ mod care;
 mod chat;
 mod error;
 mod helpdesk;
+mod listen;
 mod people;
 mod section;
 mod server;
@@ -16,10 +17,15 @@ mod tree;
 pub use chat::{Discord, Slack};
 pub use error::{ConfigError, Problem};
 pub use helpdesk::Helpdesk;
+pub use listen::{Alerts, Listen};
+pub use people::{Access, AgentEntry, Team};
 pub use people::{Access, AgentEntry, Team};
 pub use section::suggestion;
+pub use section::suggestion;
 pub use server::{Approval, Database, Media, Pictures, PrivateHost, ReplyRules, Server};
+pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
 pub use source::*;
+pub use source::{Bluesky, Idempotency, Mastodon, Playground, Source, Terms, Webhook};
 
 use crate::domain::care::Care;
 use section::{Findings, Section};
@@ -54,12 +60,18 @@ pub struct Config {
     pub media: Media,
     /// What is looked at before one leaves.
     pub care: Care,
+    /// What is kept of what is not heard.
+    pub listen: Listen,
+    /// Where the team is told what is about no case, if not where cases open.
+    pub alerts: Option<Alerts>,
     /// Slack, if the team works there.
     pub slack: Option<Slack>,
     /// Discord, if the team works there.
     pub discord: Option<Discord>,
     /// Where customers write.
     pub sources: Vec<Source>,
+    /// What holds for each of them whatever its platform, in the same order.
+    pub terms: Vec<Terms>,
     /// Who works here.
     pub agents: Vec<AgentEntry>,
     /// Groups of a chat whose members work here.
@@ -189,9 +201,12 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
     let reply = root.one("reply", ReplyRules::read);
     let media = root.one("media", Media::read);
     let care = root.one("care", care::read);
+    let listen = root.one("listen", Listen::read);
+    let alerts = root.one("alerts", Alerts::read);
     let slack = root.one("slack", Slack::read);
     let discord = root.one("discord", Discord::read);
     let sources = root.each("source", |section| Source::read(section, demo));
+    let (sources, terms) = sources.into_iter().unzip();
     let agents = root.each("agent", AgentEntry::read);
     let access = root.each("access", Access::read);
     let teams = root.each("team", Team::read);
@@ -204,9 +219,12 @@ fn read(table: &Table, place: &Place, purpose: Purpose, findings: &mut Findings)
         reply: reply?,
         media: media?,
         care: care?,
+        listen: listen?,
+        alerts,
         slack,
         discord,
         sources,
+        terms,
         agents,
         access,
         teams,

@@ -240,10 +240,19 @@ impl<'a> Section<'a> {
 
     /// The section's head, as it stands in a file.
     fn head(&self) -> String {
-        match self.path.split_once('[') {
-            Some((list, _)) => format!("[[{list}]]"),
-            None => format!("[{}]", self.path),
+        let names = self.head_of("");
+        match self.path.ends_with(']') {
+            true => format!("[[{names}]]"),
+            false => format!("[{names}]"),
         }
+    }
+
+    /// The path of a key without the places in lists: `source.match`.
+    fn head_of(&self, key: &str) -> String {
+        let path = self.path_of(key);
+        let part = |part: &str| part.split('[').next().unwrap_or(part).to_owned();
+        let names: Vec<String> = path.split('.').map(part).collect();
+        names.join(".")
     }
 
     /// Notes that a key is missing.
@@ -288,6 +297,15 @@ impl<'a> Section<'a> {
             }
         }
         Some(out)
+    }
+
+    /// Reads a list of texts, in which a single one needs no brackets. Empty where it is not there.
+    pub fn words(&mut self, key: &str) -> Vec<String> {
+        let alone = |node: &Node| matches!((&node.value, &node.place.origin), (Value::Text(_), origin) if !matches!(origin, Origin::Environment(_)));
+        if self.table.get(key).is_some_and(alone) {
+            return self.get(key).into_iter().collect();
+        }
+        self.list(key).unwrap_or_default()
     }
 
     /// Reads a secret, or the file that `KEY_file` names. No message shows its value.
@@ -348,11 +366,21 @@ impl<'a> Section<'a> {
     }
 
     /// Reads the sections of a list, each whole.
-    pub fn each<T>(&mut self, key: &str, mut read: impl FnMut(&mut Section<'_>) -> Option<T>) -> Vec<T> {
+    pub fn each<T>(&mut self, key: &str, read: impl FnMut(&mut Section<'_>) -> Option<T>) -> Vec<T> {
+        let found = self.each_placed(key, read).into_iter();
+        found.map(|(value, _)| value).collect()
+    }
+
+    /// The same, with the place of each.
+    pub fn each_placed<T>(
+        &mut self,
+        key: &str,
+        mut read: impl FnMut(&mut Section<'_>) -> Option<T>,
+    ) -> Vec<(T, Place)> {
         let Some(node) = self.node(key) else {
             return Vec::new();
         };
-        let mend = format!("write each as `[[{key}]]` with its keys below");
+        let mend = format!("write each as `[[{}]]` with its keys below", self.head_of(key));
         let Value::List(items) = &node.value else {
             let message = format!("must be a list of sections, not {}", node.value.kind());
             self.wrong(key, Wrong::new(message, mend));
@@ -360,12 +388,13 @@ impl<'a> Section<'a> {
         };
         let mut out = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            let path = format!("{key}[{index}]");
+            let name = format!("{key}[{index}]");
             if let Value::Table(table) = &item.value {
-                out.extend(self.inner(path, key, table, &item.place, &mut read));
+                let read = self.inner(self.path_of(&name), key, table, &item.place, &mut read);
+                out.extend(read.map(|value| (value, item.place.clone())));
             } else {
                 let message = format!("must be a section, not {}", item.value.kind());
-                self.wrong_at(&item.place, &path, Wrong::new(message, mend.clone()));
+                self.wrong_at(&item.place, &name, Wrong::new(message, mend.clone()));
             }
         }
         out

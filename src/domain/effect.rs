@@ -2,7 +2,7 @@
 
 use super::{
     CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, Instant, MessageId, NativeId,
-    ReplyId, ThreadId,
+    ReplyId, SourceName, ThreadId,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -35,7 +35,7 @@ impl Lane {
 
     /// Public replies of one brand account.
     #[must_use]
-    pub fn replies(source: &super::SourceName) -> Self {
+    pub fn replies(source: &SourceName) -> Self {
         Self(format!("reply/{source}").into())
     }
 
@@ -95,6 +95,26 @@ pub enum Doubted {
     },
 }
 
+/// Something that a team is told and that is about no case. Nobody's words are in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "about", rename_all = "snake_case")]
+pub enum Notice {
+    /// A feed showed so much at once that it was set aside.
+    Flood {
+        /// Which.
+        source: SourceName,
+    },
+    /// The quota or the money of a source is nearly used up.
+    Spending {
+        /// Which.
+        source: SourceName,
+        /// What is used up, in words: `83 of 100 calls`.
+        used: String,
+        /// When it is full again, if that is known.
+        until: Option<Instant>,
+    },
+}
+
 /// Something owed to the outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -121,6 +141,15 @@ pub enum Effect {
         channel: ChannelId,
         /// What happened.
         event: EventId,
+    },
+    /// Something about no case is to be told in a channel.
+    Announce {
+        /// The chat.
+        chat: ChatName,
+        /// The channel.
+        channel: ChannelId,
+        /// What.
+        notice: Notice,
     },
     /// The message about a reply no longer shows the truth (it had a cancel button).
     UpdateReply {

@@ -9,6 +9,8 @@ pub mod clock;
 pub mod effect;
 pub mod event;
 pub mod id;
+pub mod language;
+pub mod listen;
 pub mod message;
 pub mod person;
 pub mod post;
@@ -18,7 +20,7 @@ pub mod standing;
 
 pub use case::{Case, Kind, Priority, Refusal, Status};
 pub use clock::{Clock, ManualClock, ShiftedClock, SystemClock};
-pub use effect::{Doubt, Doubted, Effect, EffectRow, Lane};
+pub use effect::{Doubt, Doubted, Effect, EffectRow, Lane, Notice};
 pub use event::{By, Event, EventRecord, NO_CASE};
 pub use id::{
     CaseNumber, ChannelId, ChatName, EffectId, EventId, IdempotencyKey, MessageId, NativeId, ReplyId,

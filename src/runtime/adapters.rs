@@ -7,6 +7,7 @@ use crate::adapter::chat::helpdesk::Desk;
 use crate::adapter::chat::slack::Slack;
 use crate::adapter::connector::Connector;
 use crate::adapter::guard::Guard;
+use crate::adapter::http;
 use crate::adapter::link::Link;
 use crate::adapter::picture::Pictures;
 use crate::adapter::social::app_store::AppStore;
@@ -85,6 +86,10 @@ impl Adapters {
     /// # Errors
     /// A section says something that its adapter cannot use.
     pub fn build(config: &Config, surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
+        http::sharing(|| Self::build_each(config, surroundings))
+    }
+
+    fn build_each(config: &Config, surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
         let Surroundings {
             installation,
             clock,

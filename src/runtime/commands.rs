@@ -1,14 +1,18 @@
 //! What each command of the command line does.
 
 use super::adapters::{Adapters, Surroundings};
-use super::{Options, Running, connect, link, operator, records, vault};
+use super::{Options, Running, connect, link, operator, records, rules, vault};
 use crate::adapter::chat::{discord, slack};
+use crate::adapter::connector::Connector;
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
+use crate::adapter::meter::{Counted, Usage};
+use crate::adapter::meters::USED;
 use crate::cli::replies::Replies;
+use crate::cli::rules::Rules;
 use crate::cli::{self, Audit, Chat, Cli, Command, Configured, Demo, Exit, Manifest, Reported};
 use crate::config::{self, Config};
-use crate::domain::{Clock, SystemClock};
+use crate::domain::{Clock, Instant, SystemClock};
 use crate::store::{Store, Tables};
 use crate::telemetry;
 use anyhow::Context as _;
@@ -85,6 +89,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Replies(Replies { what }) => {
             telemetry::init(log, directives.as_deref().or(QUIET))?;
             operator::replies(what).await
+        }
+        Command::Rules(Rules { what }) => {
+            telemetry::init(log, directives.as_deref().or(QUIET))?;
+            rules::run(what).await
         }
         Command::Pause(pause) => {
             telemetry::init(log, directives.as_deref().or(QUIET))?;
@@ -208,7 +216,9 @@ impl Adapters {
             ));
         }
         for source in &adapters.networks {
-            out.push((source.source().to_string(), source.examine().await));
+            let mut findings = source.examine().await;
+            findings.extend(allowance(config, source.as_ref(), clock.now()).await);
+            out.push((source.source().to_string(), findings));
         }
         for desk in &adapters.desks {
             out.push((desk.chat().to_string(), desk.examine().await));
@@ -231,6 +241,29 @@ impl Adapters {
         let slack = config.slack.as_ref().map(|slack| slack.api_url.clone());
         slack.or_else(|| config.discord.as_ref().map(|discord| discord.api_url.clone()))
     }
+}
+
+/// What a source used of what it may, as the database keeps it; nothing where it has no allowance.
+async fn allowance(config: &Config, source: &dyn Connector, now: Instant) -> Vec<Finding> {
+    let Some(meter) = source.meter().filter(|meter| meter.kept(now).is_some()) else {
+        return Vec::new();
+    };
+    if let Ok(store) = Store::join(config.database.url.expose_secret()).await {
+        if let Ok(Some(kept)) = store.cursor(source.source(), USED).await {
+            meter.restore(&kept);
+        }
+        store.close().await;
+    }
+    let usage = meter.usage(now).into_iter();
+    let here = usage.filter(|usage| usage.of == Counted::Here);
+    let finding = |usage: Usage| match usage.share < 1.0 {
+        true => Finding::well(format!("{} are used", usage.words)),
+        false => Finding::wrong(
+            format!("{} are used: nothing is left", usage.words),
+            "wait until it is full again, or allow more",
+        ),
+    };
+    here.map(finding).collect()
 }
 
 /// The Slack channels of the teams.

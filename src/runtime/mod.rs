@@ -4,10 +4,12 @@
 mod adapters;
 mod commands;
 mod connect;
+mod hearing;
 mod lifecycle;
 mod operator;
 mod people;
 mod records;
+mod rules;
 mod seal;
 mod signal;
 mod vault;
@@ -17,6 +19,7 @@ pub use lifecycle::Lifecycle;
 pub use signal::Signals;
 
 use crate::adapter::link::Link;
+use crate::adapter::meters::Meters;
 use crate::app::{App, Inbound, Parts, Reader, Worker};
 use crate::config::Config;
 use crate::domain::{Clock, ShiftedClock, SystemClock};
@@ -49,6 +52,8 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const SWITCH: Duration = Duration::from_secs(1);
 /// How often it is looked whether a command line ordered something.
 const ORDERS: Duration = Duration::from_secs(1);
+/// How often the meters of the sources are looked at.
+const METERS: Duration = Duration::from_secs(60);
 /// How long closing the database may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -118,7 +123,7 @@ impl Running {
             base: &link(addr),
         };
         let adapters = Adapters::build(config, &surroundings)?;
-        let core = core(config, &store, &adapters, &clock, &seal, lifecycle.soft.clone());
+        let core = core(config, &store, &adapters, &clock, &seal, lifecycle.soft.clone())?;
         let App {
             inbound,
             reader,
@@ -140,8 +145,11 @@ impl Running {
             "server",
             web::serve(listener, router, web::PATIENCE, lifecycle.soft.clone()),
         );
+        let meters = Meters::new(adapters.networks.clone());
+        let watched = watch_meters(meters, inbound.clone(), Arc::clone(&clock));
+        lifecycle.spawn_soft("watch on meters", watched);
         adapters.connect(&lifecycle, &inbound, samples && demo.is_some());
-        keep_house(&lifecycle, &store, &seal, clock, metrics);
+        keep_house(&lifecycle, &store, &seal, clock, (metrics, config.listen.keep));
         lifecycle.spawn_soft("watch on the switch", watch_switch(inbound.clone()));
         lifecycle.spawn_soft("watch on orders", watch_orders(inbound.clone()));
         let worker = if stepped {
@@ -227,8 +235,8 @@ fn core(
     clock: &Arc<dyn Clock>,
     seal: &Seal,
     stop: CancellationToken,
-) -> Parts {
-    Parts {
+) -> anyhow::Result<Parts> {
+    Ok(Parts {
         store: store.clone(),
         directory: people::directory(config, adapters.console.is_some()),
         chats: adapters.chats(),
@@ -241,10 +249,11 @@ fn core(
         approvals: people::approvals(config),
         approval_expires: config.reply.approval_expires,
         care: config.care.clone(),
+        hearing: hearing::of(config)?,
         standing: seal.standing(),
         seal: Some(seal.clone()),
         stop,
-    }
+    })
 }
 
 /// Where a browser on this machine finds a server that listens here. An address that stands for all
@@ -312,6 +321,16 @@ async fn watch_orders(inbound: Inbound) {
     }
 }
 
+/// Lets the team know before a quota or an allowance runs out.
+async fn watch_meters(mut meters: Meters, inbound: Inbound, clock: Arc<dyn Clock>) {
+    loop {
+        if let Err(error) = meters.look(&inbound, clock.now()).await {
+            tracing::debug!(%error, "What was used of quotas cannot be kept.");
+        }
+        sleep(METERS).await;
+    }
+}
+
 async fn upkeep(metrics: PrometheusHandle) {
     loop {
         sleep(UPKEEP).await;
@@ -331,17 +350,21 @@ fn keep_house(
     store: &Store,
     seal: &Seal,
     clock: Arc<dyn Clock>,
-    metrics: PrometheusHandle,
+    (metrics, keep): (PrometheusHandle, Duration),
 ) {
     lifecycle.spawn_soft("watch on the seal", seal::keep(seal.clone(), lifecycle.clone()));
-    lifecycle.spawn_soft("sweep", forget(store.clone(), clock));
+    lifecycle.spawn_soft("sweep", forget(store.clone(), clock, keep));
     lifecycle.spawn_soft("watch on the lock", keep_lock(store.clone(), lifecycle.clone()));
     lifecycle.spawn_soft("upkeep of metrics", upkeep(metrics));
 }
 
-/// Forgets old inbox keys now and then.
-async fn forget(store: Store, clock: Arc<dyn Clock>) {
+/// Forgets old inbox keys, and what rules passed over, now and then.
+async fn forget(store: Store, clock: Arc<dyn Clock>, keep: Duration) {
+    let keep = chrono::TimeDelta::from_std(keep).unwrap_or_default();
     loop {
+        if let Err(error) = store.forget_unheard(clock.now() - keep).await {
+            tracing::warn!(%error, "Cannot forget what rules passed over.");
+        }
         if let Err(error) = store.forget_inbox(clock.now() - REMEMBER).await {
             tracing::warn!(%error, "Cannot forget old commands.");
         }

@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How often the switch is tried. Each time a database that is locked is waited for, five seconds long.
 const TRIES: u32 = 12;
 /// What a command says first when the database does not let it work.
-const DATABASE: &str = "Cannot use the database";
+pub(super) const DATABASE: &str = "Cannot use the database";
 
 /// `hearback replies`
 pub(super) async fn replies(what: What) -> anyhow::Result<Exit> {
@@ -224,7 +224,7 @@ fn stop(row: PauseRow) -> Stop {
 }
 
 /// Whether the configuration has a source of this name; why not, for people.
-fn source_of(config: &Config, name: &str) -> Result<(), String> {
+pub(super) fn source_of(config: &Config, name: &str) -> Result<(), String> {
     let known: Vec<_> = config.sources.iter().map(Source::name).collect();
     if known.contains(&name) {
         return Ok(());
@@ -236,7 +236,7 @@ fn source_of(config: &Config, name: &str) -> Result<(), String> {
 }
 
 /// Who acts: as they say, or as this machine knows them.
-fn name(by: Option<String>) -> Option<String> {
+pub(super) fn name(by: Option<String>) -> Option<String> {
     let name = by.or_else(|| whoami::username().ok())?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
@@ -259,17 +259,11 @@ async fn resolve(config: &Config, args: Resolve) -> anyhow::Result<Exit> {
     if reply.state != ReplyState::NeedsHuman {
         return Ok(replies::not_asked(&reply, json, &mut stdout())?);
     }
-    let order = Outside::Resolve {
+    let outside = Outside::Resolve {
         reply: id,
         verdict: verdict(finding),
     };
-    let key = [store::random_name(), store::random_name()].concat();
-    let row = order.row(key, by, SystemClock.now())?;
-    let (answer, alone) = match Store::claim(config.database.url.expose_secret()).await {
-        Ok(store) => (carry_out(config, store, row).await?, true),
-        Err(store::Error::Taken) => (hand_over(&guest, row).await?, false),
-        Err(error) => return Err(error).context(DATABASE),
-    };
+    let (answer, alone) = order(config, &guest, &outside, by).await?;
     let (answer, done) = match answer {
         Response::Done(message) => (message.plain(), true),
         Response::Refused(message) => (message.plain(), false),
@@ -286,6 +280,22 @@ async fn resolve(config: &Config, args: Resolve) -> anyhow::Result<Exit> {
         json,
         &mut stdout(),
     )?)
+}
+
+/// Has it carried out: by the running process, or here where none runs (then the second is true).
+pub(super) async fn order(
+    config: &Config,
+    guest: &Store,
+    outside: &Outside,
+    by: String,
+) -> anyhow::Result<(Response, bool)> {
+    let key = [store::random_name(), store::random_name()].concat();
+    let row = outside.row(key, by, SystemClock.now())?;
+    match Store::claim(config.database.url.expose_secret()).await {
+        Ok(store) => Ok((carry_out(config, store, row).await?, true)),
+        Err(store::Error::Taken) => Ok((hand_over(guest, row).await?, false)),
+        Err(error) => Err(error).context(DATABASE),
+    }
 }
 
 fn verdict(finding: Finding) -> Verdict {
@@ -346,7 +356,7 @@ async fn carry_out(config: &Config, store: Store, row: OrderRow) -> anyhow::Resu
             base: &link(config.server.listen),
         },
     )?;
-    let parts = core(config, &store, &adapters, &clock, &seal, CancellationToken::new());
+    let parts = core(config, &store, &adapters, &clock, &seal, CancellationToken::new())?;
     let App {
         inbound,
         reader,
@@ -382,7 +392,7 @@ fn read(answer: &str) -> anyhow::Result<Response> {
 }
 
 /// The database as it is there: made by nobody here, and perhaps another process's.
-async fn join(config: &Config) -> anyhow::Result<Store> {
+pub(super) async fn join(config: &Config) -> anyhow::Result<Store> {
     Store::join(config.database.url.expose_secret())
         .await
         .context(DATABASE)

@@ -2,7 +2,7 @@
 
 use crate::adapter::chat::helpdesk;
 use crate::app::{Approval, Approvals, Directory, Group, Home, Identity, Member, TeamEntry};
-use crate::config::{self, AgentEntry, Config, Team};
+use crate::config::{self, AgentEntry, Alerts, Config, Team};
 use crate::domain::{Agent, ChannelId, ChatName, Role};
 
 /// Who works here, and where cases appear.
@@ -40,8 +40,16 @@ pub(super) fn directory(config: &Config, console: bool) -> Directory {
         groups,
         teams,
         homes,
+        alerts: config.alerts.iter().flat_map(alerts).collect(),
         members,
     }
+}
+
+/// Where the team is told what is about no case.
+fn alerts(alerts: &Alerts) -> impl Iterator<Item = Home> {
+    let slack = alerts.slack_channel.iter().map(|channel| home("slack", channel));
+    let discord = alerts.discord_channel.iter();
+    slack.chain(discord.map(|channel| home("discord", channel)))
 }
 
 /// Which replies somebody else has to agree to.

@@ -107,6 +107,7 @@ async fn erased(config: &Config, store: &Store, erase: &Erase) -> anyhow::Result
         events: done.events,
         answers: done.answers,
         asides: done.asides,
+        unheard: done.unheard,
         threads: done.threads.len(),
         nothing: done.is_nothing(),
         remnants,

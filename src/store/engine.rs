@@ -56,6 +56,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0006_tokens.sql"),
         include_str!("../../migrations/postgres/0006_tokens.sql"),
     ),
+    (
+        7,
+        "unheard",
+        include_str!("../../migrations/sqlite/0007_unheard.sql"),
+        include_str!("../../migrations/postgres/0007_unheard.sql"),
+    ),
 ];
 
 /// Where a database is.

@@ -25,7 +25,7 @@ pub use error::{Error, Result};
 pub use look::Tables;
 pub use model::{
     Aside, AttemptRow, CaseFilter, Changes, Counters, CursorRow, Erasure, Facts, InboxRow, Known, OrderRow,
-    PauseRow, ReplyMark, ReplyMessage, ReplyStep, StoredPost, Thread,
+    PauseRow, ReplyMark, ReplyMessage, ReplyStep, StoredPost, Thread, UnheardRow, Why,
 };
 
 use crate::domain::audit::Hash;

@@ -107,6 +107,43 @@ pub struct PauseRow {
     pub logged: bool,
 }
 
+/// A post that opened no case. Identity: (source, id).
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnheardRow {
+    /// The post.
+    pub post: Post,
+    /// When it came.
+    pub at: Instant,
+    /// Why it opened none.
+    pub why: Why,
+}
+
+/// Why a post opened no case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// No rule of its source caught it.
+    Rules,
+    /// It came with a flood, and waits for somebody to let it in.
+    Flood,
+    /// It came with a flood, and somebody left it out: its words are not kept.
+    Left,
+}
+
+impl Why {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Rules, Self::Flood, Self::Left];
+
+    /// Its word, in the database and in metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rules => "rules",
+            Self::Flood => "flood",
+            Self::Left => "left",
+        }
+    }
+}
+
 /// Something that a command line orders of the process that has the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRow {
@@ -217,6 +254,10 @@ pub struct Changes {
     pub cursors: Vec<CursorRow>,
     /// Appended.
     pub asides: Vec<Aside>,
+    /// Inserted, or replaced by identity but for the time.
+    pub unheard: Vec<UnheardRow>,
+    /// They go, if they are there, by (source, id).
+    pub unheard_gone: Vec<(SourceName, NativeId)>,
     /// Replaced whole, in every commit that changes it.
     pub counters: Option<Counters>,
     /// What goes with a person who is erased.

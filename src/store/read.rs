@@ -63,6 +63,7 @@ macro_rules! rows_of {
 }
 
 mod log;
+mod unheard;
 
 impl Store {
     /// A random name of this installation, made with the database. Eight characters of `[a-z0-9]`.

@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 /// Writes each table with people's words anew. `VACUUM FULL` would keep rows that somebody's snapshot
 /// might still see, and any connection that is being made counts; a column that is computed anew takes
 /// only rows that are there (<https://www.postgresql.org/docs/current/mvcc-caveats.html>).
-const ANEW: [&str; 8] = [
+const ANEW: [&str; 9] = [
     "ALTER TABLE person_keys ALTER COLUMN secret TYPE TEXT COLLATE \"C\" USING secret || ''",
     "ALTER TABLE posts ALTER COLUMN body TYPE TEXT USING body || ''",
     "ALTER TABLE cases ALTER COLUMN body TYPE TEXT USING body || ''",
@@ -16,6 +16,7 @@ const ANEW: [&str; 8] = [
     "ALTER TABLE effects ALTER COLUMN reason TYPE TEXT COLLATE \"C\" USING reason || ''",
     "ALTER TABLE inbox ALTER COLUMN answer TYPE TEXT COLLATE \"C\" USING answer || ''",
     "ALTER TABLE asides ALTER COLUMN raw TYPE TEXT COLLATE \"C\" USING raw || ''",
+    "ALTER TABLE unheard ALTER COLUMN body TYPE TEXT COLLATE \"C\" USING body || ''",
 ];
 
 impl Store {

@@ -252,6 +252,15 @@ statements! {
         "WHERE true ON CONFLICT (source, stream) DO UPDATE SET value = excluded.value";
     ADD_ASIDES = "INSERT INTO asides (at, origin, reason, raw) SELECT r.at, r.origin, r.reason, r.raw FROM"
         [at BIGINT, origin TEXT, reason TEXT, raw TEXT] "";
+    PUT_UNHEARD = "INSERT INTO unheard (source, id, author, at, why, body) \
+            SELECT r.source, r.id, r.author, r.at, r.why, r.body FROM"
+        [source TEXT, id TEXT, author TEXT, at BIGINT, why TEXT, body TEXT]
+        "WHERE true ON CONFLICT (source, id) DO UPDATE SET author = excluded.author, why = excluded.why, \
+            body = excluded.body";
+    DROP_UNHEARD = "DELETE FROM unheard WHERE (source, id) IN (SELECT r.source, r.id FROM"
+        [source TEXT, id TEXT] ")";
+    LEAVE_OUT = "UPDATE unheard SET why = 'left', author = '', body = '' WHERE source = $1 AND why = 'flood'";
+    FORGET_UNHEARD = "DELETE FROM unheard WHERE why = 'rules' AND at < $1";
     PUT_COUNTERS = "INSERT INTO counters (key, value) SELECT r.key, r.value FROM"
         [key TEXT, value BIGINT] "WHERE true ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
@@ -278,6 +287,15 @@ statements! {
     OPEN_BETWEEN = "SELECT number, body FROM cases WHERE number BETWEEN $1 AND $2 AND status <> 'resolved' \
         ORDER BY number DESC LIMIT $3";
     ANY_BETWEEN = "SELECT number, body FROM cases WHERE number BETWEEN $1 AND $2 ORDER BY number DESC LIMIT $3";
+    UNHEARD = "SELECT u.source, u.id, u.why FROM" [source TEXT, id TEXT]
+        "CROSS JOIN unheard AS u WHERE u.source = r.source AND u.id = r.id";
+    UNHEARD_OF_PERSON = "SELECT source, id FROM unheard WHERE source = $1 AND author = $2 ORDER BY id";
+    WAITING = "SELECT body FROM unheard WHERE source = $1 AND why = 'flood' ORDER BY at, id LIMIT $2";
+    COUNT_WAITING = "SELECT COUNT(*) FROM unheard WHERE source = $1 AND why = 'flood'";
+    ALL_WAITING = "SELECT source, COUNT(*) FROM unheard WHERE why = 'flood' GROUP BY source ORDER BY source";
+    UNHEARD_AFTER = "SELECT source, id, why, body FROM unheard \
+        WHERE why <> 'left' AND (source, id) > ($1, $2) ORDER BY source, id LIMIT $3";
+    COUNT_SOME_POSTS = "SELECT COUNT(*) FROM (SELECT 1 AS one FROM posts WHERE source = $1 LIMIT $2) AS r";
     POSTS_BEFORE = "SELECT seq, case_number, body FROM posts WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
 
     POSTS = "SELECT p.case_number, p.body FROM" [source TEXT, id TEXT]

@@ -11,7 +11,7 @@ use super::sql::{self, Sql};
 use super::transact::{Making, Parameter, Step};
 use super::{Changes, Counters, Erasure, Error, PauseRow, ReplyStep, Result, Store, StoredPost};
 use crate::domain::audit::Hash;
-use crate::domain::{Case, EffectId, Instant, Status};
+use crate::domain::{Case, EffectId, Instant, SourceName, Status};
 
 impl Store {
     /// Writes everything or nothing, durably. Runs in a task of its own: a caller that goes away
@@ -68,6 +68,21 @@ impl Store {
         let old = |sql| Step::new(sql, Parameter::Number(micros(before)));
         self.write(vec![old(sql::FORGET_INBOX), old(sql::FORGET_ORDERS)])
             .await
+    }
+
+    /// Forgets what rules passed over before this.
+    pub async fn forget_unheard(&self, before: Instant) -> Result<()> {
+        self.write(vec![Step::new(
+            sql::FORGET_UNHEARD,
+            Parameter::Number(micros(before)),
+        )])
+        .await
+    }
+
+    /// Leaves out what of a source waits to be let in. Its words go; it is known if it comes again.
+    pub async fn leave_out(&self, source: &SourceName) -> Result<()> {
+        let source = Parameter::Text(source.as_str().to_owned());
+        self.write(vec![Step::new(sql::LEAVE_OUT, source)]).await
     }
 
     /// Keeps something locked for a source.
@@ -129,7 +144,7 @@ fn consequences(changes: &Changes) -> Result<Vec<Step>> {
     erasure(&changes.erasure, &mut steps)?;
     outbox(changes, &mut steps)?;
     mirrors(changes, &mut steps)?;
-    bookkeeping(changes, &mut steps);
+    bookkeeping(changes, &mut steps)?;
     Ok(steps)
 }
 
@@ -401,7 +416,7 @@ fn pause(row: &PauseRow) -> [Cell<'_>; 6] {
     ]
 }
 
-fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) {
+fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
     let inbox = changes.inbox.iter().map(|row| {
         [
             row.key.as_str().into(),
@@ -428,8 +443,29 @@ fn bookkeeping(changes: &Changes, steps: &mut Vec<Step>) {
         ]
     });
     step(steps, sql::ADD_ASIDES, Batch::of(asides));
+    unheard(changes, steps)?;
     let counters = changes.counters.iter().flat_map(counter_rows);
     step(steps, sql::PUT_COUNTERS, Batch::of(counters));
+    Ok(())
+}
+
+fn unheard(changes: &Changes, steps: &mut Vec<Step>) -> Result<()> {
+    let mut rows = Batch::default();
+    for row in last_of(&changes.unheard, |row| (&row.post.source, &row.post.id)) {
+        rows.push([
+            row.post.source.as_str().into(),
+            row.post.id.as_str().into(),
+            row.post.author.id.as_str().into(),
+            micros(row.at).into(),
+            row.why.word().into(),
+            Cell::json(&row.post)?,
+        ]);
+    }
+    step(steps, sql::PUT_UNHEARD, rows);
+    let gone = changes.unheard_gone.iter();
+    let gone = gone.map(|(source, id)| [source.as_str().into(), id.as_str().into()]);
+    step(steps, sql::DROP_UNHEARD, Batch::of(gone));
+    Ok(())
 }
 
 /// A counter's rows: five, and one for each status by its word.
@@ -451,7 +487,6 @@ fn counter_rows(counters: &Counters) -> impl Iterator<Item = [Cell<'static>; 2]>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::SourceName;
     use crate::store::engine::Engine;
     use crate::store::{Aside, CursorRow};
 

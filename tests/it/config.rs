@@ -357,7 +357,7 @@ platform = "bluesky"
     c.toml:4: source[0].secret: must begin with whsec_; make one with: echo "whsec_$(openssl rand -base64 32)"
     c.toml:5: source[0].idempotency: "lookup" needs lookup_url; add `lookup_url = "https://shop.example/replies/lookup"`, or write "key" or "none"
     c.toml:6: source[0].limit: allows no reply at all; write it like 10000
-    c.toml:7: source[0].hashtags: is not a known key; known are platform, name, secret, secret_file, reply_url, lookup_url, idempotency, limit, approval
+    c.toml:7: source[0].hashtags: is not a known key; known are platform, name, flood, match, secret, secret_file, reply_url, lookup_url, idempotency, limit, approval
     c.toml:11: source[1].secret: has 5 bytes, fewer than 16; make one with: echo "whsec_$(openssl rand -base64 32)"
     c.toml:12: source[1].reply_url: must begin with https:// (or http://); write it like "https://care.example.com"
     c.toml:15: source[2].platform: "masterdon" is not a known platform; did you mean "mastodon"? Known are …
@@ -734,4 +734,73 @@ fn a_mistyped_key_is_told_once_and_not_as_missing_too() {
     assert_snapshot!(problems(&SOUND.replace("platform =", "platfrom =")), @r#"c.toml:7: source[0].platfrom: is not a known key; did you mean "platform"?"#);
     assert_snapshot!(problems(&SOUND.replace("roles =", "role =")), @r#"c.toml:12: access[0].role: is not a known key; did you mean "roles"?"#);
     assert_snapshot!(problems(&SOUND.replace("[\"agent\"]", "[\"agnet\"]")), @r#"c.toml:12: access[0].roles: "agnet" is not known here; did you mean "agent"?"#);
+}
+
+#[test]
+fn rules_of_sources_are_read_and_what_is_wrong_is_told_with_its_place() {
+    let sound = format!(
+        r#"{SOUND}
+        [[source]]
+        name = "news"
+        platform = "mastodon"
+        url = "https://mastodon.example"
+        access_token = "t"
+        flood = 50
+        [[source.match]]
+        name = "late"
+        all = "acme"
+        any = ["late", "delay*"]
+        regex = 'order\s+\d+'
+        language = "en"
+        min_reach = 100
+        not_authors = ["@bot"]
+        [[source.match]]
+        name = "lost"
+        any = ["lost"]
+        "#
+    );
+    let config = load(&sound, &[]).unwrap();
+    let [fedi, news] = &config.terms[..] else {
+        panic!("{:?}", config.terms)
+    };
+    assert_eq!((fedi.matches.len(), fedi.flood), (0, Some(20)));
+    assert_eq!((news.source.as_str(), news.flood), ("news", Some(50)));
+    let late = &news.matches[0];
+    assert_eq!(
+        (late.all.as_slice(), late.any.len()),
+        (&["acme".to_owned()][..], 2)
+    );
+    assert_eq!(
+        (late.min_reach, news.matches[1].name.as_str()),
+        (Some(100), "lost")
+    );
+
+    let wrong = SOUND.replace(
+        "[[access]]",
+        r#"[[source.match]]
+any = ["late"]
+[[source.match]]
+name = "Late Ones"
+any = ["a*b", "*"]
+regex = "refund("
+language = "english"
+[[source.match]]
+name = "late"
+[[source.match]]
+name = "late"
+anny = ["x"]
+[[access]]"#,
+    );
+    assert_snapshot!(problems(&wrong), @r###"
+    c.toml:10: source[0].match[0].name: is missing from [[source.match]]; add `name = "late"`
+    c.toml:13: source[0].match[1].name: "Late Ones" cannot be a label; use small letters, digits, - and _, like "late-parcels"
+    c.toml:14: source[0].match[1].any: "a*b" has a * inside: it stands for the rest of a word at the beginning or the end of a phrase; write "refund*", or use `regex`
+    c.toml:14: source[0].match[1].any: "*" has no letter, digit or sign to look for; write a word or a phrase, like "late" or "never arrived"
+    c.toml:15: source[0].match[1].regex: "refund(" is no regular expression (unclosed group); see https://docs.rs/regex/latest/regex/#syntax; in TOML write it in 'single quotes'
+    c.toml:16: source[0].match[1].language: "english" is no language; write its tag, like "en" or "pt"
+    c.toml:17: source[0].match[2]: asks for nothing, so it would catch everything; add `any = ["acme"]`, or leave the rules out to hear everything
+    c.toml:19: source[0].match[3]: asks for nothing, so it would catch everything; add `any = ["acme"]`, or leave the rules out to hear everything
+    c.toml:19: source[0].match: "late" is given already; give every [[source.match]] of a source its own name
+    c.toml:21: source[0].match[3].anny: is not a known key; did you mean "any"?
+    "###);
 }

@@ -42,6 +42,7 @@ mod reply;
 mod restart;
 mod reviews;
 mod rss;
+mod rules;
 mod serve;
 mod sim;
 mod slack;

@@ -232,6 +232,7 @@ impl Scene {
         };
         let parts = Parts {
             directory: Directory {
+                alerts: Vec::new(),
                 members: vec![
                     member("Ada Lovelace", Role::Agent),
                     member("Vi", Role::Viewer),

@@ -60,6 +60,7 @@ impl Delivery {
                 | Effect::SendReply { .. }
                 | Effect::Reconcile { .. }
                 | Effect::Expire { .. }
+                | Effect::Announce { .. }
                 | Effect::Wake => {}
             }
         }

@@ -62,6 +62,7 @@ impl Idle {
                 | Effect::Reconcile { .. }
                 | Effect::Mend { .. }
                 | Effect::Expire { .. }
+                | Effect::Announce { .. }
                 | Effect::Wake => false,
             };
             if begins {

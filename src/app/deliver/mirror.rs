@@ -8,10 +8,11 @@ use super::{Delivery, Pause, Turn};
 use crate::app::inbound::Unavailable;
 use crate::app::read;
 use crate::app::request::{Request, Settled};
+use crate::app::text;
 use crate::app::work::speaks_of;
 use crate::domain::{
     Case, ChannelId, Doubted, Effect, EffectId, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
-    Instant, Lane, Message, MessageId, ReplyId, ThreadId,
+    Instant, Lane, Message, MessageId, NO_CASE, Notice, ReplyId, ThreadId,
 };
 use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use std::collections::{HashMap, HashSet};
@@ -127,6 +128,7 @@ impl Delivery {
             | Effect::UpdateCard { chat, channel }
             | Effect::Tell { chat, channel, .. }
             | Effect::ShowPicture { chat, channel, .. }
+            | Effect::Announce { chat, channel, .. }
             | Effect::Mend { chat, channel, .. }
             | Effect::UpdateReply { chat, channel, .. } => (chat, channel),
             Effect::SendReply { .. } | Effect::Reconcile { .. } | Effect::Wake | Effect::Expire { .. } => {
@@ -139,7 +141,7 @@ impl Delivery {
                 format!("{chat} is not configured any more"),
             )]);
         };
-        if !facts.cases.contains_key(&row.case) {
+        if !facts.cases.contains_key(&row.case) && row.case != NO_CASE {
             return Delivered::Settled(vec![Settled::Dead(
                 row.id,
                 format!("there is no case {}", row.case),
@@ -164,6 +166,7 @@ impl Delivery {
                     Err(Untold::Failed(error)) => Err(error),
                 }
             }
+            Effect::Announce { notice, .. } => self.announce(platform.as_ref(), row, channel, notice).await,
             Effect::Mend { doubt, last, .. } => {
                 match self.mend(platform.as_ref(), row, doubt, *last, facts).await {
                     Ok(settled) => Ok(settled),
@@ -246,6 +249,33 @@ impl Delivery {
         Ok(settled)
     }
 
+    /// Tells something that is about no case, with a message of its own.
+    async fn announce(
+        &self,
+        platform: &dyn ChatPlatform,
+        row: &EffectRow,
+        channel: &ChannelId,
+        notice: &Notice,
+    ) -> Result<Vec<Settled>, PortError> {
+        let waiting = match notice {
+            Notice::Flood { source } => self.store.count_waiting(source).await,
+            Notice::Spending { .. } => Ok(0),
+        };
+        let waiting = waiting.map_err(|error| PortError::NotReached(error.to_string()))?;
+        // Somebody decided before it could be told.
+        if waiting == 0 && matches!(notice, Notice::Flood { .. }) {
+            return Ok(vec![Settled::Done(row.id)]);
+        }
+        let order = OpenThread {
+            key: self.key(row, "o"),
+            channel: channel.clone(),
+            card: text::notice(notice, waiting),
+            earlier: earlier(row),
+        };
+        timed(platform.open_thread(&order)).await?;
+        Ok(vec![Settled::Done(row.id)])
+    }
+
     /// From when on things are told in the thread that this effect opens.
     fn told_from(&self, row: &EffectRow, facts: &Facts) -> Instant {
         let told = match &row.effect {
@@ -258,6 +288,7 @@ impl Delivery {
             | Effect::SendReply { .. }
             | Effect::Reconcile { .. }
             | Effect::Expire { .. }
+            | Effect::Announce { .. }
             | Effect::Wake => row.begun_at,
         };
         told.unwrap_or(Instant::MIN_UTC)
@@ -494,6 +525,7 @@ fn told_by(row: &EffectRow) -> EventId {
         | Effect::SendReply { .. }
         | Effect::Reconcile { .. }
         | Effect::Expire { .. }
+        | Effect::Announce { .. }
         | Effect::Wake => EventId(0),
     }
 }

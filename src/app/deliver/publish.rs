@@ -136,6 +136,7 @@ impl Delivery {
                 | Effect::Tell { .. }
                 | Effect::UpdateReply { .. }
                 | Effect::ShowPicture { .. }
+                | Effect::Announce { .. }
                 | Effect::Mend { .. } => Ok(Attempt::ended(Settled::Done(row.id))),
             };
             match outcome {

@@ -74,6 +74,7 @@ impl Scene {
             approvals: Approvals::default(),
             approval_expires: TimeDelta::days(1),
             care: Care::default(),
+            hearing: Default::default(),
             installation: "test".to_owned(),
             button_key: ButtonKey::new("key"),
             pauses: Pauses::default(),

@@ -3,12 +3,14 @@
 mod answer;
 mod attachment;
 mod card;
+mod notice;
 mod reply;
 mod thread;
 
 pub use answer::*;
 pub use attachment::{Place, not_shown, shown, which};
 pub use card::{CardFacts, card, pointer};
+pub use notice::{feed_decided, nothing_waits, notice, only_leads_open_feeds};
 pub use reply::*;
 pub use thread::{Telling, told};
 

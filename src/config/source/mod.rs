@@ -16,6 +16,7 @@ mod meta;
 mod reddit;
 mod rss;
 mod telegram;
+mod terms;
 mod threads;
 mod tiktok;
 mod trustpilot;
@@ -38,6 +39,7 @@ pub use mastodon::Mastodon;
 pub use reddit::Reddit;
 pub use rss::Rss;
 pub use telegram::Telegram;
+pub use terms::Terms;
 pub use threads::Threads;
 pub use tiktok::TikTok;
 pub use trustpilot::Trustpilot;
@@ -148,13 +150,24 @@ platforms! {
 }
 
 impl Source {
-    /// Reads a source; the playground only where it is allowed.
-    pub(super) fn read(section: &mut Section<'_>, playground: bool) -> Option<Self> {
+    /// Reads a source and what holds for it whatever its platform; the playground only where it is allowed.
+    pub(super) fn read(section: &mut Section<'_>, playground: bool) -> Option<(Self, Terms)> {
         let platform: Option<String> = section.need("platform", "\"mastodon\"");
         let name: Option<String> = section.need("name", "\"fedi\"");
         if let Some(name) = &name {
             section.check("name", source_name(name));
         }
+        let terms = Terms::read(section, name.as_deref(), platform.as_deref());
+        let source = Self::of_platform(section, (platform, name), playground)?;
+        Some((source, terms))
+    }
+
+    /// Reads what is the platform's.
+    fn of_platform(
+        section: &mut Section<'_>,
+        (platform, name): (Option<String>, Option<String>),
+        playground: bool,
+    ) -> Option<Self> {
         let Some(platform) = platform else {
             section.forgive();
             return None;

@@ -28,6 +28,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use text::{Scene, Span, shortened};
 
+pub(super) use text::prose;
+
 /// What is examined: the words as they would be published, and what is known around them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft<'a> {

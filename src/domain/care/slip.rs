@@ -3,6 +3,7 @@
 use super::phrase::Book;
 use super::text::{Scene, Span, fold, prose};
 use super::{Care, Draft, Hit, Level, Rule, first};
+use crate::domain::language::{akin, detected, tagged};
 use std::sync::LazyLock;
 use whatlang::Lang;
 
@@ -55,8 +56,6 @@ const BLANKS: [&str; 40] = [
 ];
 /// Greetings that a name follows.
 const GREETINGS: [&str; 4] = ["dear", "hi", "hello", "hey"];
-/// The fewest letters by which a language is told.
-const LEAST_LETTERS: usize = 20;
 
 pub(super) fn placeholder(scene: &Scene<'_>, care: &Care) -> Option<Hit> {
     let words = first(&PLACEHOLDER, Rule::Placeholder, scene, care).map(|(span, _)| span);
@@ -197,16 +196,6 @@ fn todo(scene: &Scene<'_>) -> Option<Span> {
     (marked || !word()).then_some(span)
 }
 
-/// The language of a text, if it is long and clear enough.
-pub(super) fn detected(text: &str) -> Option<Lang> {
-    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
-    if letters < LEAST_LETTERS {
-        return None;
-    }
-    let info = whatlang::detect(text)?;
-    info.is_reliable().then(|| info.lang())
-}
-
 pub(super) fn language(scene: &Scene<'_>) -> Option<Hit> {
     let draft = scene.draft;
     let reply = detected(&scene.prose())?;
@@ -238,66 +227,4 @@ pub(super) fn language(scene: &Scene<'_>) -> Option<Hit> {
 /// The language of the post: as it reads, else as the network tells.
 pub(super) fn theirs(draft: &Draft<'_>) -> Option<Lang> {
     detected(&prose(draft.post)).or_else(|| tagged(draft.post_lang?))
-}
-
-/// Whether two languages are the same, or so near that short texts do not tell them apart.
-fn akin(one: Lang, other: Lang) -> bool {
-    let families: [&[Lang]; 6] = [
-        &[Lang::Nob, Lang::Dan, Lang::Swe],
-        &[Lang::Hrv, Lang::Srp, Lang::Slv],
-        &[Lang::Ces, Lang::Slk],
-        &[Lang::Ind, Lang::Jav],
-        &[Lang::Hin, Lang::Mar, Lang::Nep],
-        &[Lang::Spa, Lang::Cat],
-    ];
-    let together = |family: &&[Lang]| family.contains(&one) && family.contains(&other);
-    one == other || families.iter().any(together)
-}
-
-/// The language of a tag such as `de` or `pt-BR`.
-fn tagged(tag: &str) -> Option<Lang> {
-    let primary = tag.split(['-', '_']).next()?.to_ascii_lowercase();
-    let code = match primary.as_str() {
-        "en" => "eng",
-        "de" => "deu",
-        "fr" => "fra",
-        "es" => "spa",
-        "it" => "ita",
-        "pt" => "por",
-        "nl" => "nld",
-        "sv" => "swe",
-        "da" => "dan",
-        "no" | "nb" | "nn" => "nob",
-        "fi" => "fin",
-        "pl" => "pol",
-        "cs" => "ces",
-        "sk" => "slk",
-        "sl" => "slv",
-        "hr" | "bs" => "hrv",
-        "sr" => "srp",
-        "hu" => "hun",
-        "ro" => "ron",
-        "bg" => "bul",
-        "el" => "ell",
-        "ru" => "rus",
-        "uk" => "ukr",
-        "be" => "bel",
-        "lt" => "lit",
-        "lv" => "lav",
-        "et" => "est",
-        "tr" => "tur",
-        "ar" => "ara",
-        "fa" => "pes",
-        "he" => "heb",
-        "hi" => "hin",
-        "ja" => "jpn",
-        "ko" => "kor",
-        "zh" => "cmn",
-        "id" => "ind",
-        "vi" => "vie",
-        "th" => "tha",
-        "ca" => "cat",
-        other => other,
-    };
-    Lang::from_code(code)
 }

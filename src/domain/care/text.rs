@@ -126,7 +126,7 @@ impl<'a> Scene<'a> {
 }
 
 /// A text without links and handles.
-pub(super) fn prose(text: &str) -> String {
+pub(in crate::domain) fn prose(text: &str) -> String {
     let (links, mentions) = links_and_mentions(text);
     let spans = links.into_iter().map(|link| link.span).chain(mentions).collect();
     without(text, &merged(spans))

@@ -3,6 +3,7 @@
 use super::phrase::{Book, Index};
 use super::text::{Scene, Span, Word, within};
 use super::{Care, Hit, Kind, Rule, first, slip};
+use crate::domain::language::detected;
 use std::sync::LazyLock;
 use whatlang::Lang;
 
@@ -204,7 +205,7 @@ pub(super) fn apology(scene: &Scene<'_>, care: &Care) -> Option<Hit> {
     if !APOLOGY.all(&scene.words).is_empty() || !own.all(&scene.words).is_empty() {
         return None;
     }
-    let lang = slip::detected(&scene.prose()).or_else(|| slip::theirs(draft));
+    let lang = detected(&scene.prose()).or_else(|| slip::theirs(draft));
     let better = match lang {
         None | Some(Lang::Eng) => "We are sorry about this.",
         Some(Lang::Deu) => "Das tut uns leid.",

@@ -1,6 +1,6 @@
 //! What a button does, and the text form in which it travels through a chat and back.
 
-use crate::domain::CaseNumber;
+use crate::domain::{CaseNumber, NO_CASE};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -139,7 +139,11 @@ impl FromStr for Press {
             return Err(UnknownPress);
         };
         let number = case;
-        let case = case.parse().map_err(|_| UnknownPress)?;
+        let case = match (what, case) {
+            // A button that is about no case.
+            ("do", "0") => NO_CASE,
+            _ => case.parse().map_err(|_| UnknownPress)?,
+        };
         match what {
             "do" => Ok(Self::Command {
                 case,
@@ -207,6 +211,16 @@ mod tests {
             };
             assert!(press.to_string().len() <= 60, "{press}");
         }
+    }
+
+    #[test]
+    fn a_button_may_be_about_no_case() {
+        let press = Press::Command {
+            case: NO_CASE,
+            line: "let-in fedi".to_owned(),
+        };
+        assert_eq!(press.to_string(), "do:0:let-in fedi");
+        assert_eq!("do:0:let-in fedi".parse(), Ok(press));
     }
 
     #[rstest]

@@ -270,6 +270,7 @@ fn directory(channel: u64) -> Directory {
         channel: channel.to_string().into(),
     };
     Directory {
+        alerts: Vec::new(),
         members: vec![
             member("Ada", ADA, Role::Agent),
             member("Bob", BOB, Role::Agent),

@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use hearback::app::{
-    App, Directory, Given, Group, Home, Identity, Inbound, Input, Member, Parts, Place, Response, TeamEntry,
-    Worker,
+    App, Directory, Given, Group, Hearing, Home, Identity, Inbound, Input, Member, Parts, Place, Response,
+    TeamEntry, Worker,
 };
 use hearback::domain::{
     Agent, Case, CaseNumber, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post,
@@ -132,6 +132,29 @@ pub struct Core {
     beside: Beside,
 }
 
+/// What a core is started with.
+struct Setting {
+    chat: Arc<Memory>,
+    clock: ManualClock,
+    networks: Vec<Arc<dyn SocialPlatform>>,
+    hearing: Hearing,
+    role: Role,
+    beside: Beside,
+}
+
+impl Setting {
+    fn of(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
+        Self {
+            chat: Arc::new(Memory::new()),
+            clock: clock.clone(),
+            networks,
+            hearing: Hearing::default(),
+            role: Role::Agent,
+            beside: Beside::default(),
+        }
+    }
+}
+
 impl Core {
     /// Starts on an empty database.
     pub async fn start(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
@@ -140,8 +163,11 @@ impl Core {
 
     /// Starts on an empty database, with more places where the team works.
     pub async fn with(clock: &ManualClock, networks: Vec<Arc<dyn SocialPlatform>>, beside: Beside) -> Self {
-        let chat = Arc::new(Memory::new());
-        Self::on(tempfile::tempdir().unwrap(), chat, clock, networks, beside).await
+        let setting = Setting {
+            beside,
+            ..Setting::of(clock, networks)
+        };
+        Self::on(tempfile::tempdir().unwrap(), None, setting).await
     }
 
     /// The same, where this becomes of what is attached to posts.
@@ -158,15 +184,28 @@ impl Core {
         self.chat.without_files.store(true, Ordering::Relaxed);
     }
 
-    async fn on(
-        folder: TempDir,
-        chat: Arc<Memory>,
-        clock: &ManualClock,
-        networks: Vec<Arc<dyn SocialPlatform>>,
-        beside: Beside,
-    ) -> Self {
+    /// Starts on an empty database, this one if it is given, with what is heard of the sources. Ada is a
+    /// lead here.
+    pub async fn hearing(clock: &ManualClock, database: Option<String>, hearing: Hearing) -> Self {
+        let setting = Setting {
+            hearing,
+            role: Role::Lead,
+            ..Setting::of(clock, Vec::new())
+        };
+        Self::on(tempfile::tempdir().unwrap(), database, setting).await
+    }
+
+    async fn on(folder: TempDir, database: Option<String>, setting: Setting) -> Self {
+        let Setting {
+            chat,
+            clock,
+            networks,
+            hearing,
+            role,
+            beside,
+        } = setting;
         let url = format!("sqlite:{}", folder.path().join("cases.db").display());
-        let store = Store::open(&url).await.unwrap();
+        let store = Store::open(&database.unwrap_or(url)).await.unwrap();
         let (stop, tracker) = (CancellationToken::new(), TaskTracker::new());
         let agent = Agent {
             key: "Ada".to_owned(),
@@ -175,7 +214,7 @@ impl Core {
         let directory = Directory {
             members: vec![Member {
                 agent,
-                role: Role::Agent,
+                role,
                 identities: vec![Identity {
                     chat: ChatName::new("memory"),
                     user: "U1".to_owned(),
@@ -196,6 +235,7 @@ impl Core {
             chats,
             networks,
             attachments: beside.attachments.clone(),
+            hearing,
             hold: HOLD,
             timeout: Duration::from_secs(20),
             settle: SETTLE,
@@ -209,7 +249,7 @@ impl Core {
             inbound,
             store,
             worker,
-            clock: clock.clone(),
+            clock,
             chat,
             folder,
             stop,
@@ -235,7 +275,12 @@ impl Core {
             ..
         } = self;
         drop((inbound, worker, store));
-        let mut core = Self::on(folder, chat, &clock, networks, beside).await;
+        let setting = Setting {
+            chat,
+            beside,
+            ..Setting::of(&clock, networks)
+        };
+        let mut core = Self::on(folder, None, setting).await;
         core.given = given;
         core
     }
@@ -281,6 +326,12 @@ impl Core {
         self.gives(thread, Input::Text(line.to_owned()))
     }
 
+    /// Ada presses a button.
+    #[track_caller]
+    pub fn presses(&mut self, button: &str) -> impl Future<Output = Response> + use<> {
+        self.gives(None, Input::Press(button.to_owned()))
+    }
+
     /// Ada does something in a thread of the chat.
     #[track_caller]
     pub fn gives(&mut self, thread: Option<usize>, input: Input) -> impl Future<Output = Response> + use<> {
@@ -310,6 +361,16 @@ impl Core {
         assert!(matches!(response, Response::Done(_)), "{response:?}");
         self.deliver().await;
         self.wait(HOLD).await;
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// How many threads the chat has.
+    pub fn threads(&self) -> usize {
+        self.chat.threads.borrow().len()
     }
 
     /// All cases, by number.

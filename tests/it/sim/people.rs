@@ -65,6 +65,7 @@ pub fn directory() -> Directory {
         channel: channel.into(),
     };
     Directory {
+        alerts: Vec::new(),
         members: members.to_vec(),
         teams: vec![TeamEntry {
             name: "managers".into(),

@@ -345,6 +345,7 @@ pub fn directory() -> Directory {
     };
     let grace = member("Grace", GRACE);
     Directory {
+        alerts: Vec::new(),
         teams: vec![TeamEntry {
             name: "managers".into(),
             homes: vec![home(ESCALATIONS)],

@@ -28,6 +28,7 @@ mod wire;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::stored::Stored;
 use crate::adapter::supervise::{Lost, supervise};
 use crate::adapter::trouble::Troubles;
@@ -165,6 +166,10 @@ impl SocialPlatform for Bluesky {
 
 #[async_trait]
 impl Connector for Bluesky {
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.xrpc.meter())
+    }
+
     /// The connections that readiness depends on. Jetstream is none of them: the sweep hears everything without
     /// it. It is in the metrics and in the log.
     fn links(&self) -> Vec<Link> {

@@ -4,6 +4,7 @@
 pub use crate::adapter::api::Failed;
 use crate::adapter::api::{self, Mend};
 use crate::adapter::ids::header_safe;
+use crate::adapter::meter::Meter;
 use crate::adapter::supervise::Lost;
 use crate::domain::{Clock, Instant, SourceName};
 use crate::port::{Permit, PortError};
@@ -56,6 +57,11 @@ impl Api {
     /// The server's address.
     pub fn base(&self) -> &Url {
         self.api.base()
+    }
+
+    /// What the server says about our quota.
+    pub fn meter(&self) -> &Meter {
+        self.api.meter()
     }
 
     /// The value of the header that carries the token.

@@ -27,6 +27,7 @@ mod wire;
 use crate::adapter::connector::Connector;
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::supervise::{Lost, supervise};
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -238,6 +239,10 @@ impl Connector for Mastodon {
     }
 
     /// Reads until `stop`: sweeps every `poll`, and at once when the stream says so.
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.api.meter())
+    }
+
     async fn run(self: Arc<Self>, inbound: Inbound, stop: CancellationToken) {
         let (me, inlet) = (self.clone(), inbound.clone());
         let sweeping = supervise(self.link.clone(), stop.clone(), move || {
