@@ -19,13 +19,9 @@ pub use error::{ConfigError, Problem};
 pub use helpdesk::Helpdesk;
 pub use listen::{Alerts, Listen};
 pub use people::{Access, AgentEntry, Team};
-pub use people::{Access, AgentEntry, Team};
-pub use section::suggestion;
 pub use section::suggestion;
 pub use server::{Approval, Database, Media, Pictures, PrivateHost, ReplyRules, Server};
-pub use server::{Approval, Database, PrivateHost, ReplyRules, Server};
 pub use source::*;
-pub use source::{Bluesky, Idempotency, Mastodon, Playground, Source, Terms, Webhook};
 
 use crate::domain::care::Care;
 use section::{Findings, Section};

@@ -80,6 +80,7 @@ impl Scene {
                 id: speaker().to_owned(),
                 role: Role::Agent,
             }],
+            ..Beside::default()
         };
         let mut core = Core::with(&clock, vec![], beside).await;
         let post = Post {

@@ -35,7 +35,12 @@ impl Scene {
             jetstream: Some(stream.url()),
             approval: None,
         };
-        let account = Bluesky::new(&configured, Duration::from_secs(5), house::clock(&clock));
+        let account = Bluesky::new(
+            &configured,
+            Duration::from_secs(5),
+            house::clock(&clock),
+            house::vault(),
+        );
         let account = Arc::new(account.unwrap());
         let core = Core::start(&clock, vec![account.clone()]).await;
         let running = core.run();

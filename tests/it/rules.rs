@@ -78,7 +78,8 @@ mod command_line {
         });
         let notice = notice.await;
         let refused = town.slack.press("U0ADA", &notice, "Let them in").await;
-        assert!(refused.words().contains("Only a lead"), "{}", refused.words());
+        let said = refused.words();
+        assert!(said.contains("Only a lead"), "{said}");
 
         let (code, said) = command(&["rules", "waiting"], &town.config).await;
         assert_eq!(code, Some(0), "{said}");
@@ -433,6 +434,7 @@ mod meters {
             search: Vec::new(),
             poll: Duration::from_secs(30),
             approval: None,
+            jetstream: None,
         };
         let clock: Arc<dyn Clock> = Arc::new(clock.clone());
         let source = Bluesky::new(

@@ -45,7 +45,6 @@ pub use tiktok::TikTok;
 pub use trustpilot::Trustpilot;
 pub(super) use webhook::webhook_secret;
 pub use webhook::{Idempotency, Webhook};
-pub use webhook::{Idempotency, Webhook};
 pub use x::X;
 pub use youtube::YouTube;
 

@@ -227,6 +227,7 @@ impl Core {
             }],
             teams: beside.teams.clone(),
             groups: beside.groups.clone(),
+            alerts: Vec::new(),
         };
         let mut chats: Vec<Arc<dyn ChatPlatform>> = vec![chat.clone()];
         chats.extend(beside.chats.iter().cloned());

@@ -184,8 +184,8 @@ impl Bluesky {
             .watched_posts(&self.source, WATCHED)
             .await
             .map_err(broken)?;
-        self.stored()
-            .extend(watched.into_iter().map(|post| post.id.to_string()));
+        self.stored
+            .remember(watched.into_iter().map(|post| post.id.to_string()));
         let kept = inbound.cursor(&self.source, STREAM).await.map_err(broken)?;
         let from = begin(
             kept.as_deref(),
@@ -243,13 +243,13 @@ impl Bluesky {
         match (event.operation.as_str(), event.record) {
             ("create", Some(record)) => {
                 if let Some(reason) = concerns(&record, me, &self.search)
-                    && !self.stored().contains(&uri)
+                    && !self.stored.has(&uri)
                 {
                     let reason = reason.map(str::to_owned);
                     jetstream.arrive(News::Written { uri, reason });
                 }
             }
-            ("delete", _) if self.stored().contains(&uri) => jetstream.arrive(News::Deleted { uri }),
+            ("delete", _) if self.stored.has(&uri) => jetstream.arrive(News::Deleted { uri }),
             _ => {}
         }
         Ok(())
@@ -301,7 +301,7 @@ impl Bluesky {
             });
             let seen = inbound.posts_seen(&self.source, sightings, value);
             seen.await.map_err(|error| Lost::Broken(error.to_string()))?;
-            self.stored().extend(uris);
+            self.stored.remember(uris);
             kept = cursor.unwrap_or(kept);
         }
     }

@@ -124,6 +124,7 @@ pub fn message(source: &SourceName, message: &Message) -> Post {
             url: file.image_data.as_ref()?.url.clone(),
             mime: file.mime_type.clone(),
             alt: String::new(),
+            poster: None,
         })
     });
     said(
@@ -150,6 +151,7 @@ fn attached(attached: &Attached) -> Option<Media> {
         url: attached.payload.url.clone()?,
         mime: format!("{}/*", attached.kind),
         alt: String::new(),
+        poster: None,
     })
 }
 
@@ -186,6 +188,7 @@ pub fn told(source: &SourceName, field: &str, told: &Told, now: Instant) -> Opti
         url: url.clone(),
         mime: "image/*".to_owned(),
         alt: String::new(),
+        poster: None,
     });
     let text = sound(told.message.as_deref().unwrap_or_default());
     let story = told.open_graph_story_id.as_deref();
@@ -277,6 +280,7 @@ fn media(attachment: &Attachment) -> Option<Media> {
         url: attachment.media.as_ref()?.image.as_ref()?.src.clone(),
         mime: "image/*".to_owned(),
         alt: sound(attachment.description.as_deref().unwrap_or_default()),
+        poster: None,
     })
 }
 

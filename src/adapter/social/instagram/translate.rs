@@ -108,6 +108,7 @@ pub fn media(source: &SourceName, named: bool, media: &Media) -> Post {
             Some(_) | None => "image/*".to_owned(),
         },
         alt: String::new(),
+        poster: None,
     });
     Post {
         metrics: likes(media.like_count),

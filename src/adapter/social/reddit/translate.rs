@@ -131,6 +131,7 @@ fn media(data: &Data) -> Vec<Media> {
         url: url.to_owned(),
         mime: "image/*".to_owned(),
         alt: String::new(),
+        poster: None,
     });
     media.into_iter().collect()
 }

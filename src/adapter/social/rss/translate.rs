@@ -194,6 +194,7 @@ fn media(entry: &Entry) -> Vec<Media> {
             url,
             mime,
             alt: alt.clone(),
+            poster: None,
         })
     });
     enclosures

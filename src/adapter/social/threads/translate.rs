@@ -22,6 +22,7 @@ pub fn post(source: &SourceName, kind: PostKind, told: &wire::Post) -> Post {
             Some(_) | None => "image/*".to_owned(),
         },
         alt: String::new(),
+        poster: None,
     });
     Post {
         source: source.clone(),

@@ -342,6 +342,7 @@ fn picture(url: &str) -> Media {
         url: url.to_owned(),
         mime: "image/*".to_owned(),
         alt: String::new(),
+        poster: None,
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{Malformed, Webhook, post};
 use crate::adapter::push;
 pub use crate::adapter::push::MOST_BODY;
-use crate::adapter::signature::Unproven;
 use crate::app::Inbound;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;

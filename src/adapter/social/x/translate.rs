@@ -171,6 +171,7 @@ fn pictures(tweet: &Tweet, media: &[Media]) -> Vec<Picture> {
             url: media.url.clone().or_else(|| media.preview_image_url.clone())?,
             mime: "image/*".to_owned(),
             alt: sound(media.alt_text.as_deref().unwrap_or_default()),
+            poster: None,
         })
     });
     shown.collect()
