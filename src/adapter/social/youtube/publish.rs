@@ -46,11 +46,11 @@ impl YouTube {
         if !thread.is_whole() {
             thread.replies.comments = self.answers(&thread.id).await?;
         }
-        let is_target = |comment: &&Comment| comment.id == reply.target.as_str();
-        let mut target = thread.comments().find(is_target).cloned();
+        let wanted = reply.target.as_str();
+        let mut target = thread.comments().find(|comment| comment.id == wanted).cloned();
         if target.is_none() && !thread.is_whole() {
-            let told = self.tube.comments(&[("id", reply.target.as_str())]).await?;
-            target = told.items.iter().find(is_target).cloned();
+            let told = self.tube.comments(&[("id", wanted)]).await?;
+            target = told.items.into_iter().find(|comment| comment.id == wanted);
         }
         Ok(target.map(|target| Place { thread, target }))
     }
