@@ -372,6 +372,8 @@ async fn what_is_left_out_does_not_come_again(database: Option<String>) {
     show(&core, items(0..30, &clock)).await;
     let response = core.presses("do:0:leave-out fedi").await;
     assert!(matches!(response, Response::Done(_)), "{response:?}");
+    core.deliver().await;
+    assert_eq!(core.threads(), 0, "decided before it was told");
     assert_eq!(
         counts(show(&core, items(30..32, &clock)).await),
         (2, 0, 0),
