@@ -49,6 +49,7 @@ impl Inbound {
             self.let_in(source).await?;
         } else {
             self.store.leave_out(source).await?;
+            self.take_in(source, Vec::new(), None, Gate::Closed).await?;
         }
         Ok(text::feed_decided(source.as_str(), waiting, admit))
     }

@@ -71,7 +71,7 @@ impl Memory {
 pub(super) enum Gate {
     /// By the rules.
     Rules,
-    /// Set aside: the feed shows too much at once.
+    /// Set aside: the feed shows too much at once. Asked for, it says that somebody left out what was.
     Closed,
     /// All of them: somebody let them in.
     Open,
@@ -213,6 +213,13 @@ pub(super) fn open(work: &mut Work, source: &SourceName) {
     let memory = work.memory.of(source);
     memory.open = Some(until);
     memory.flood = None;
+}
+
+/// The flood is over: somebody left it out. The next one is another, and is told of.
+pub(super) fn calm(work: &mut Work, source: &SourceName) {
+    let memory = work.memory.of(source);
+    memory.flood = None;
+    memory.told = None;
 }
 
 /// Tells the team about something that is no case.

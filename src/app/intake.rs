@@ -30,7 +30,11 @@ pub(super) fn posts(
             hearing::open(work, source);
             Gate::Open
         }
-        Gate::Rules | Gate::Closed => hearing::gate(work, rules, source, &sightings),
+        Gate::Closed => {
+            hearing::calm(work, source);
+            Gate::Rules
+        }
+        Gate::Rules => hearing::gate(work, rules, source, &sightings),
     };
     let mut intake = Intake::default();
     for sighting in sightings {

@@ -373,16 +373,27 @@ async fn what_is_left_out_does_not_come_again(database: Option<String>) {
     show(&core, items(0..30, &clock)).await;
     let response = core.presses("do:0:leave-out fedi").await;
     assert!(matches!(response, Response::Done(_)), "{response:?}");
+    core.deliver().await;
+    assert_eq!(core.threads(), 0, "decided before it was told");
+    assert_eq!(
+        counts(show(&core, items(30..32, &clock)).await),
+        (2, 0, 0),
+        "it is over"
+    );
+    assert_eq!(counts(show(&core, items(40..70, &clock)).await), (0, 0, 30));
+    core.deliver().await;
+    assert_eq!(core.threads(), 3, "another one is told of");
+    core.presses("do:0:leave-out fedi").await;
     clock.advance(Duration::from_secs(24 * 3600));
     assert_eq!(counts(show(&core, items(0..30, &clock)).await), (0, 30, 0));
-    assert!(core.cases().await.is_empty());
+    assert_eq!(core.cases().await.len(), 2);
     assert!(core.store().all_waiting().await.unwrap().is_empty());
     let mut kept = 0;
     core.store()
         .posts_since(chrono::DateTime::UNIX_EPOCH, |_, _| kept += 1)
         .await
         .unwrap();
-    assert_eq!(kept, 0, "their words are gone");
+    assert_eq!(kept, 2, "the words of the others are gone");
 }
 
 async fn what_is_written_to_us_is_no_flood(database: Option<String>) {
