@@ -348,10 +348,10 @@ platform = "bluesky"
     c.toml:7: source[0].hashtags: is not a known key; known are platform, name, secret, secret_file, reply_url, lookup_url, idempotency, limit, approval
     c.toml:11: source[1].secret: has 5 bytes, fewer than 16; make one with: echo "whsec_$(openssl rand -base64 32)"
     c.toml:12: source[1].reply_url: must begin with https:// (or http://); write it like "https://care.example.com"
-    c.toml:15: source[2].platform: "masterdon" is not a known platform; did you mean "mastodon"? Known are bluesky, mastodon, webhook
-    c.toml:19: source[3].platform: "myspace" is not a known platform; known are bluesky, mastodon, webhook; any other system can come in by "webhook"
+    c.toml:15: source[2].platform: "masterdon" is not a known platform; did you mean "mastodon"? Known are bluesky, discourse, github, lemmy, mastodon, reddit, telegram, webhook
+    c.toml:19: source[3].platform: "myspace" is not a known platform; known are bluesky, discourse, github, lemmy, mastodon, reddit, telegram, webhook; any other system can come in by "webhook"
     c.toml:20: source[4].platform: is missing from [[source]]; add `platform = "mastodon"`
-    c.toml:24: source[5].platform: "playground" is only for `hearback demo`; known are bluesky, mastodon, webhook
+    c.toml:24: source[5].platform: "playground" is only for `hearback demo`; known are bluesky, discourse, github, lemmy, mastodon, reddit, telegram, webhook
     c.toml:28: source[6].access_tokn: is not a known key; did you mean "access_token"?
     c.toml:29: source[6].url: is not an address; write it like "https://care.example.com"
     c.toml:30: source[6].hashtags: must be text, not a number; put it in quotes
