@@ -265,7 +265,7 @@ pub fn signed(secret: &str, event: &str, body: &str) -> Vec<(&'static str, Strin
 }
 
 fn user_id(who: &str) -> i64 {
-    who.bytes().fold(7, |sum, byte| sum * 3 + i64::from(byte))
+    who.bytes().fold(7, |sum, byte| sum * 31 + i64::from(byte))
 }
 
 fn time(at: Instant) -> String {

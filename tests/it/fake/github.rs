@@ -241,7 +241,7 @@ fn page(entry: &Entry) -> String {
 fn user(who: &str) -> Value {
     let id = who
         .bytes()
-        .fold(7_i64, |sum, byte| (sum * 3 + i64::from(byte)) % 1_000_000_007);
+        .fold(7_i64, |sum, byte| (sum * 31 + i64::from(byte)) % 1_000_000_007);
     json!({"login": who, "id": id, "type": "User", "html_url": format!("https://github.com/{who}"), "site_admin": false})
 }
 

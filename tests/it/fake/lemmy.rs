@@ -231,7 +231,7 @@ fn page(kind: &str, id: i64) -> String {
 }
 
 fn person_id(who: &str) -> i64 {
-    who.bytes().fold(7, |sum, byte| sum * 3 + i64::from(byte))
+    who.bytes().fold(7, |sum, byte| sum * 31 + i64::from(byte))
 }
 
 fn person(who: &str) -> Value {

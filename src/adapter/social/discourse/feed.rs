@@ -100,7 +100,9 @@ impl Discourse {
                 }
             };
             newest = newest.max(Some(post.id));
-            let old = reached.is_none() && post.created_at < oldest;
+            // What is new is heard, however old: moderators may have let it through late.
+            let new = reached.is_some_and(|reached| post.id > reached);
+            let old = !new && post.created_at < oldest;
             let Some(seen) = translate::post(&self.source, &self.api, &post, feed.private) else {
                 continue;
             };
