@@ -332,7 +332,11 @@ search = ["a", "b", "c", "d"]
     ] {
         assert!(told.contains(line), "{line}\n{told}");
     }
-    assert_eq!(told.lines().filter(|line| line.contains("source[")).count(), 7, "{told}");
+    assert_eq!(
+        told.lines().filter(|line| line.contains("source[")).count(),
+        7,
+        "{told}"
+    );
 }
 
 #[test]

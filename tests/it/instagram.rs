@@ -107,9 +107,20 @@ async fn an_answer_to_an_answer_begins_with_whom_it_answers_and_is_told_from_oth
     // It stands under Ann's comment, and is no answer to her.
     scene.core.reply(1, "Sorry!").await;
     assert_eq!(scene.ended(1).await, (ReplyState::Sent, String::new()));
-    let texts: Vec<_> = scene.network.published().into_iter().map(|own| (own.2, own.3)).collect();
+    let texts: Vec<_> = scene
+        .network
+        .published()
+        .into_iter()
+        .map(|own| (own.parent, own.text))
+        .collect();
     let under = Some(first);
-    assert_eq!(texts, [(under.clone(), "@bob Sorry!".to_owned()), (under, "@ann Sorry!".to_owned())]);
+    assert_eq!(
+        texts,
+        [
+            (under.clone(), "@bob Sorry!".to_owned()),
+            (under, "@ann Sorry!".to_owned())
+        ]
+    );
 }
 
 #[tokio::test]
@@ -124,7 +135,10 @@ async fn what_names_us_elsewhere_is_asked_for_and_answered_there() {
     let notice = scene.network.mention_notice(&caption, None);
     assert_eq!(scene.push(&notice).await, 200);
     let posts = scene.posts().await;
-    let read: Vec<_> = posts.iter().map(|post| (post.kind, post.author.handle.as_str())).collect();
+    let read: Vec<_> = posts
+        .iter()
+        .map(|post| (post.kind, post.author.handle.as_str()))
+        .collect();
     // Who wrote a comment that names us is not told.
     assert_eq!(read, [(PostKind::Mention, ""), (PostKind::Mention, "eve")]);
     assert_eq!(posts[0].url.as_ref().unwrap(), &permalink(&picture));
@@ -133,13 +147,21 @@ async fn what_names_us_elsewhere_is_asked_for_and_answered_there() {
     for case in [1, 2] {
         assert_eq!(scene.ended(case).await, (ReplyState::Sent, String::new()));
     }
-    let own: Vec<_> = scene.network.published().into_iter().map(|own| (own.2, own.3, own.4)).collect();
+    let own: Vec<_> = scene
+        .network
+        .published()
+        .into_iter()
+        .map(|own| (own.parent, own.text, own.media))
+        .collect();
     assert_eq!(own[0], (Some(comment), "What happened?".to_owned(), picture));
     assert_eq!(own[1], (None, "@eve Sorry!".to_owned(), caption));
     // In private nobody can be written to there.
     scene.dm(2, "Hello?").await;
     let (state, why) = scene.ended(2).await;
-    assert!(state == ReplyState::Stale && why.contains("https://ig.me/m/eve"), "{why}");
+    assert!(
+        state == ReplyState::Stale && why.contains("https://ig.me/m/eve"),
+        "{why}"
+    );
     assert_eq!(scene.network.calls("messages"), 0);
 }
 
@@ -167,7 +189,10 @@ async fn a_picture_that_only_tags_us_is_heard_and_the_way_to_it_told() {
     scene.sweep().await;
     scene.core.reply(1, "Sorry!").await;
     let (state, why) = scene.ended(1).await;
-    assert!(state == ReplyState::Stale && why.contains(&permalink(&tag)), "{why}");
+    assert!(
+        state == ReplyState::Stale && why.contains(&permalink(&tag)),
+        "{why}"
+    );
     scene.core.reply(2, "Sorry!").await;
     assert_eq!(scene.ended(2).await.0, ReplyState::Sent);
     // The same by the webhook is the same.
@@ -204,7 +229,11 @@ async fn a_private_reply_goes_to_the_comment_once_and_within_seven_days() {
     scene.clock.advance(Duration::from_secs(60));
     scene.dm(1, "May we have your order number?").await;
     assert_eq!(scene.ended(1).await.0, ReplyState::Sent);
-    let said = ("ann".to_owned(), "May we have your order number?".to_owned(), Some(comment));
+    let said = (
+        "ann".to_owned(),
+        "May we have your order number?".to_owned(),
+        Some(comment),
+    );
     assert_eq!(scene.network.said(), [said]);
     // What a colleague wrote to Bob is shown.
     scene.network.we_message("bob", "Which one?");
@@ -236,7 +265,10 @@ async fn an_uncertain_private_reply_is_looked_up(#[case] fault: Fault, #[case] c
         scene.core.wait(SETTLE).await;
     }
     assert_eq!(scene.ended(1).await.0, ReplyState::Sent);
-    assert_eq!((scene.network.said().len(), scene.network.calls("messages")), (1, calls));
+    assert_eq!(
+        (scene.network.said().len(), scene.network.calls("messages")),
+        (1, calls)
+    );
 }
 
 #[tokio::test]

@@ -28,7 +28,12 @@ struct Scene {
     clock: ManualClock,
 }
 
-fn connector(network: &FakeThreads, token: &str, vault: &Arc<ShortVault>, clock: &ManualClock) -> Arc<Threads> {
+fn connector(
+    network: &FakeThreads,
+    token: &str,
+    vault: &Arc<ShortVault>,
+    clock: &ManualClock,
+) -> Arc<Threads> {
     let config = config::Threads {
         name: "threads".to_owned(),
         url: network.url(),
@@ -94,7 +99,10 @@ async fn every_attempt_publishes_the_same_container() {
     scene.network.answer("ann", &scene.post, "too small");
     scene.sweep().await;
     scene.network.faults().next("threads_publish", Fault::Drop);
-    scene.network.faults().next("threads_publish", Fault::RateLimited("30".to_owned()));
+    scene
+        .network
+        .faults()
+        .next("threads_publish", Fault::RateLimited("30".to_owned()));
     scene.core.reply(1, "Sorry!").await;
     assert_eq!(scene.ended(1).await.0, ReplyState::Ambiguous);
     // Up again, with what is kept.
@@ -104,7 +112,10 @@ async fn every_attempt_publishes_the_same_container() {
         scene.core.wait(SETTLE).await;
     }
     assert_eq!(scene.ended(1).await.0, ReplyState::Sent);
-    assert_eq!((scene.network.published().len(), scene.network.containers()), (1, 1));
+    assert_eq!(
+        (scene.network.published().len(), scene.network.containers()),
+        (1, 1)
+    );
     assert_eq!(scene.network.calls("threads_publish"), 3);
 }
 
@@ -125,7 +136,10 @@ async fn a_container_that_is_not_made_is_made_again_and_one_that_is_refused_is_t
     scene.network.contain_as("ERROR");
     scene.core.reply(1, "And?").await;
     let (state, why) = scene.ended(1).await;
-    assert!(state == ReplyState::Failed && why.contains("UNKNOWN"), "{state:?}: {why}");
+    assert!(
+        state == ReplyState::Failed && why.contains("UNKNOWN"),
+        "{state:?}: {why}"
+    );
     assert_eq!(scene.network.calls("threads_publish"), 1);
 }
 
@@ -172,7 +186,11 @@ async fn the_webhook_tells_of_answers_mentions_and_deletions() {
     others["target_id"] = "99".into();
     others["values"]["value"] = 7.into();
     assert_eq!(scene.push(&others).await, 200);
-    assert_eq!(scene.push(&envelope("publish", json!(7), 1)).await, 401, "it is old");
+    assert_eq!(
+        scene.push(&envelope("publish", json!(7), 1)).await,
+        401,
+        "it is old"
+    );
     assert_eq!(scene.core.set_aside().await, 0);
     assert_eq!(scene.push(&json!({"values": 7})).await, 200);
     assert_eq!(scene.core.set_aside().await, 1);
@@ -182,12 +200,23 @@ async fn the_webhook_tells_of_answers_mentions_and_deletions() {
 async fn the_token_is_renewed_every_week_and_kept() {
     let mut scene = Scene::new().await;
     scene.sweep().await;
-    assert_eq!(scene.network.calls("refresh_access_token"), 0, "it may be too young");
+    assert_eq!(
+        scene.network.calls("refresh_access_token"),
+        0,
+        "it may be too young"
+    );
     scene.clock.advance(DAY * 2);
-    scene.network.faults().next("refresh_access_token", Fault::Status(500));
+    scene
+        .network
+        .faults()
+        .next("refresh_access_token", Fault::Status(500));
     scene.sweep().await;
     scene.sweep().await;
-    assert_eq!(scene.network.calls("refresh_access_token"), 1, "it is left alone for an hour");
+    assert_eq!(
+        scene.network.calls("refresh_access_token"),
+        1,
+        "it is left alone for an hour"
+    );
     scene.clock.advance(Duration::from_secs(3600));
     scene.sweep().await;
     scene.sweep().await;
@@ -203,7 +232,10 @@ async fn the_token_is_renewed_every_week_and_kept() {
     // One that somebody configured anew counts.
     scene.account = connector(&scene.network, "THAA-SECRET-new", &scene.vault, &scene.clock);
     let lost = scene.account.sweep(&scene.core.inbound).await.unwrap_err();
-    assert!(matches!(&lost, Lost::Hopeless(why) if !why.contains("SECRET")), "{lost:?}");
+    assert!(
+        matches!(&lost, Lost::Hopeless(why) if !why.contains("SECRET")),
+        "{lost:?}"
+    );
 }
 
 #[tokio::test]
@@ -211,7 +243,11 @@ async fn what_cannot_be_written_is_told_before_it_is() {
     let scene = Scene::new().await;
     let private = scene.account.compose("Hello?", "ann", Audience::Private);
     assert!(private.refusal.unwrap().contains("https://www.threads.com/@ann"));
-    let links = |count: usize| (0..count).map(|n| format!("https://shop.example/{n} ")).collect::<String>();
+    let links = |count: usize| {
+        (0..count)
+            .map(|n| format!("https://shop.example/{n} "))
+            .collect::<String>()
+    };
     let composed = |text: &str| scene.account.compose(text, "ann", Audience::Public).refusal;
     assert_eq!(composed(&links(5)), None);
     assert!(composed(&links(6)).unwrap().contains("5 different links"));
@@ -225,7 +261,11 @@ async fn an_address_that_a_person_names_is_looked_at() {
     scene.core.reply(1, "Sorry!").await;
     let reply = scene.core.replies(1).await.pop().unwrap();
     let own = scene.network.published()[0].0.clone();
-    let there = scene.account.visit(&reply, &permalink(HANDLE, &own)).await.unwrap();
+    let there = scene
+        .account
+        .visit(&reply, &permalink(HANDLE, &own))
+        .await
+        .unwrap();
     assert_eq!(there.unwrap().id.as_str(), own);
     for elsewhere in [permalink(HANDLE, "1"), "https://evil.example/x".to_owned()] {
         let there = scene.account.visit(&reply, &elsewhere).await;
@@ -247,5 +287,8 @@ async fn doctor_says_what_can_be_read_and_how_many_replies_are_left() {
     scene.network.faults().next("mentions", Fault::Status(403));
     let findings = scene.account.examine().await;
     let wrong: Vec<_> = findings.iter().filter(|finding| !finding.ok).collect();
-    assert!(wrong.len() == 1 && wrong[0].mend.contains("threads_manage_mentions"), "{findings:?}");
+    assert!(
+        wrong.len() == 1 && wrong[0].mend.contains("threads_manage_mentions"),
+        "{findings:?}"
+    );
 }

@@ -86,7 +86,8 @@ impl Conversation {
     #[must_use]
     pub fn read(&self) -> Vec<Message> {
         let raw = self.messages.data.iter();
-        raw.filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
+        raw.filter_map(|raw| serde_json::from_str(raw.get()).ok())
+            .collect()
     }
 }
 

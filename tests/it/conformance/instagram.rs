@@ -85,7 +85,8 @@ impl Stage for OnInstagram {
     }
 
     fn comes_late(&self, who: &str, text: &str, by: Duration) -> String {
-        self.server.comment_at(who, &self.picture, text, self.clock.now() - by)
+        self.server
+            .comment_at(who, &self.picture, text, self.clock.now() - by)
     }
 
     fn mutters(&self, who: &str, text: &str) -> String {
@@ -150,11 +151,11 @@ impl Stage for OnInstagram {
     /// An answer to an answer stands beside it: that it is one is what the call named.
     fn published(&self) -> Vec<Standing> {
         let ours = self.server.published().into_iter();
-        ours.map(|(id, named, parent, text, media)| Standing {
-            id,
-            parent: named.or(parent),
-            text,
-            url: permalink(&media),
+        ours.map(|own| Standing {
+            id: own.id,
+            parent: own.named.or(own.parent),
+            text: own.text,
+            url: permalink(&own.media),
         })
         .collect()
     }
@@ -169,11 +170,16 @@ impl Stage for OnInstagram {
     async fn knocks(&self, inbound: &Inbound, how: Knock) -> u16 {
         let (_server, to) = self.door(inbound).await;
         let now = self.clock.now().timestamp();
-        let at = if how == Knock::Stale { now - 3 * 24 * 3600 } else { now };
+        let at = if how == Knock::Stale {
+            now - 3 * 24 * 3600
+        } else {
+            now
+        };
         let value = json!({"id": format!("179{how:?}"), "text": KNOCK, "media": {"id": self.picture},
             "from": {"id": id("ann"), "username": "ann"}});
         let change = json!({"field": "comments", "value": value});
-        let body = json!({"object": "instagram", "entry": [{"id": ACCOUNT, "time": at, "changes": [change]}]});
+        let body =
+            json!({"object": "instagram", "entry": [{"id": ACCOUNT, "time": at, "changes": [change]}]});
         let body = match how {
             Knock::Escaped => escaped(&body),
             Knock::Good | Knock::Bad | Knock::Stale | Knock::Doubled => body.to_string(),

@@ -93,7 +93,8 @@ impl Stage for OnThreads {
     }
 
     fn comes_late(&self, who: &str, text: &str, by: Duration) -> String {
-        self.server.answer_at(who, &self.post, text, self.clock.now() - by)
+        self.server
+            .answer_at(who, &self.post, text, self.clock.now() - by)
     }
 
     fn mutters(&self, who: &str, text: &str) -> String {

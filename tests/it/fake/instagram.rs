@@ -22,11 +22,28 @@ use url::Url;
 pub const ACCOUNT: &str = "17841400000000001";
 pub const HANDLE: &str = "help.shop";
 const MEDIA_FIELDS: &[&str] = &[
-    "id", "caption", "permalink", "timestamp", "username", "like_count", "comments_count", "media_type", "media_url",
+    "id",
+    "caption",
+    "permalink",
+    "timestamp",
+    "username",
+    "like_count",
+    "comments_count",
+    "media_type",
+    "media_url",
     "thumbnail_url",
 ];
 const COMMENT_FIELDS: &[&str] = &[
-    "id", "text", "timestamp", "username", "from", "parent_id", "like_count", "hidden", "media", "replies",
+    "id",
+    "text",
+    "timestamp",
+    "username",
+    "from",
+    "parent_id",
+    "like_count",
+    "hidden",
+    "media",
+    "replies",
 ];
 
 #[derive(Debug, Clone)]
@@ -80,6 +97,17 @@ struct Inner {
     url: Mutex<Option<Url>>,
 }
 
+/// A comment of ours.
+pub struct Own {
+    pub id: String,
+    /// What the call that wrote it named.
+    pub named: Option<String>,
+    /// The comment that it stands under.
+    pub parent: Option<String>,
+    pub text: String,
+    pub media: String,
+}
+
 /// The server.
 pub struct FakeInstagram {
     inner: Arc<Inner>,
@@ -108,7 +136,10 @@ impl FakeInstagram {
             url: Mutex::default(),
         });
         let router = Router::new()
-            .route("/", get(|| async { error(400, (100, 0), "Unsupported get request.") }))
+            .route(
+                "/",
+                get(|| async { error(400, (100, 0), "Unsupported get request.") }),
+            )
             .route("/{version}/{*path}", get(read).post(write))
             .layer(axum::middleware::map_response_with_state(inner.clone(), dated))
             .with_state(inner.clone());
@@ -193,18 +224,16 @@ impl FakeInstagram {
         self.world().misplaces = true;
     }
 
-    /// What we commented, the oldest first: id, what the call named, what it stands under, text, media.
-    pub fn published(&self) -> Vec<(String, Option<String>, Option<String>, String, String)> {
+    /// What we commented, the oldest first.
+    pub fn published(&self) -> Vec<Own> {
         let world = self.world();
         let ours = world.comments.iter().filter(|comment| comment.who == HANDLE);
-        ours.map(|own| {
-            (
-                own.id.clone(),
-                own.named.clone(),
-                own.parent.clone(),
-                own.text.clone(),
-                own.media.clone(),
-            )
+        ours.map(|own| Own {
+            id: own.id.clone(),
+            named: own.named.clone(),
+            parent: own.parent.clone(),
+            text: own.text.clone(),
+            media: own.media.clone(),
         })
         .collect()
     }
@@ -212,7 +241,8 @@ impl FakeInstagram {
     /// What we said in Direct, the oldest first: to whom, text, the comment that it is the private reply to.
     pub fn said(&self) -> Vec<(String, String, Option<String>)> {
         let said = self.world().messages.clone().into_iter();
-        said.map(|message| (message.who, message.text, message.began)).collect()
+        said.map(|message| (message.who, message.text, message.began))
+            .collect()
     }
 
     pub fn calls(&self, call: &str) -> usize {
@@ -366,7 +396,7 @@ async fn read(
     let answer = || {
         let world = inner.world.lock().unwrap();
         let url = inner.url.lock().unwrap().clone().unwrap();
-        answer(&world, &path, &asked, &url).unwrap_or_else(|error| error)
+        answer(&world, &path, &asked, &url).unwrap_or_else(|error| *error)
     };
     graph::act(&inner.faults, &call, &line, answer).await
 }
@@ -378,7 +408,7 @@ fn newest_first<T>(items: impl Iterator<Item = T>, at: impl Fn(&T) -> Instant) -
     items
 }
 
-fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Response, Response> {
+fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Response, Box<Response>> {
     let (object, edge) = path.split_once('/').unwrap_or((path, ""));
     let wanted = graph::fields(asked);
     let pictures = |some: Vec<&Media>| {
@@ -388,7 +418,8 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
     };
     let comments = |some: Vec<&Comment>| {
         let shown = some.into_iter();
-        let shown = shown.map(|comment| show(world.whole(comment), "InstagramComment", COMMENT_FIELDS, &wanted));
+        let shown =
+            shown.map(|comment| show(world.whole(comment), "InstagramComment", COMMENT_FIELDS, &wanted));
         shown.collect::<Result<Vec<_>, _>>()
     };
     Ok(match (object, edge) {
@@ -417,10 +448,16 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
             Json(json!({"data": talks})).into_response()
         }
         (media, "comments") if world.media(media).is_some_and(|media| media.who == HANDLE) => {
-            if asked.get("limit").is_some_and(|limit| limit.parse::<u8>().unwrap() > 50) {
-                return Err(error(400, (100, 0), "(#100) The limit is at most 50"));
+            if asked
+                .get("limit")
+                .is_some_and(|limit| limit.parse::<u8>().unwrap() > 50)
+            {
+                return Err(Box::new(error(400, (100, 0), "(#100) The limit is at most 50")));
             }
-            let top = world.comments.iter().filter(|comment| comment.media == media && comment.parent.is_none());
+            let top = world
+                .comments
+                .iter()
+                .filter(|comment| comment.media == media && comment.parent.is_none());
             let mut items = world.odd.clone();
             items.extend(comments(newest_first(top, |comment| comment.at))?);
             page(items, asked, url)
@@ -437,7 +474,9 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
             {
                 Json(comments(vec![comment])?.remove(0)).into_response()
             }
-            (None, Some(media)) if media.who == HANDLE => Json(pictures(vec![media])?.remove(0)).into_response(),
+            (None, Some(media)) if media.who == HANDLE => {
+                Json(pictures(vec![media])?.remove(0)).into_response()
+            }
             (_, _) => missing(object),
         },
         (object, _) => missing(object),
@@ -445,7 +484,7 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
 }
 
 /// The fields of our account: its handle, or what names us.
-fn account(world: &World, asked: &Asked) -> Result<Value, Response> {
+fn account(world: &World, asked: &Asked) -> Result<Value, Box<Response>> {
     let fields = asked.get("fields").unwrap();
     let named = |what: &str| {
         let rest = fields.split_once(what)?.1;
@@ -454,7 +493,9 @@ fn account(world: &World, asked: &Asked) -> Result<Value, Response> {
     let us = format!("@{HANDLE}");
     if let Some(id) = named("mentioned_comment.comment_id(") {
         let comment = world.find(&id).filter(|comment| comment.text.contains(&us));
-        let Some(comment) = comment else { return Err(missing(&id)) };
+        let Some(comment) = comment else {
+            return Err(Box::new(missing(&id)));
+        };
         // Who wrote it is not among its fields.
         let shown = json!({"id": comment.id, "text": comment.text, "timestamp": time(comment.at), "like_count": 1,
             "media": {"id": comment.media, "permalink": permalink(&comment.media)}});
@@ -462,7 +503,9 @@ fn account(world: &World, asked: &Asked) -> Result<Value, Response> {
     }
     if let Some(id) = named("mentioned_media.media_id(") {
         let media = world.media(&id).filter(|media| media.caption.contains(&us));
-        let Some(media) = media else { return Err(missing(&id)) };
+        let Some(media) = media else {
+            return Err(Box::new(missing(&id)));
+        };
         return Ok(json!({"id": ACCOUNT, "mentioned_media": world.picture(media)}));
     }
     assert_eq!(fields, "id,username");
@@ -506,7 +549,11 @@ async fn write(
 fn publish(world: &mut World, to: &str, asked: &Asked, now: Instant) -> Response {
     let text = asked.get("message").map(String::as_str).unwrap_or_default();
     if text.is_empty() || text.chars().count() > 2200 {
-        return error(400, (100, 0), "(#100) Param message must be non-empty and not too long");
+        return error(
+            400,
+            (100, 0),
+            "(#100) Param message must be non-empty and not too long",
+        );
     }
     let target = (world.find(to).cloned(), world.media(to).is_some());
     if matches!(target, (None, false)) {
@@ -531,14 +578,24 @@ fn send(world: &mut World, asked: &Asked, now: Instant) -> Response {
     let (recipient, message) = (part("recipient"), part("message"));
     let text = message["text"].as_str().unwrap();
     if text.len() > 1000 {
-        return error(400, (100, 0), "(#100) Length of param message[text] must be less than or equal to 1000");
+        return error(
+            400,
+            (100, 0),
+            "(#100) Length of param message[text] must be less than or equal to 1000",
+        );
     }
     let target = recipient["comment_id"].as_str().unwrap();
-    let Some(comment) = world.find(target).cloned() else { return missing(target) };
+    let Some(comment) = world.find(target).cloned() else {
+        return missing(target);
+    };
     if now - comment.at >= TimeDelta::days(7) {
         return error(400, (10_901, 0), "(#10901) Private reply timed out");
     }
-    if world.messages.iter().any(|message| message.began.as_deref() == Some(target)) {
+    if world
+        .messages
+        .iter()
+        .any(|message| message.began.as_deref() == Some(target))
+    {
         return error(400, (10_900, 0), "(#10900) Activity already replied to");
     }
     let mid = world.say(&comment.who, text, Some(target), now);

@@ -24,12 +24,30 @@ pub const HANDLE: &str = "help_shop";
 /// What it is known by at first.
 pub const TOKEN: &str = "THAA-SECRET-1";
 const FIELDS: &[&str] = &[
-    "id", "text", "username", "permalink", "timestamp", "media_type", "media_url", "thumbnail_url", "is_reply",
-    "root_post", "replied_to", "has_replies",
+    "id",
+    "text",
+    "username",
+    "permalink",
+    "timestamp",
+    "media_type",
+    "media_url",
+    "thumbnail_url",
+    "is_reply",
+    "root_post",
+    "replied_to",
+    "has_replies",
 ];
 /// Whose answer it is, a search does not tell.
 const SEARCHED: &[&str] = &[
-    "id", "text", "username", "permalink", "timestamp", "media_type", "media_url", "thumbnail_url", "is_reply",
+    "id",
+    "text",
+    "username",
+    "permalink",
+    "timestamp",
+    "media_type",
+    "media_url",
+    "thumbnail_url",
+    "is_reply",
     "has_replies",
 ];
 
@@ -110,7 +128,10 @@ impl FakeThreads {
             url: Mutex::default(),
         });
         let router = Router::new()
-            .route("/", get(|| async { error(400, (100, 0), "Unsupported get request.") }))
+            .route(
+                "/",
+                get(|| async { error(400, (100, 0), "Unsupported get request.") }),
+            )
             .route("/refresh_access_token", get(renew))
             .route("/v1.0/{*path}", get(read).post(write))
             .layer(axum::middleware::map_response_with_state(inner.clone(), dated))
@@ -196,7 +217,8 @@ impl FakeThreads {
         let world = self.world();
         let ours = world.posts.iter().filter(|post| post.who == HANDLE);
         let ours = ours.filter(|post| post.text != "Our new hats!");
-        ours.map(|post| (post.id.clone(), post.above.clone(), post.text.clone())).collect()
+        ours.map(|post| (post.id.clone(), post.above.clone(), post.text.clone()))
+            .collect()
     }
 
     pub fn calls(&self, call: &str) -> usize {
@@ -216,7 +238,8 @@ impl FakeThreads {
     /// What Meta sends when a post went.
     pub fn deletion_notice(&self, id: &str) -> Value {
         let now = self.inner.clock.now();
-        let value = json!({"id": id, "owner": {"owner_id": "77"}, "username": "ann", "deleted_at": time(now)});
+        let value =
+            json!({"id": id, "owner": {"owner_id": "77"}, "username": "ann", "deleted_at": time(now)});
         envelope("delete", value, now.timestamp())
     }
 }
@@ -245,7 +268,9 @@ impl World {
             who: who.to_owned(),
             text: text.to_owned(),
             at,
-            root: above.as_ref().map(|above| above.root.clone().unwrap_or_else(|| above.id.clone())),
+            root: above
+                .as_ref()
+                .map(|above| above.root.clone().unwrap_or_else(|| above.id.clone())),
             above: above.map(|above| above.id),
         });
         id
@@ -266,13 +291,15 @@ impl World {
         posts: impl Iterator<Item = &'a Post>,
         known: &[&str],
         asked: &Asked,
-    ) -> Result<Vec<Value>, Response> {
+    ) -> Result<Vec<Value>, Box<Response>> {
         let mut posts: Vec<_> = posts.collect();
         posts.reverse();
         posts.sort_by_key(|post| std::cmp::Reverse(post.at));
         let wanted = graph::fields(asked);
         let shown = posts.into_iter();
-        shown.map(|post| show(self.whole(post), "ThreadsMedia", known, &wanted)).collect()
+        shown
+            .map(|post| show(self.whole(post), "ThreadsMedia", known, &wanted))
+            .collect()
     }
 }
 
@@ -289,7 +316,9 @@ impl Inner {
         if let Some(until) = world.exhausted_until.filter(|until| self.clock.now() < *until) {
             return Some(graph::throttled(ME, until - self.clock.now()));
         }
-        let known = asked.get("access_token").is_some_and(|token| world.tokens.contains(token));
+        let known = asked
+            .get("access_token")
+            .is_some_and(|token| world.tokens.contains(token));
         let message = "Error validating access token: Session has expired";
         (!known || world.locked_out).then(|| error(400, (190, 463), message))
     }
@@ -297,7 +326,12 @@ impl Inner {
 
 async fn renew(State(inner): Shared, ConnectInfo(line): Wire, RawQuery(query): RawQuery) -> Response {
     let asked = asked(&query.unwrap_or_default());
-    inner.world.lock().unwrap().calls.push("refresh_access_token".to_owned());
+    inner
+        .world
+        .lock()
+        .unwrap()
+        .calls
+        .push("refresh_access_token".to_owned());
     if let Some(refused) = inner.refused(&asked) {
         return refused;
     }
@@ -330,23 +364,27 @@ async fn read(
     let answer = || {
         let world = inner.world.lock().unwrap();
         let url = inner.url.lock().unwrap().clone().unwrap();
-        answer(&world, &path, &asked, &url).unwrap_or_else(|error| error)
+        answer(&world, &path, &asked, &url).unwrap_or_else(|error| *error)
     };
     graph::act(&inner.faults, &call, &line, answer).await
 }
 
-fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Response, Response> {
+fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Response, Box<Response>> {
     let (object, edge) = path.split_once('/').unwrap_or((path, ""));
     let posts = world.posts.iter();
     Ok(match (object, edge) {
         ("me", "") => Json(json!({"id": ME, "username": HANDLE})).into_response(),
         ("keyword_search", "") => {
-            assert_eq!(asked.get("search_type").map_or("RECENT", String::as_str), "RECENT");
+            assert_eq!(
+                asked.get("search_type").map_or("RECENT", String::as_str),
+                "RECENT"
+            );
             let words = asked.get("q").unwrap().to_lowercase();
-            let since = asked.get("since").map_or(0, |since| since.parse::<i64>().unwrap());
-            let found = posts.filter(|post| {
-                post.text.to_lowercase().contains(&words) && post.at.timestamp() >= since
-            });
+            let since = asked
+                .get("since")
+                .map_or(0, |since| since.parse::<i64>().unwrap());
+            let found = posts
+                .filter(|post| post.text.to_lowercase().contains(&words) && post.at.timestamp() >= since);
             page(world.listed(found, SEARCHED, asked)?, asked, url)
         }
         (ME, "threads") => {
@@ -367,9 +405,11 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
             Json(json!({"data": [{"reply_quota_usage": 1, "reply_config": config}]})).into_response()
         }
         (object, "conversation" | "replies") => {
-            let Some(post) = world.find(object) else { return Err(missing(object)) };
+            let Some(post) = world.find(object) else {
+                return Err(Box::new(missing(object)));
+            };
             if edge == "conversation" && post.root.is_some() {
-                return Err(error(400, (100, 0), "(#100) Only for a root post"));
+                return Err(Box::new(error(400, (100, 0), "(#100) Only for a root post")));
             }
             let below = posts.filter(|other| match edge {
                 "conversation" => other.root.as_deref() == Some(object),
@@ -426,7 +466,13 @@ async fn write(
 /// Emojis count their bytes.
 fn counted(text: &str) -> usize {
     let emoji = |grapheme: &str| grapheme.chars().any(|letter| u32::from(letter) >= 0x1F000);
-    let length = |grapheme: &str| if emoji(grapheme) { grapheme.len() } else { grapheme.chars().count() };
+    let length = |grapheme: &str| {
+        if emoji(grapheme) {
+            grapheme.len()
+        } else {
+            grapheme.chars().count()
+        }
+    };
     text.graphemes(true).map(length).sum()
 }
 
@@ -441,13 +487,20 @@ fn contain(world: &mut World, asked: &Asked) -> Response {
     }
     let id = world.id();
     let status = world.next_status;
-    world.containers.insert(id.clone(), Container { text, above, status });
+    world
+        .containers
+        .insert(id.clone(), Container { text, above, status });
     Json(json!({"id": id})).into_response()
 }
 
 fn publish(world: &mut World, asked: &Asked, now: Instant) -> Response {
     let id = &asked["creation_id"];
-    let Some(container) = world.containers.get(id).cloned().filter(|known| known.status == "FINISHED") else {
+    let Some(container) = world
+        .containers
+        .get(id)
+        .cloned()
+        .filter(|known| known.status == "FINISHED")
+    else {
         return error(400, (24, 4_279_009), "The requested resource does not exist");
     };
     world.containers.get_mut(id).unwrap().status = "PUBLISHED";

@@ -80,7 +80,9 @@ impl Facebook {
     pub(super) async fn explore(&self, inbound: &Inbound) -> Result<(), Lost> {
         let shelf = &self.shelf;
         shelf.beside("tags", self.read_tags(inbound)).await?;
-        shelf.beside("recommendations", self.read_ratings(inbound)).await?;
+        shelf
+            .beside("recommendations", self.read_ratings(inbound))
+            .await?;
         shelf.beside("messages", self.read_messages(inbound)).await?;
         shelf.beside("known posts", self.look_again(inbound)).await
     }
@@ -148,10 +150,7 @@ impl Facebook {
             ("limit", LIMIT),
         ];
         let path = [post.id.as_str(), "comments"];
-        let walk = self
-            .graph
-            .walk(&path, &query, (horizon, MOST_PAGES), made)
-            .await;
+        let walk = self.graph.walk(&path, &query, (horizon, MOST_PAGES), made).await;
         if walk.cut {
             self.shelf.say_cut("comments", horizon);
         }

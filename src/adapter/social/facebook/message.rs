@@ -6,8 +6,8 @@
 use super::Facebook;
 use super::wire::Node;
 use crate::adapter::api::Failed;
-use crate::adapter::graph::talk::{self, Conversation, Message, NEWEST};
 use crate::adapter::graph::MEND;
+use crate::adapter::graph::talk::{self, Conversation, Message, NEWEST};
 use crate::domain::{NativeId, Reply};
 use crate::port::{Look, PortError, Target};
 use chrono::TimeDelta;
@@ -59,15 +59,16 @@ impl Facebook {
         let Some(target) = talk.iter().find(|message| message.id == reply.target.as_str()) else {
             return Ok(Target::NotReadable);
         };
-        let after = |message: &&Message| {
-            message.created_time > target.created_time && self.is_another(message, ours)
-        };
-        Ok(match talk.iter().find(after).filter(|_| reply.begun_at.is_none()) {
-            Some(other) => self.answered(other),
-            None => Target::Stands {
-                text: target.text().to_owned(),
+        let after =
+            |message: &&Message| message.created_time > target.created_time && self.is_another(message, ours);
+        Ok(
+            match talk.iter().find(after).filter(|_| reply.begun_at.is_none()) {
+                Some(other) => self.answered(other),
+                None => Target::Stands {
+                    text: target.text().to_owned(),
+                },
             },
-        })
+        )
     }
 
     /// Whether the author of a comment or a post may be sent a message; `None`: they may.

@@ -8,7 +8,10 @@ impl Instagram {
     /// Whether the token, the permissions and the clock are well. Publishes nothing.
     pub(super) async fn look_over(&self) -> Vec<Finding> {
         let account = self.account.as_str();
-        let asked = self.graph.get::<Account>(&[account], &[("fields", "id,username")]).await;
+        let asked = self
+            .graph
+            .get::<Account>(&[account], &[("fields", "id,username")])
+            .await;
         let mut findings = vec![match asked {
             Ok(asked) => Finding::well(format!(
                 "the token sees @{} ({account})",
@@ -23,13 +26,29 @@ impl Instagram {
             }
         }];
         let edges = [
-            ("media and comments", [account, "media"], "instagram_basic and instagram_manage_comments"),
-            ("pictures that tag the account", [account, "tags"], "instagram_manage_comments"),
-            ("conversations", ["me", "conversations"], "instagram_manage_messages"),
+            (
+                "media and comments",
+                [account, "media"],
+                "instagram_basic and instagram_manage_comments",
+            ),
+            (
+                "pictures that tag the account",
+                [account, "tags"],
+                "instagram_manage_comments",
+            ),
+            (
+                "conversations",
+                ["me", "conversations"],
+                "instagram_manage_messages",
+            ),
         ];
         for (what, path, permissions) in edges {
             let query = [("limit", "1"), ("platform", "instagram")];
-            let query = if path[1] == "conversations" { &query[..] } else { &query[..1] };
+            let query = if path[1] == "conversations" {
+                &query[..]
+            } else {
+                &query[..1]
+            };
             let read = self.graph.get::<serde_json::Value>(&path, query).await;
             findings.push(match read {
                 Ok(_) => Finding::well(format!("{what} can be read")),
@@ -51,6 +70,9 @@ impl Instagram {
 
     fn quota(&self) -> Option<Finding> {
         let quota = self.graph.meter().last()?;
-        Some(Finding::well(format!("{:.0} % of the calls of this hour are left", quota.left)))
+        Some(Finding::well(format!(
+            "{:.0} % of the calls of this hour are left",
+            quota.left
+        )))
     }
 }

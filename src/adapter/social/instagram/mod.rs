@@ -125,7 +125,10 @@ impl Instagram {
         if let Some(known) = self.memory().handle.clone() {
             return Ok(known);
         }
-        let asked: Account = self.graph.get(&[&self.account], &[("fields", "id,username")]).await?;
+        let asked: Account = self
+            .graph
+            .get(&[&self.account], &[("fields", "id,username")])
+            .await?;
         let handle: Arc<str> = asked.username.unwrap_or_default().into();
         self.memory().handle = Some(handle.clone());
         Ok(handle)

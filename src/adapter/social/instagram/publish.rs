@@ -69,14 +69,20 @@ impl Instagram {
         let reading = timeout_at(began + self.timeout / 2, self.prepare(reply));
         let order = reading.await.map_err(late)??;
         let path = [order.path[0].as_str(), order.path[1].as_str()];
-        let form: Vec<_> = order.form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let form: Vec<_> = order
+            .form
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let left = self.timeout.mul_f64(0.75).saturating_sub(began.elapsed());
         let done = self.graph.send::<Done>(&path, &form, (left, permit)).await;
         let end = began + self.timeout;
         match done.map_err(graph::refusal) {
             Ok(done) => {
                 let late = |_| PortError::Unknown("it was written, but could not be read in time".to_owned());
-                timeout_at(end, self.place(reply, &order, done)).await.map_err(late)?
+                timeout_at(end, self.place(reply, &order, done))
+                    .await
+                    .map_err(late)?
             }
             Err(PortError::Refused(why)) if Place::of(reply) == Place::Comment => {
                 match timeout_at(end, self.look(reply, None)).await {
@@ -147,7 +153,9 @@ impl Instagram {
     async fn place(&self, reply: &Reply, order: &Order, done: Done) -> Result<Published, PortError> {
         let unproven = |why: &str| PortError::Unknown(format!("it was written, but {why}"));
         if reply.audience == Audience::Private {
-            let id = done.message_id.ok_or_else(|| unproven("the answer has no message_id"))?;
+            let id = done
+                .message_id
+                .ok_or_else(|| unproven("the answer has no message_id"))?;
             return Ok(Published {
                 id: ids::reply_id(&id).map_err(unproven)?,
                 url: None,
@@ -197,12 +205,17 @@ impl Instagram {
                 reply.target_url.as_deref().unwrap_or("the picture")
             )));
         }
-        let target = self.comment_now(reply.target.as_str()).await.map_err(Failed::unread)?;
+        let target = self
+            .comment_now(reply.target.as_str())
+            .await
+            .map_err(Failed::unread)?;
         let thread = Thread::of(reply, &target);
         let listed = self.own_in(&thread).await.map_err(Failed::unread)?;
         let fresh = self.is_fresh(&listed, canary).await?;
         let since = since(reply);
-        let ours = listed.iter().filter(|own| own.timestamp >= since && thread.holds(own));
+        let ours = listed
+            .iter()
+            .filter(|own| own.timestamp >= since && thread.holds(own));
         let ours = ours.map(|own| {
             Ok(Own {
                 published: self.published(own, thread.page.clone(), Some(reply.target.clone()))?,
@@ -222,7 +235,11 @@ impl Instagram {
         if listed.iter().any(|own| own.id == canary) {
             return Ok(true);
         }
-        match self.graph.get::<serde_json::Value>(&[canary], &[("fields", "id")]).await {
+        match self
+            .graph
+            .get::<serde_json::Value>(&[canary], &[("fields", "id")])
+            .await
+        {
             Ok(_) => Ok(true),
             Err(error) if error.is_missing() => Ok(false),
             Err(error) => Err(error.unread()),
@@ -243,7 +260,10 @@ impl Instagram {
             let why = "there are more answers than can be read: ours cannot be looked for";
             return Err(Failed::Broken(why.to_owned()));
         }
-        let answers = walk.items.iter().filter_map(|raw| serde_json::from_str::<Comment>(raw.get()).ok());
+        let answers = walk
+            .items
+            .iter()
+            .filter_map(|raw| serde_json::from_str::<Comment>(raw.get()).ok());
         Ok(answers.filter(|answer| self.is_ours(answer, &handle)).collect())
     }
 

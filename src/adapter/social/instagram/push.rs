@@ -9,7 +9,10 @@ use crate::app::{Inbound, Unavailable};
 use crate::domain::{Instant, Post, Sighting};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
+use std::time::Duration;
 
+/// How long Meta waits for an answer because of an address that is nice to have.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// What is put aside under.
 const STREAM: &str = "webhook";
 
@@ -102,7 +105,12 @@ impl Instagram {
         }
         let now = self.clock.now();
         let page = self.page(&told.media.id).await;
-        Some(translate::told(&self.source, page.as_deref(), told, sent.unwrap_or(now).min(now)))
+        Some(translate::told(
+            &self.source,
+            page.as_deref(),
+            told,
+            sent.unwrap_or(now).min(now),
+        ))
     }
 
     /// Where people read a media object, as far as that can be had.
@@ -111,7 +119,9 @@ impl Instagram {
             return Some(known);
         }
         let fields = [("fields", "id,permalink,timestamp")];
-        let asked: Media = self.graph.get(&[media], &fields).await.ok()?;
+        let path = [media];
+        let asking = self.graph.get::<Media>(&path, &fields);
+        let asked = tokio::time::timeout(PATIENCE, asking).await.ok()?.ok()?;
         let page = asked.permalink?;
         self.remember_page(media, &page);
         Some(page)
@@ -120,10 +130,16 @@ impl Instagram {
     /// What names us, which only this field of our account shows.
     pub(super) async fn mention(&self, named: &Named) -> Result<Option<Post>, Failed> {
         let (id, fields) = match &named.comment_id {
-            Some(comment) => (comment, format!("mentioned_comment.comment_id({comment}){{{MENTION}}}")),
+            Some(comment) => (
+                comment,
+                format!("mentioned_comment.comment_id({comment}){{{MENTION}}}"),
+            ),
             None => (
                 &named.media_id,
-                format!("mentioned_media.media_id({}){{{MENTIONED_MEDIA}}}", named.media_id),
+                format!(
+                    "mentioned_media.media_id({}){{{MENTIONED_MEDIA}}}",
+                    named.media_id
+                ),
             ),
         };
         if !id.bytes().all(|byte| byte.is_ascii_digit()) {

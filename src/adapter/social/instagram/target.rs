@@ -1,9 +1,9 @@
 //! What a reply answers, read just before it is sent.
 
+use super::Instagram;
 use super::publish::Thread;
 use super::translate::{self, Place, is_by};
 use super::wire::{Comment, Named};
-use super::Instagram;
 use crate::adapter::api::Failed;
 use crate::adapter::graph::{MEND, talk};
 use crate::domain::{Audience, NativeId, Reply};

@@ -117,7 +117,10 @@ pub fn media(source: &SourceName, named: bool, media: &Media) -> Post {
             (source, PostKind::Mention),
             (&media.id, &format!("{mark}{}", media.id)),
             author(None, media.username.as_deref(), &media.id),
-            (sound(media.caption.as_deref().unwrap_or_default()), media.timestamp),
+            (
+                sound(media.caption.as_deref().unwrap_or_default()),
+                media.timestamp,
+            ),
         )
     }
 }
@@ -162,7 +165,10 @@ pub fn words(comment: &Comment) -> String {
 
 /// An author's id is the one that only this account sees; where only the handle is told, it stands for them.
 fn author(from: Option<&Who>, username: Option<&str>, post: &str) -> Author {
-    let handle = from.and_then(|who| who.username.as_deref()).or(username).unwrap_or_default();
+    let handle = from
+        .and_then(|who| who.username.as_deref())
+        .or(username)
+        .unwrap_or_default();
     let id = match (from, handle) {
         (Some(who), _) => who.id.clone(),
         (None, "") => format!("{UNNAMED}{post}"),

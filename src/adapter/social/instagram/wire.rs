@@ -18,8 +18,7 @@ pub const COMMENT: &str = "id,text,timestamp,username,from,parent_id,like_count,
 pub const MENTION: &str = "id,text,timestamp,like_count,media{id,permalink}";
 /// The fields that the API gives of a caption that names us
 /// (<https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-user/mentioned_media>).
-pub const MENTIONED_MEDIA: &str =
-    "id,caption,permalink,timestamp,username,like_count,media_type,media_url";
+pub const MENTIONED_MEDIA: &str = "id,caption,permalink,timestamp,username,like_count,media_type,media_url";
 
 /// A picture or a film, with its caption.
 #[derive(Debug, Clone, Deserialize)]

@@ -57,6 +57,9 @@ mod tests {
 
     #[test]
     fn a_link_twice_is_one() {
-        assert_eq!(links("https://a.example https://b.example https://a.example no"), 2);
+        assert_eq!(
+            links("https://a.example https://b.example https://a.example no"),
+            2
+        );
     }
 }

@@ -22,11 +22,23 @@ impl Threads {
         ))];
         let mut edges = vec![
             ("our posts", vec![me.id.as_str(), "threads"], "threads_basic"),
-            ("our answers", vec![me.id.as_str(), "replies"], "threads_read_replies"),
-            ("mentions", vec![me.id.as_str(), "mentions"], "threads_manage_mentions"),
+            (
+                "our answers",
+                vec![me.id.as_str(), "replies"],
+                "threads_read_replies",
+            ),
+            (
+                "mentions",
+                vec![me.id.as_str(), "mentions"],
+                "threads_manage_mentions",
+            ),
         ];
         if let Some(words) = self.search.first() {
-            edges.push(("what others say", vec!["keyword_search", words], "threads_keyword_search"));
+            edges.push((
+                "what others say",
+                vec!["keyword_search", words],
+                "threads_keyword_search",
+            ));
         }
         for (what, path, permission) in edges {
             // A search has its words in the query.
@@ -55,7 +67,11 @@ impl Threads {
     /// <https://developers.facebook.com/docs/threads/retrieve-and-manage-replies>, "Rate limits"
     async fn replies_left(&self, me: &str) -> Finding {
         let query = [("fields", "reply_quota_usage,reply_config")];
-        match self.graph.get::<Value>(&[me, "threads_publishing_limit"], &query).await {
+        match self
+            .graph
+            .get::<Value>(&[me, "threads_publishing_limit"], &query)
+            .await
+        {
             Ok(told) => {
                 let told = &told["data"][0];
                 let (used, whole) = (&told["reply_quota_usage"], &told["reply_config"]["quota_total"]);

@@ -43,7 +43,10 @@ impl Threads {
                 }
                 let query = [("fields", wire::POST), ("limit", LIMIT), ("reverse", "true")];
                 let walk = self.walk(&[&post.id, below], &query, &known).await;
-                let answers = self.shelf.readable::<Post>(inbound, "answers", &walk.items).await?;
+                let answers = self
+                    .shelf
+                    .readable::<Post>(inbound, "answers", &walk.items)
+                    .await?;
                 self.take(PostKind::Comment, &answers, &known, &mut found);
                 // The post went meanwhile: its answers with it.
                 found.failed = walk.failed.filter(|error| !error.is_missing());
@@ -71,7 +74,8 @@ impl Threads {
         let known = self.shelf.known(inbound, "mentions").await?;
         let query = [("fields", wire::POST), ("limit", LIMIT)];
         let walk = self.walk(&[&me.id, "mentions"], &query, &known).await;
-        self.keep(inbound, "mentions", PostKind::Mention, (walk, known)).await
+        self.keep(inbound, "mentions", PostKind::Mention, (walk, known))
+            .await
     }
 
     /// <https://developers.facebook.com/docs/threads/keyword-search>
@@ -94,7 +98,8 @@ impl Threads {
         let horizon = known.0.horizon(OVERLAP);
         let walk = self.graph.walk(path, query, (horizon, MOST_PAGES), made).await;
         if walk.cut {
-            self.shelf.say_cut(path.last().copied().unwrap_or_default(), horizon);
+            self.shelf
+                .say_cut(path.last().copied().unwrap_or_default(), horizon);
         }
         walk
     }

@@ -38,7 +38,8 @@ impl Threads {
         let end = began + self.timeout;
         match done.map_err(graph::refusal) {
             Ok(done) => {
-                let late = |_| PortError::Unknown("it was published, but could not be read in time".to_owned());
+                let late =
+                    |_| PortError::Unknown("it was published, but could not be read in time".to_owned());
                 timeout_at(end, self.place(&done.id)).await.map_err(late)?
             }
             Err(PortError::Refused(why)) => match timeout_at(end, self.look(reply, None)).await {
@@ -108,7 +109,10 @@ impl Threads {
     /// Waits until a container can be published: one of a text is ready almost at once.
     async fn wait_for(&self, container: &str) -> Result<(), PortError> {
         loop {
-            let told = self.status(container).await.map_err(|error| error.before(&MEND))?;
+            let told = self
+                .status(container)
+                .await
+                .map_err(|error| error.before(&MEND))?;
             match told.status.as_str() {
                 "FINISHED" => return Ok(()),
                 "IN_PROGRESS" => sleep(BREATH).await,
@@ -136,7 +140,10 @@ impl Threads {
 
     pub(super) async fn look(&self, reply: &Reply, canary: Option<&NativeId>) -> Result<Look, PortError> {
         self.me().await.map_err(Failed::unread)?;
-        let listed = self.own_answers(reply, since(reply)).await.map_err(Failed::unread)?;
+        let listed = self
+            .own_answers(reply, since(reply))
+            .await
+            .map_err(Failed::unread)?;
         let fresh = self.is_fresh(&listed, canary).await?;
         let ours = listed.iter().map(|own| {
             Ok(Own {
@@ -188,7 +195,10 @@ impl Threads {
             let why = "our account wrote more since than can be read: its answer cannot be looked for";
             return Err(Failed::Broken(why.to_owned()));
         }
-        let own = walk.items.iter().filter_map(|raw| serde_json::from_str::<Post>(raw.get()).ok());
+        let own = walk
+            .items
+            .iter()
+            .filter_map(|raw| serde_json::from_str::<Post>(raw.get()).ok());
         let to_it = |own: &Post| {
             own.replied_to
                 .as_ref()

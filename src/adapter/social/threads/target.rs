@@ -14,7 +14,9 @@ impl Threads {
         let post = match self.post(reply.target.as_str()).await {
             Ok(post) => post,
             Err(error) if error.is_missing() => {
-                return Ok(Target::Gone("it is gone, or we may not see it any more".to_owned()));
+                return Ok(Target::Gone(
+                    "it is gone, or we may not see it any more".to_owned(),
+                ));
             }
             Err(error) => return Err(before(error)),
         };
@@ -24,7 +26,9 @@ impl Threads {
         // After an attempt whose end is open the answer there may well be this one.
         if reply.begun_at.is_none() {
             let own = self.own_answers(reply, post.timestamp).await.map_err(before)?;
-            let mut others = own.iter().filter(|own| !ours.iter().any(|id| id.as_str() == own.id));
+            let mut others = own
+                .iter()
+                .filter(|own| !ours.iter().any(|id| id.as_str() == own.id));
             if let Some(other) = others.next() {
                 return Ok(Target::Answered {
                     text: translate::words(other),
