@@ -309,6 +309,49 @@ bot_token = "xoxb-1"
 }
 
 #[test]
+fn the_sources_of_metas_networks_are_checked() {
+    let told = added(
+        r#"
+[[source]]
+name = "a"
+platform = "facebook"
+page_id = "shop"
+access_token = "EAA G"
+poll = "10s"
+[[source]]
+name = "b"
+platform = "instagram"
+access_token = "t"
+app_secret = "s"
+verify_token = "v"
+[[source]]
+name = "c"
+platform = "threads"
+access_token = "t"
+app_secret = "s"
+verify_token = "v"
+search = ["a", "b", "c", "d"]
+"#,
+    );
+    for line in [
+        r#"source[0].page_id: is no id; write the number"#,
+        r#"source[0].access_token: has a space or a line end in it"#,
+        r#"source[0].app_secret: is missing"#,
+        r#"source[0].verify_token: is missing"#,
+        r#"source[0].poll: would ask more often than Meta allows"#,
+        r#"source[1].account_id: is missing"#,
+        r#"source[2].search: would be searched for more often than the 2200 times a day that Threads allows; write poll = "158s""#,
+    ] {
+        assert!(told.contains(line), "{line}\n{told}");
+    }
+    assert_eq!(
+        told.lines().filter(|line| line.contains("source[")).count(),
+        7,
+        "{told}"
+    );
+}
+
+#[test]
 fn a_source_is_checked_by_its_platform() {
     assert_snapshot!(added(r##"
 [[source]]

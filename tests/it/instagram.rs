@@ -111,7 +111,7 @@ async fn an_answer_to_an_answer_begins_with_whom_it_answers_and_is_told_from_oth
         .network
         .published()
         .into_iter()
-        .map(|own| (own.2, own.3))
+        .map(|own| (own.parent, own.text))
         .collect();
     let under = Some(first);
     assert_eq!(
@@ -151,7 +151,7 @@ async fn what_names_us_elsewhere_is_asked_for_and_answered_there() {
         .network
         .published()
         .into_iter()
-        .map(|own| (own.2, own.3, own.4))
+        .map(|own| (own.parent, own.text, own.media))
         .collect();
     assert_eq!(own[0], (Some(comment), "What happened?".to_owned(), picture));
     assert_eq!(own[1], (None, "@eve Sorry!".to_owned(), caption));

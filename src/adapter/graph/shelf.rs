@@ -17,8 +17,9 @@ use std::time::Duration;
 
 /// How many posts are remembered as stored.
 const MOST_STORED: usize = 20_000;
-/// How many known posts are read again in a minute.
-const LOOKS_A_MINUTE: u32 = 20;
+/// How many known posts are read again in a minute: each is a call, and calls count by how many the account
+/// reaches.
+const LOOKS_A_MINUTE: u32 = 10;
 /// So many posts that all look gone at once are a permission that is gone.
 const TOO_MANY_GONE: usize = 3;
 
@@ -125,7 +126,7 @@ impl Shelf {
                 Ok(item) => read.push(item),
                 Err(error) => {
                     self.aside(inbound, (stream, &name(raw)), &error, raw.get())
-                        .await?
+                        .await?;
                 }
             }
         }

@@ -146,11 +146,11 @@ impl Stage for OnInstagram {
     /// An answer to an answer stands beside it: that it is one is what the call named.
     fn published(&self) -> Vec<Standing> {
         let ours = self.server.published().into_iter();
-        ours.map(|(id, named, parent, text, media)| Standing {
-            id,
-            parent: named.or(parent),
-            text,
-            url: permalink(&media),
+        ours.map(|own| Standing {
+            id: own.id,
+            parent: own.named.or(own.parent),
+            text: own.text,
+            url: permalink(&own.media),
         })
         .collect()
     }

@@ -430,7 +430,7 @@ impl World {
         })
     }
 
-    fn shown(&self, node: &Node, asked: &Asked, now: Instant) -> Result<Value, Response> {
+    fn shown(&self, node: &Node, asked: &Asked, now: Instant) -> Result<Value, Box<Response>> {
         let wanted = graph::fields(asked);
         let whole = self.whole(node, now);
         match node.kind {
@@ -486,7 +486,7 @@ async fn read(
     let answer = || {
         let world = inner.world.lock().unwrap();
         let url = inner.url.lock().unwrap().clone().unwrap();
-        answer(&world, &path, &asked, (inner.clock.now(), &url)).unwrap_or_else(|error| error)
+        answer(&world, &path, &asked, (inner.clock.now(), &url)).unwrap_or_else(|error| *error)
     };
     graph::act(&inner.faults, &call, &line, answer).await
 }
@@ -496,7 +496,7 @@ fn answer(
     path: &str,
     asked: &Asked,
     (now, url): (Instant, &Url),
-) -> Result<Response, Response> {
+) -> Result<Response, Box<Response>> {
     let (object, edge) = path.split_once('/').unwrap_or((path, ""));
     let listed = |mut nodes: Vec<&Node>| {
         nodes.reverse();
@@ -523,11 +523,11 @@ fn answer(
         (PAGE, "tagged") => page(listed(of_kind(Kind::Tag))?, asked, url),
         (PAGE, "ratings") => {
             if world.lists_no_reviews {
-                return Err(error(
+                return Err(Box::new(error(
                     400,
                     (12, 0),
                     "(#12) ratings is deprecated for versions v22.0 and higher",
-                ));
+                )));
             }
             let mut reviews = of_kind(Kind::Review);
             reviews.reverse();
@@ -562,7 +562,7 @@ fn answer(
         }
         (object, "comments") => {
             let Some(target) = world.find(object) else {
-                return Err(missing(object));
+                return Err(Box::new(missing(object)));
             };
             assert_eq!(asked.get("order").unwrap(), "reverse_chronological");
             assert_eq!(asked.get("filter").unwrap(), "stream");

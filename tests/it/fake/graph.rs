@@ -146,11 +146,11 @@ pub fn fields(asked: &Asked) -> Vec<String> {
 }
 
 /// An object with the fields that were asked for; asking for one that its kind has not is an error.
-pub fn show(whole: Value, kind: &str, known: &[&str], wanted: &[String]) -> Result<Value, Response> {
+pub fn show(whole: Value, kind: &str, known: &[&str], wanted: &[String]) -> Result<Value, Box<Response>> {
     for name in wanted {
         if !known.contains(&name.as_str()) {
             let message = format!("(#100) Tried accessing nonexisting field ({name}) on node type ({kind})");
-            return Err(error(400, (100, 0), &message));
+            return Err(Box::new(error(400, (100, 0), &message)));
         }
     }
     let Value::Object(whole) = whole else {
@@ -208,9 +208,8 @@ pub fn escaped(body: &Value) -> String {
 
 /// Sends us a body with these signatures; gives the status.
 pub async fn deliver(to: &Url, signatures: &[String], body: String) -> u16 {
-    let mut call = reqwest::Client::new()
-        .post(to.clone())
-        .header("content-type", "application/json");
+    let client = hearback::adapter::http::client(std::time::Duration::from_secs(10)).unwrap();
+    let mut call = client.post(to.clone()).header("content-type", "application/json");
     for signature in signatures {
         call = call.header("x-hub-signature-256", signature);
     }

@@ -97,6 +97,17 @@ struct Inner {
     url: Mutex<Option<Url>>,
 }
 
+/// A comment of ours.
+pub struct Own {
+    pub id: String,
+    /// What the call that wrote it named.
+    pub named: Option<String>,
+    /// The comment that it stands under.
+    pub parent: Option<String>,
+    pub text: String,
+    pub media: String,
+}
+
 /// The server.
 pub struct FakeInstagram {
     inner: Arc<Inner>,
@@ -213,18 +224,16 @@ impl FakeInstagram {
         self.world().misplaces = true;
     }
 
-    /// What we commented, the oldest first: id, what the call named, what it stands under, text, media.
-    pub fn published(&self) -> Vec<(String, Option<String>, Option<String>, String, String)> {
+    /// What we commented, the oldest first.
+    pub fn published(&self) -> Vec<Own> {
         let world = self.world();
         let ours = world.comments.iter().filter(|comment| comment.who == HANDLE);
-        ours.map(|own| {
-            (
-                own.id.clone(),
-                own.named.clone(),
-                own.parent.clone(),
-                own.text.clone(),
-                own.media.clone(),
-            )
+        ours.map(|own| Own {
+            id: own.id.clone(),
+            named: own.named.clone(),
+            parent: own.parent.clone(),
+            text: own.text.clone(),
+            media: own.media.clone(),
         })
         .collect()
     }
@@ -387,7 +396,7 @@ async fn read(
     let answer = || {
         let world = inner.world.lock().unwrap();
         let url = inner.url.lock().unwrap().clone().unwrap();
-        answer(&world, &path, &asked, &url).unwrap_or_else(|error| error)
+        answer(&world, &path, &asked, &url).unwrap_or_else(|error| *error)
     };
     graph::act(&inner.faults, &call, &line, answer).await
 }
@@ -399,7 +408,7 @@ fn newest_first<T>(items: impl Iterator<Item = T>, at: impl Fn(&T) -> Instant) -
     items
 }
 
-fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Response, Response> {
+fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Response, Box<Response>> {
     let (object, edge) = path.split_once('/').unwrap_or((path, ""));
     let wanted = graph::fields(asked);
     let pictures = |some: Vec<&Media>| {
@@ -443,7 +452,7 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
                 .get("limit")
                 .is_some_and(|limit| limit.parse::<u8>().unwrap() > 50)
             {
-                return Err(error(400, (100, 0), "(#100) The limit is at most 50"));
+                return Err(Box::new(error(400, (100, 0), "(#100) The limit is at most 50")));
             }
             let top = world
                 .comments
@@ -475,7 +484,7 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
 }
 
 /// The fields of our account: its handle, or what names us.
-fn account(world: &World, asked: &Asked) -> Result<Value, Response> {
+fn account(world: &World, asked: &Asked) -> Result<Value, Box<Response>> {
     let fields = asked.get("fields").unwrap();
     let named = |what: &str| {
         let rest = fields.split_once(what)?.1;
@@ -485,7 +494,7 @@ fn account(world: &World, asked: &Asked) -> Result<Value, Response> {
     if let Some(id) = named("mentioned_comment.comment_id(") {
         let comment = world.find(&id).filter(|comment| comment.text.contains(&us));
         let Some(comment) = comment else {
-            return Err(missing(&id));
+            return Err(Box::new(missing(&id)));
         };
         // Who wrote it is not among its fields.
         let shown = json!({"id": comment.id, "text": comment.text, "timestamp": time(comment.at), "like_count": 1,
@@ -495,7 +504,7 @@ fn account(world: &World, asked: &Asked) -> Result<Value, Response> {
     if let Some(id) = named("mentioned_media.media_id(") {
         let media = world.media(&id).filter(|media| media.caption.contains(&us));
         let Some(media) = media else {
-            return Err(missing(&id));
+            return Err(Box::new(missing(&id)));
         };
         return Ok(json!({"id": ACCOUNT, "mentioned_media": world.picture(media)}));
     }

@@ -291,7 +291,7 @@ impl World {
         posts: impl Iterator<Item = &'a Post>,
         known: &[&str],
         asked: &Asked,
-    ) -> Result<Vec<Value>, Response> {
+    ) -> Result<Vec<Value>, Box<Response>> {
         let mut posts: Vec<_> = posts.collect();
         posts.reverse();
         posts.sort_by_key(|post| std::cmp::Reverse(post.at));
@@ -364,12 +364,12 @@ async fn read(
     let answer = || {
         let world = inner.world.lock().unwrap();
         let url = inner.url.lock().unwrap().clone().unwrap();
-        answer(&world, &path, &asked, &url).unwrap_or_else(|error| error)
+        answer(&world, &path, &asked, &url).unwrap_or_else(|error| *error)
     };
     graph::act(&inner.faults, &call, &line, answer).await
 }
 
-fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Response, Response> {
+fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Response, Box<Response>> {
     let (object, edge) = path.split_once('/').unwrap_or((path, ""));
     let posts = world.posts.iter();
     Ok(match (object, edge) {
@@ -406,10 +406,10 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
         }
         (object, "conversation" | "replies") => {
             let Some(post) = world.find(object) else {
-                return Err(missing(object));
+                return Err(Box::new(missing(object)));
             };
             if edge == "conversation" && post.root.is_some() {
-                return Err(error(400, (100, 0), "(#100) Only for a root post"));
+                return Err(Box::new(error(400, (100, 0), "(#100) Only for a root post")));
             }
             let below = posts.filter(|other| match edge {
                 "conversation" => other.root.as_deref() == Some(object),

@@ -82,17 +82,22 @@ impl Instagram {
         }
         let shelf = &self.shelf;
         let mut comments: Vec<Comment> = shelf.readable(inbound, "comments", &walk.items).await?;
-        for at in 0..comments.len() {
-            let Some(answers) = comments[at].replies.take() else {
+        let mut answers = Vec::new();
+        for comment in &mut comments {
+            let Some(below) = comment.replies.take() else {
                 continue;
             };
-            let top = comments[at].id.clone();
-            let answers: Vec<Comment> = shelf.readable(inbound, "comments", &answers.data).await?;
-            comments.extend(answers.into_iter().map(|answer| Comment {
-                parent_id: answer.parent_id.clone().or_else(|| Some(top.clone())),
-                ..answer
-            }));
+            for answer in shelf
+                .readable::<Comment>(inbound, "comments", &below.data)
+                .await?
+            {
+                answers.push(Comment {
+                    parent_id: answer.parent_id.clone().or_else(|| Some(comment.id.clone())),
+                    ..answer
+                });
+            }
         }
+        comments.extend(answers);
         for comment in &comments {
             found.moved(comment.timestamp);
             let counts = shelf.counts(&comment.id, comment.timestamp, known);

@@ -9,7 +9,10 @@ use crate::app::{Inbound, Unavailable};
 use crate::domain::{Instant, Post, Sighting};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
+use std::time::Duration;
 
+/// How long Meta waits for an answer because of an address that is nice to have.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// What is put aside under.
 const STREAM: &str = "webhook";
 
@@ -116,7 +119,9 @@ impl Instagram {
             return Some(known);
         }
         let fields = [("fields", "id,permalink,timestamp")];
-        let asked: Media = self.graph.get(&[media], &fields).await.ok()?;
+        let path = [media];
+        let asking = self.graph.get::<Media>(&path, &fields);
+        let asked = tokio::time::timeout(PATIENCE, asking).await.ok()?.ok()?;
         let page = asked.permalink?;
         self.remember_page(media, &page);
         Some(page)

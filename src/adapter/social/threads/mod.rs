@@ -112,7 +112,7 @@ impl Threads {
 
     /// Our profile, with the token that counts.
     async fn me(&self) -> Result<Arc<Me>, Failed> {
-        self.renewal.begin(&self.graph).await?;
+        self.renewal.begin(&self.graph).await;
         if let Some(known) = self.known() {
             return Ok(known);
         }

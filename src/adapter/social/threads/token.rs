@@ -3,7 +3,6 @@
 //! it is used, with a mark of the configured one that it came of: a newly configured one counts.
 
 use super::wire::Renewed;
-use crate::adapter::api::Failed;
 use crate::adapter::graph::Graph;
 use crate::domain::{Clock, Instant, SourceName};
 use crate::port::Vault;
@@ -58,33 +57,26 @@ impl Renewal {
         }
     }
 
-    /// Makes the token that is kept the one that counts, once.
-    ///
-    /// # Errors
-    /// It cannot be read now.
-    pub async fn begin(&self, graph: &Graph) -> Result<(), Failed> {
+    /// Makes the token that is kept the one that counts, once. Where nothing can be read now, the configured one
+    /// does so long, and none is renewed.
+    pub async fn begin(&self, graph: &Graph) {
         let mut next = self.next.lock().await;
         if next.is_some() {
-            return Ok(());
+            return;
         }
-        let unread = |why: String| Failed::Broken(format!("the kept token cannot be read: {why}"));
-        let kept = self.vault.get(&self.source, KEPT).await;
-        let kept = kept.map_err(|error| unread(error.to_string()))?;
+        let Ok(kept) = self.vault.get(&self.source, KEPT).await else {
+            return;
+        };
         let kept = kept.and_then(|kept| serde_json::from_str::<Kept>(kept.expose_secret()).ok());
-        match kept.filter(|kept| kept.from == self.mark()) {
-            Some(kept) => {
-                graph.renewed(kept.token.into());
-                *next = Some(kept.renew);
-            }
-            None => {
-                let first = self.clock.now() + FIRST;
-                self.keep(self.configured.expose_secret(), first)
-                    .await
-                    .map_err(unread)?;
-                *next = Some(first);
-            }
+        if let Some(kept) = kept.filter(|kept| kept.from == self.mark()) {
+            graph.renewed(kept.token.into());
+            *next = Some(kept.renew);
+            return;
         }
-        Ok(())
+        let first = self.clock.now() + FIRST;
+        if self.keep(self.configured.expose_secret(), first).await.is_ok() {
+            *next = Some(first);
+        }
     }
 
     /// Renews it if it is time. One that cannot be renewed now still holds.
