@@ -6,6 +6,7 @@ use crate::domain::{
     SourceName, ThreadId,
 };
 use async_trait::async_trait;
+use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -463,4 +464,43 @@ pub trait SocialPlatform: Send + Sync {
 
     /// Looks at an address that a person says the reply stands at. `None`: nobody can look there.
     async fn visit(&self, reply: &Reply, address: &str) -> Result<Option<Published>, PortError>;
+}
+
+/// Where secrets that a platform gave us are kept over a restart, as the token that renews another one.
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// What is kept for a source under this name.
+    ///
+    /// # Errors
+    /// It cannot be read now; that is not the same as none.
+    async fn get(&self, source: &SourceName, name: &str) -> Result<Option<SecretString>, Unkept>;
+
+    /// Keeps a secret, instead of what was kept before. Durable when this returns.
+    ///
+    /// # Errors
+    /// It is not kept.
+    async fn put(&self, source: &SourceName, name: &str, secret: &SecretString) -> Result<(), Unkept>;
+}
+
+/// Why a secret cannot be kept or read, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unkept(pub String);
+
+/// A vault that lasts as long as the process.
+#[derive(Default)]
+pub struct ShortVault(std::sync::Mutex<std::collections::HashMap<(SourceName, String), SecretString>>);
+
+#[async_trait]
+impl Vault for ShortVault {
+    async fn get(&self, source: &SourceName, name: &str) -> Result<Option<SecretString>, Unkept> {
+        let kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Ok(kept.get(&(source.clone(), name.to_owned())).cloned())
+    }
+
+    async fn put(&self, source: &SourceName, name: &str, secret: &SecretString) -> Result<(), Unkept> {
+        let mut kept = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        kept.insert((source.clone(), name.to_owned()), secret.clone());
+        Ok(())
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::finding::Finding;
 use super::link::Link;
+use super::oauth::{Door, Grant};
 use super::supervise::{Lost, supervise};
 use crate::app::Inbound;
 use crate::port::SocialPlatform;
@@ -37,6 +38,12 @@ pub trait Connector: SocialPlatform {
     async fn run(self: Arc<Self>, inbound: Inbound, stop: CancellationToken) {
         let _ = inbound;
         stop.cancelled().await;
+    }
+
+    /// The platform's door, and the grant that takes what comes of it: where a person lets us in with a browser
+    /// (`hearback connect`). None where all that is needed stands in the configuration.
+    fn entrance(&self) -> Option<(Door, &Grant)> {
+        None
     }
 
     /// Whether its credentials, their scopes and the clocks are well. Publishes nothing.

@@ -11,6 +11,7 @@ pub mod http;
 mod ids;
 pub mod link;
 pub mod meter;
+pub mod oauth;
 pub mod picture;
 pub mod social;
 pub mod supervise;

@@ -4,6 +4,7 @@
 pub mod adopt;
 pub mod audit;
 pub mod check;
+pub mod connect;
 pub mod doctor;
 pub mod erase;
 pub mod manifest;
@@ -46,6 +47,8 @@ pub enum Command {
     Audit(Audit),
     /// Takes this database as the one that sends: after it was moved, copied or restored.
     Adopt(Adopt),
+    /// Lets a platform's account in with a browser, and keeps its tokens.
+    Connect(connect::Connect),
     /// Erases what a person wrote and is called.
     Erase(Erase),
     /// Prints what a chat needs to know about the app.

@@ -15,7 +15,7 @@ use crate::adapter::social::webhook::Webhook;
 use crate::app::{Inbound, Reader};
 use crate::config::{self, AgentEntry, Config, Source};
 use crate::domain::{Clock, Role};
-use crate::port::{Attachments, ChatPlatform, SocialPlatform};
+use crate::port::{Attachments, ChatPlatform, SocialPlatform, Vault};
 use crate::web::{self, Hosts};
 use anyhow::Context as _;
 use axum::Router;
@@ -35,6 +35,20 @@ pub(super) struct Adapters {
     pub attachments: Attachments,
 }
 
+/// What adapters are built with, beside the configuration.
+pub(super) struct Surroundings<'a> {
+    /// The name of the installation.
+    pub installation: &'a str,
+    /// The time.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Where they keep what platforms give them.
+    pub vault: Arc<dyn Vault>,
+    /// The folder of the demo.
+    pub demo: Option<&'a PathBuf>,
+    /// Where a browser on this machine finds the server.
+    pub base: &'a str,
+}
+
 /// What the server shows beside the adapters' routes.
 pub(super) struct Front {
     /// The connections that `/readyz` tells about.
@@ -46,18 +60,18 @@ pub(super) struct Front {
 }
 
 impl Adapters {
-    /// Builds what the configuration names. Nothing is connected yet. `base` is where a browser on this
-    /// machine finds the server.
+    /// Builds what the configuration names. Nothing is connected yet.
     ///
     /// # Errors
     /// A section says something that its adapter cannot use.
-    pub fn build(
-        config: &Config,
-        installation: &str,
-        clock: &Arc<dyn Clock>,
-        demo: Option<&PathBuf>,
-        base: &str,
-    ) -> anyhow::Result<Self> {
+    pub fn build(config: &Config, surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
+        let Surroundings {
+            installation,
+            clock,
+            vault,
+            demo,
+            base,
+        } = surroundings;
         let slack = match &config.slack {
             Some(section) => {
                 let groups = config
@@ -95,7 +109,7 @@ impl Adapters {
         };
         for source in &config.sources {
             let Source::Playground(section) = source else {
-                let network = network(source, config.reply.timeout, clock);
+                let network = network(source, config.reply.timeout, clock, vault);
                 let network = network.with_context(|| format!("source {}", source.name()))?;
                 adapters.networks.extend(network);
                 continue;
@@ -204,10 +218,11 @@ fn network(
     source: &Source,
     timeout: Duration,
     clock: &Arc<dyn Clock>,
+    vault: &Arc<dyn Vault>,
 ) -> anyhow::Result<Option<Arc<dyn Connector>>> {
-    let clock = Arc::clone(clock);
+    let (clock, vault) = (Arc::clone(clock), Arc::clone(vault));
     Ok(Some(match source {
-        Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock)?),
+        Source::Bluesky(section) => Arc::new(Bluesky::new(section, timeout, clock, vault)?),
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Webhook(section) => Arc::new(Webhook::new(section, timeout, clock)?),
         Source::Playground(_) => return Ok(None),

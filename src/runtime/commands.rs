@@ -1,7 +1,7 @@
 //! What each command of the command line does.
 
-use super::adapters::Adapters;
-use super::{Options, Running, link, operator, records};
+use super::adapters::{Adapters, Surroundings};
+use super::{Options, Running, connect, link, operator, records, vault};
 use crate::adapter::chat::{discord, slack};
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
@@ -64,6 +64,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
             telemetry::init(log, directives.as_deref())?;
             match load(&adopt.configured) {
                 Ok(config) => records::adopt(&config, &adopt).await,
+                Err(exit) => Ok(exit),
+            }
+        }
+        Command::Connect(connect) => {
+            telemetry::init(log, directives.as_deref().or(QUIET))?;
+            match load(&connect.configured) {
+                Ok(config) => connect::run(&config, &connect).await,
                 Err(exit) => Ok(exit),
             }
         }
@@ -178,7 +185,18 @@ async fn doctor(reported: &Reported) -> anyhow::Result<Exit> {
 impl Adapters {
     /// Asks every platform that the configuration names.
     async fn examine(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Vec<(String, Vec<Finding>)>> {
-        let adapters = Self::build(config, "doctor", clock, None, &link(config.server.listen))?;
+        let store = Store::join(config.database.url.expose_secret()).await;
+        let surroundings = Surroundings {
+            installation: "doctor",
+            clock,
+            vault: match &store {
+                Ok(store) => vault::of(config, store),
+                Err(error) => Arc::new(vault::NoVault(error.to_string())),
+            },
+            demo: None,
+            base: &link(config.server.listen),
+        };
+        let adapters = Self::build(config, &surroundings)?;
         let mut out = vec![("database".to_owned(), database(config).await)];
         if let Some(slack) = &adapters.slack {
             out.push(("slack".to_owned(), slack.examine(&slack_channels(config)).await));
@@ -198,6 +216,9 @@ impl Adapters {
                 "machine".to_owned(),
                 vec![cli::doctor::clock(&client, &server, clock.as_ref()).await],
             ));
+        }
+        if let Ok(store) = store {
+            store.close().await;
         }
         Ok(out)
     }

@@ -3,12 +3,14 @@
 
 mod adapters;
 mod commands;
+mod connect;
 mod lifecycle;
 mod operator;
 mod people;
 mod records;
 mod seal;
 mod signal;
+mod vault;
 
 pub use commands::run;
 pub use lifecycle::Lifecycle;
@@ -20,7 +22,7 @@ use crate::config::Config;
 use crate::domain::{Clock, ShiftedClock, SystemClock};
 use crate::store::{self, Seal, Store};
 use crate::web::{self, Hosts};
-use adapters::{Adapters, Front};
+use adapters::{Adapters, Front, Surroundings};
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::ExposeSecret as _;
@@ -108,7 +110,14 @@ impl Running {
         };
         let installation = store.installation().await.context("Cannot read the database")?;
         let seal = seal::compare(config, &store, &clock, demo.is_some()).await?;
-        let adapters = Adapters::build(config, &installation, &clock, demo.as_ref(), &link(addr))?;
+        let surroundings = Surroundings {
+            installation: &installation,
+            clock: &clock,
+            vault: vault::of(config, &store),
+            demo: demo.as_ref(),
+            base: &link(addr),
+        };
+        let adapters = Adapters::build(config, &surroundings)?;
         let core = core(config, &store, &adapters, &clock, &seal, lifecycle.soft.clone());
         let App {
             inbound,

@@ -1,9 +1,9 @@
 //! `hearback replies`, `pause` and `resume`: what an operator sees and says, beside a running process or
 //! without one.
 
-use super::adapters::Adapters;
+use super::adapters::{Adapters, Surroundings};
 use super::commands::load;
-use super::{core, link, seal};
+use super::{core, link, seal, vault};
 use crate::app::{self, App, Outside, Response, Verdict, text};
 use crate::cli::replies::{self, Attempt, Finding, Happened, History, List, Resolve, Show, What};
 use crate::cli::switch::{self, Pause, Resume, Stop, Thrown};
@@ -336,7 +336,16 @@ async fn carry_out(config: &Config, store: Store, row: OrderRow) -> anyhow::Resu
     let tracker = TaskTracker::new();
     let installation = store.installation().await.context(DATABASE)?;
     let seal = seal::compare(config, &store, &clock, false).await?;
-    let adapters = Adapters::build(config, &installation, &clock, None, &link(config.server.listen))?;
+    let adapters = Adapters::build(
+        config,
+        &Surroundings {
+            installation: &installation,
+            clock: &clock,
+            vault: vault::of(config, &store),
+            demo: None,
+            base: &link(config.server.listen),
+        },
+    )?;
     let parts = core(config, &store, &adapters, &clock, &seal, CancellationToken::new());
     let App {
         inbound,

@@ -50,6 +50,12 @@ pub const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../../migrations/sqlite/0005_orders.sql"),
         include_str!("../../migrations/postgres/0005_orders.sql"),
     ),
+    (
+        6,
+        "tokens",
+        include_str!("../../migrations/sqlite/0006_tokens.sql"),
+        include_str!("../../migrations/postgres/0006_tokens.sql"),
+    ),
 ];
 
 /// Where a database is.

@@ -18,6 +18,7 @@ mod scrub;
 mod seal;
 pub mod sql;
 mod transact;
+mod vault;
 mod write;
 
 pub use error::{Error, Result};
@@ -29,6 +30,7 @@ pub use model::{
 
 use crate::domain::audit::Hash;
 pub use seal::{Seal, SealError};
+pub use vault::Vault;
 
 use engine::{Address, Engine};
 use lock::Held;

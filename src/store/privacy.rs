@@ -36,6 +36,12 @@ impl std::fmt::Debug for Key {
 }
 
 impl Key {
+    /// One of this name.
+    pub fn of(id: &str, secret: [u8; 32]) -> Self {
+        let id = id.to_owned();
+        Self { id, secret }
+    }
+
     /// A new one, at random.
     fn random() -> Self {
         let mut random = rand::rng();
@@ -68,7 +74,7 @@ impl Key {
     }
 
     /// Locks a text: base64 of a random nonce, the noise and its tag. `place` is bound into it.
-    fn lock(&self, place: [u8; 9], text: &str) -> Result<String> {
+    pub fn lock(&self, place: &[u8], text: &str) -> Result<String> {
         let failed = || Error::Refused("a text cannot be encrypted".to_owned());
         let nonce: [u8; NONCE_LEN] = rand::rng().random();
         let mut bytes = clean(text).as_bytes().to_vec();
@@ -80,7 +86,7 @@ impl Key {
     }
 
     /// Opens it again.
-    fn open(&self, place: [u8; 9], locked: &str) -> Option<String> {
+    pub fn open(&self, place: &[u8], locked: &str) -> Option<String> {
         let mut bytes = BASE64.decode(locked).ok()?;
         let (nonce, noise) = bytes.split_at_mut_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
@@ -180,7 +186,7 @@ impl Store {
             let id = record.id.0;
             for (index, text) in texts_mut(&mut record.event).into_iter().enumerate() {
                 if !text.is_empty() {
-                    *text = key.lock(place(id, index), text)?;
+                    *text = key.lock(&place(id, index), text)?;
                 }
             }
             locked.keys.insert(id, Arc::clone(key));
@@ -281,7 +287,7 @@ fn open(record: &mut EventRecord, key: Option<&Key>) {
         }
         *text = match key {
             None => ERASED.to_owned(),
-            Some(key) => key.open(place(id, index), text).unwrap_or_else(|| {
+            Some(key) => key.open(&place(id, index), text).unwrap_or_else(|| {
                 tracing::error!(
                     event = id,
                     "A text does not fit its key: `hearback audit verify` tells more."
@@ -299,16 +305,16 @@ mod tests {
     #[test]
     fn a_text_opens_with_its_key_at_its_place_and_nowhere_else() {
         let (key, other) = (Key::random(), Key::random());
-        let locked = key.lock(place(7, 0), "It broke 🦀").unwrap();
+        let locked = key.lock(&place(7, 0), "It broke 🦀").unwrap();
         assert!(!locked.contains("broke"));
-        assert_ne!(locked, key.lock(place(7, 0), "It broke 🦀").unwrap());
-        assert_eq!(key.open(place(7, 0), &locked).as_deref(), Some("It broke 🦀"));
-        assert_eq!(key.open(place(7, 1), &locked), None);
-        assert_eq!(key.open(place(8, 0), &locked), None);
-        assert_eq!(other.open(place(7, 0), &locked), None);
-        assert_eq!(key.open(place(7, 0), "abc"), None);
+        assert_ne!(locked, key.lock(&place(7, 0), "It broke 🦀").unwrap());
+        assert_eq!(key.open(&place(7, 0), &locked).as_deref(), Some("It broke 🦀"));
+        assert_eq!(key.open(&place(7, 1), &locked), None);
+        assert_eq!(key.open(&place(8, 0), &locked), None);
+        assert_eq!(other.open(&place(7, 0), &locked), None);
+        assert_eq!(key.open(&place(7, 0), "abc"), None);
         assert!(!format!("{key:?}").contains(&key.secret()));
         let again = Key::stored(key.id.clone(), &key.secret()).unwrap();
-        assert!(again.open(place(7, 0), &locked).is_some());
+        assert!(again.open(&place(7, 0), &locked).is_some());
     }
 }

@@ -122,6 +122,12 @@ impl Store {
         Ok(found.into_iter().next().and_then(|(answer,)| answer))
     }
 
+    /// What is kept, locked, for a source under this name.
+    pub(super) async fn token(&self, source: &SourceName, name: &str) -> Result<Option<String>> {
+        let found: Vec<(String,)> = rows!(self, sql::TOKEN, clean(source.as_str()), clean(name))?;
+        Ok(found.into_iter().next().map(|(body,)| body))
+    }
+
     /// The newest replies in this state, or in any where the word is empty; the newest first.
     pub async fn replies_in(&self, state: &str, limit: i64) -> Result<Vec<Reply>> {
         let found: Vec<(i64, String)> = rows!(self, sql::REPLIES_IN, clean(state), limit)?;

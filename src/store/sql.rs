@@ -241,6 +241,10 @@ statements! {
     FORGET_ORDERS = "DELETE FROM orders WHERE at < $1";
     ORDERS = "SELECT key, at, by_whom, body FROM orders WHERE at >= $1 AND answer IS NULL ORDER BY at, key";
     ANSWER = "SELECT answer FROM orders WHERE key = $1";
+    PUT_TOKENS = "INSERT INTO tokens (source, name, body) SELECT r.source, r.name, r.body FROM"
+        [source TEXT, name TEXT, body TEXT]
+        "WHERE true ON CONFLICT (source, name) DO UPDATE SET body = excluded.body";
+    TOKEN = "SELECT body FROM tokens WHERE source = $1 AND name = $2";
     ADD_INBOX = "INSERT INTO inbox (key, at, answer) SELECT r.key, r.at, r.answer FROM"
         [key TEXT, at BIGINT, answer TEXT] "WHERE true ON CONFLICT (key) DO NOTHING";
     PUT_CURSORS = "INSERT INTO cursors (source, stream, value) SELECT r.source, r.stream, r.value FROM"

@@ -4,7 +4,7 @@ use super::batch::Batch;
 use super::engine::Engine;
 use super::sql::{self, Sql};
 use super::{Error, Result, Store};
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::{PgArguments, PgConnection, PgPool};
 use sqlx::sqlite::{SqliteArguments, SqlitePool};
 use sqlx::{Arguments as _, AssertSqlSafe};
 use std::time::Duration;
@@ -47,26 +47,18 @@ pub enum Parameter {
     Number(i64),
 }
 
+/// Makes some of the statements of a transaction.
+pub type Making<'a> = Box<dyn FnOnce() -> Result<Vec<Step>> + Send + 'a>;
+
 impl Store {
-    /// One transaction of the `first` statements and those that `rest` makes.
-    pub(super) async fn transact(
-        &self,
-        mut first: Vec<Step>,
-        rest: impl FnOnce() -> Result<Vec<Step>> + Send,
-    ) -> Result<()> {
-        let mut rest = Some(rest);
-        // On SQLite all of it is one errand; and where nothing comes first, nothing can be made meanwhile.
-        if (first.is_empty() || matches!(self.inner.engine, Engine::Sqlite { .. }))
-            && let Some(rest) = rest.take()
-        {
-            first.extend(rest()?);
-        }
-        if first.is_empty() {
-            return Ok(());
-        }
+    /// One transaction of all that these make, in their order.
+    pub(super) async fn transact(&self, makings: Vec<Making<'_>>) -> Result<()> {
         match &self.inner.engine {
-            Engine::Sqlite { write, .. } => transact_at_once(write, first).await,
-            Engine::Postgres { pool, .. } => transact_in_steps(pool, first, rest).await,
+            Engine::Sqlite { write, .. } => {
+                let made: Result<Vec<_>> = makings.into_iter().map(|make| make()).collect();
+                transact_at_once(write, made?.into_iter().flatten()).await
+            }
+            Engine::Postgres { pool, .. } => transact_in_steps(pool, makings).await,
         }
     }
 }
@@ -85,7 +77,11 @@ macro_rules! take_back {
 
 /// SQLite runs in a thread of its own: the whole transaction is one errand to it, where a statement
 /// after the other would wake two threads for each.
-async fn transact_at_once(pool: &SqlitePool, steps: Vec<Step>) -> Result<()> {
+async fn transact_at_once(pool: &SqlitePool, steps: impl Iterator<Item = Step>) -> Result<()> {
+    let mut steps = steps.peekable();
+    if steps.peek().is_none() {
+        return Ok(());
+    }
     let mut script = sql::BEGIN.sqlite.to_owned();
     let mut arguments = SqliteArguments::default();
     let mut given = 0;
@@ -124,18 +120,28 @@ async fn transact_at_once(pool: &SqlitePool, steps: Vec<Step>) -> Result<()> {
     Ok(())
 }
 
-/// PostgreSQL works beside us: while it is at the first statements, the rest is made ready.
-async fn transact_in_steps(
-    pool: &PgPool,
-    first: Vec<Step>,
-    rest: Option<impl FnOnce() -> Result<Vec<Step>>>,
-) -> Result<()> {
+/// PostgreSQL works beside us: while it is at some statements, the next ones are made ready.
+async fn transact_in_steps(pool: &PgPool, makings: Vec<Making<'_>>) -> Result<()> {
+    let mut makings = makings.into_iter();
+    let mut next = || {
+        let made = makings.by_ref().map(ready);
+        made.skip_while(|made| made.as_ref().is_ok_and(Vec::is_empty))
+            .next()
+    };
+    let Some(mut now) = next().transpose()? else {
+        return Ok(());
+    };
     let mut connection = pool.acquire().await?;
     let work = async {
         sqlx::query(sql::BEGIN.postgres).execute(&mut *connection).await?;
-        let (begun, rest) = tokio::join!(run(&mut connection, first), async { rest.map(|rest| rest()) });
-        begun?;
-        run(&mut connection, rest.transpose()?.unwrap_or_default()).await?;
+        loop {
+            let (done, following) = tokio::join!(run(&mut connection, now), async { next() });
+            done?;
+            match following.transpose()? {
+                Some(following) => now = following,
+                None => break,
+            }
+        }
         crash_point!(K23);
         sqlx::query(sql::COMMIT.postgres)
             .execute(&mut *connection)
@@ -158,22 +164,45 @@ async fn transact_in_steps(
     }
 }
 
+/// A statement as PostgreSQL is asked it.
+struct Ready {
+    sql: &'static str,
+    arguments: PgArguments,
+    expects: Option<usize>,
+}
+
+/// Makes statements, and encodes what they are asked with.
+fn ready(make: Making<'_>) -> Result<Vec<Ready>> {
+    let made = make()?.into_iter().map(|step| {
+        let mut arguments = PgArguments::default();
+        match step.parameter {
+            Parameter::None => Ok(()),
+            Parameter::Batch(rows) => {
+                arguments = rows.postgres()?;
+                Ok(())
+            }
+            Parameter::Text(text) => arguments.add(text),
+            Parameter::Number(number) => arguments.add(number),
+        }
+        .map_err(|error| Error::Refused(error.to_string()))?;
+        Ok(Ready {
+            sql: step.sql.postgres,
+            arguments,
+            expects: step.expects,
+        })
+    });
+    made.collect()
+}
+
 /// Runs statements, one after the other.
-async fn run(connection: &mut PgConnection, steps: Vec<Step>) -> Result<()> {
-    for Step {
-        sql,
-        parameter,
-        expects,
-    } in steps
-    {
-        let query = match parameter {
-            Parameter::None => sqlx::query(sql.postgres),
-            Parameter::Batch(rows) => sqlx::query_with(sql.postgres, rows.postgres()?),
-            Parameter::Text(text) => sqlx::query(sql.postgres).bind(text),
-            Parameter::Number(number) => sqlx::query(sql.postgres).bind(number),
-        };
+async fn run(connection: &mut PgConnection, steps: Vec<Ready>) -> Result<()> {
+    for step in steps {
+        let query = sqlx::query_with(step.sql, step.arguments);
         let done = query.execute(&mut *connection).await?;
-        if expects.is_some_and(|rows| done.rows_affected() != rows as u64) {
+        if step
+            .expects
+            .is_some_and(|rows| done.rows_affected() != rows as u64)
+        {
             return Err(Error::Lost);
         }
     }

@@ -8,7 +8,7 @@ use super::batch::{Batch, Cell};
 use super::privacy::Locked;
 use super::row::{self, last_of, micros};
 use super::sql::{self, Sql};
-use super::transact::{Parameter, Step};
+use super::transact::{Making, Parameter, Step};
 use super::{Changes, Counters, Erasure, Error, PauseRow, ReplyStep, Result, Store, StoredPost};
 use crate::domain::audit::Hash;
 use crate::domain::{Case, EffectId, Instant, Status};
@@ -24,9 +24,7 @@ impl Store {
     /// Commits; what it appends to the log follows what is there.
     async fn append(&self, mut changes: Changes) -> Result<()> {
         if changes.events.is_empty() {
-            return self
-                .transact(conversations(&changes)?, || consequences(&changes, None))
-                .await;
+            return self.transact(makings(&changes, None)).await;
         }
         let mut head = self.inner.head.lock().await;
         // Whatever comes of this, until it has come well the end of the log is not known.
@@ -39,10 +37,7 @@ impl Store {
             last: &mut last,
             locked: &locked,
         };
-        self.transact(conversations(&changes)?, || {
-            consequences(&changes, Some(&mut log))
-        })
-        .await?;
+        self.transact(makings(&changes, Some(&mut log))).await?;
         *head = Some(last);
         if !changes.erasure.keys.is_empty() {
             self.inner.keys.forget();
@@ -75,6 +70,12 @@ impl Store {
             .await
     }
 
+    /// Keeps something locked for a source.
+    pub(super) async fn put_token(&self, row: Batch) -> Result<()> {
+        self.write(vec![Step::new(sql::PUT_TOKENS, Parameter::Batch(row))])
+            .await
+    }
+
     /// Takes an order back that was not carried out. Whether it was, [`Self::answer_to`] says then.
     pub async fn withdraw_order(&self, key: &str) -> Result<()> {
         let key = Parameter::Text(key.to_owned());
@@ -90,7 +91,7 @@ impl Store {
 
     async fn write(&self, steps: Vec<Step>) -> Result<()> {
         let store = self.clone();
-        self.spawned(async move { store.transact(steps, || Ok(Vec::new())).await })
+        self.spawned(async move { store.transact(vec![Box::new(|| Ok(steps))]).await })
             .await
     }
 
@@ -112,12 +113,19 @@ struct Log<'a> {
     locked: &'a Locked,
 }
 
-/// The statements about all but cases and posts, of the lists that are not empty.
-fn consequences(changes: &Changes, log: Option<&mut Log<'_>>) -> Result<Vec<Step>> {
-    let mut steps = Vec::with_capacity(8);
+/// What makes the statements of a commit: on PostgreSQL each is made while the one before is run.
+fn makings<'a>(changes: &'a Changes, log: Option<&'a mut Log<'_>>) -> Vec<Making<'a>> {
+    let mut makings: Vec<Making<'a>> = vec![Box::new(|| cases_of(changes)), Box::new(|| posts_of(changes))];
     if let Some(log) = log {
-        events(changes, log, &mut steps)?;
+        makings.push(Box::new(|| events(changes, log)));
     }
+    makings.push(Box::new(|| consequences(changes)));
+    makings
+}
+
+/// The statements about all but conversations and the log, of the lists that are not empty.
+fn consequences(changes: &Changes) -> Result<Vec<Step>> {
+    let mut steps = Vec::with_capacity(8);
     erasure(&changes.erasure, &mut steps)?;
     outbox(changes, &mut steps)?;
     mirrors(changes, &mut steps)?;
@@ -132,15 +140,18 @@ fn step(steps: &mut Vec<Step>, sql: Sql, rows: Batch) {
     }
 }
 
-/// The statements about cases and posts.
-fn conversations(changes: &Changes) -> Result<Vec<Step>> {
+/// The statements about cases.
+fn cases_of(changes: &Changes) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     step(&mut steps, sql::ADD_CASES, cases(&changes.new_cases)?);
-    step(
-        &mut steps,
-        sql::PUT_CASES,
-        cases(last_of(&changes.cases, |case| case.number))?,
-    );
+    let changed = last_of(&changes.cases, |case| case.number);
+    step(&mut steps, sql::PUT_CASES, cases(changed)?);
+    Ok(steps)
+}
+
+/// The statements about posts.
+fn posts_of(changes: &Changes) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
     step(&mut steps, sql::ADD_POSTS, posts(&changes.new_posts)?);
     let changed = last_of(&changes.posts, |stored| (&stored.post.source, &stored.post.id));
     step(&mut steps, sql::PUT_POSTS, posts(changed)?);
@@ -148,7 +159,8 @@ fn conversations(changes: &Changes) -> Result<Vec<Step>> {
 }
 
 /// Events with their hashes, each over the one before it, and the keys that are new.
-fn events(changes: &Changes, log: &mut Log<'_>, steps: &mut Vec<Step>) -> Result<()> {
+fn events(changes: &Changes, log: &mut Log<'_>) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
     let keys = log.locked.new.iter().map(|((source, author), key)| {
         [
             Cell::Text(Some(key.id.as_str().into())),
@@ -157,7 +169,7 @@ fn events(changes: &Changes, log: &mut Log<'_>, steps: &mut Vec<Step>) -> Result
             Cell::Text(Some(key.secret().into())),
         ]
     });
-    step(steps, sql::ADD_KEYS, Batch::of(keys));
+    step(&mut steps, sql::ADD_KEYS, Batch::of(keys));
     let mut events = Batch::default();
     for record in &changes.events {
         let (id, case, at) = (record.id.0, record.case.0, micros(record.at));
@@ -173,8 +185,8 @@ fn events(changes: &Changes, log: &mut Log<'_>, steps: &mut Vec<Step>) -> Result
         let hash = Cell::Text(Some(log.last.to_string().into()));
         events.push([id.into(), case.into(), at.into(), body, hash]);
     }
-    step(steps, sql::ADD_EVENTS, events);
-    Ok(())
+    step(&mut steps, sql::ADD_EVENTS, events);
+    Ok(steps)
 }
 
 fn erasure(erasure: &Erasure, steps: &mut Vec<Step>) -> Result<()> {

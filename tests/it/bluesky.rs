@@ -40,7 +40,12 @@ impl Scene {
     async fn new() -> Self {
         let clock = ManualClock::default();
         let server = FakeBluesky::start(house::clock(&clock)).await;
-        let account = Bluesky::new(&configured(&server), Duration::from_secs(5), house::clock(&clock));
+        let account = Bluesky::new(
+            &configured(&server),
+            Duration::from_secs(5),
+            house::clock(&clock),
+            house::vault(),
+        );
         Self {
             account: Arc::new(account.unwrap()),
             server,
@@ -340,7 +345,13 @@ async fn an_answer_below_ours_is_a_comment_and_what_a_search_finds_is_a_post() {
     let scene = Scene::new().await;
     let mut config = configured(&scene.server);
     config.search = vec!["parcel".to_owned()];
-    let account = Bluesky::new(&config, Duration::from_secs(5), house::clock(&scene.clock)).unwrap();
+    let account = Bluesky::new(
+        &config,
+        Duration::from_secs(5),
+        house::clock(&scene.clock),
+        house::vault(),
+    )
+    .unwrap();
     let core = Core::start(&scene.clock, vec![]).await;
     let news = scene.server.write("help", "every parcel on time");
     scene.server.answer("ann", &news, "not mine");
@@ -430,6 +441,41 @@ async fn a_session_that_is_lost_whole_is_made_anew_with_the_password() {
 }
 
 #[tokio::test]
+async fn a_session_outlasts_a_restart_and_a_full_disk_costs_only_a_new_one() {
+    let scene = Scene::new().await;
+    let core = scene.core().await;
+    let vault = house::vault();
+    let start = |config: config::Bluesky| {
+        let (clock, vault) = (house::clock(&scene.clock), vault.clone());
+        Bluesky::new(&config, Duration::from_secs(5), clock, vault).unwrap()
+    };
+    for _ in 0..5 {
+        start(configured(&scene.server))
+            .sweep(&core.inbound)
+            .await
+            .unwrap();
+    }
+    assert_eq!(scene.server.calls("createSession"), 1);
+    // It was over meanwhile.
+    scene.server.expire();
+    start(configured(&scene.server))
+        .sweep(&core.inbound)
+        .await
+        .unwrap();
+    start(configured(&scene.server))
+        .sweep(&core.inbound)
+        .await
+        .unwrap();
+    let made = |call| scene.server.calls(call);
+    assert_eq!((made("createSession"), made("refreshSession")), (1, 1));
+    // Another account in the configuration is another session.
+    let mut other = configured(&scene.server);
+    other.identifier = "did:plc:help".to_owned();
+    let _ = start(other).sweep(&core.inbound).await;
+    assert_eq!(scene.server.calls("createSession"), 2);
+}
+
+#[tokio::test]
 async fn a_session_that_ends_between_reading_and_publishing_is_no_doubt() {
     let scene = Scene::new().await;
     let mut core = scene.core().await;
@@ -463,7 +509,13 @@ async fn doctor_says_whose_password_it_is_and_what_to_mend() {
 
     let mut wrong = configured(&scene.server);
     wrong.password = SecretString::from("wrong-SECRET");
-    let account = Bluesky::new(&wrong, Duration::from_secs(2), house::clock(&scene.clock)).unwrap();
+    let account = Bluesky::new(
+        &wrong,
+        Duration::from_secs(2),
+        house::clock(&scene.clock),
+        house::vault(),
+    )
+    .unwrap();
     let findings = account.examine().await;
     assert!(
         !findings[0].ok && findings[0].mend.contains("app password"),
@@ -473,7 +525,12 @@ async fn doctor_says_whose_password_it_is_and_what_to_mend() {
 
     let late = ManualClock::default();
     late.advance(Duration::from_secs(90));
-    let account = Bluesky::new(&configured(&scene.server), Duration::from_secs(2), Arc::new(late));
+    let account = Bluesky::new(
+        &configured(&scene.server),
+        Duration::from_secs(2),
+        Arc::new(late),
+        house::vault(),
+    );
     let findings = account.unwrap().examine().await;
     assert!(
         findings

@@ -23,6 +23,7 @@ mod jetstream;
 mod mastodon;
 mod media;
 mod migrations;
+mod oauth;
 mod operator;
 mod races;
 mod real;

@@ -166,7 +166,15 @@ async fn bluesky() {
         jetstream: None,
         approval: None,
     };
-    let account = Arc::new(Bluesky::new(&config, Duration::from_secs(20), house::clock(&clock)).unwrap());
+    let account = Arc::new(
+        Bluesky::new(
+            &config,
+            Duration::from_secs(20),
+            house::clock(&clock),
+            house::vault(),
+        )
+        .unwrap(),
+    );
     let findings = account.examine().await;
     assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
     let me = account.abilities().account.unwrap();

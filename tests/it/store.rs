@@ -9,7 +9,7 @@ use hearback::domain::{
 };
 use hearback::store::{
     Aside, CaseFilter, Changes, Counters, CursorRow, Error, InboxRow, OrderRow, PauseRow, ReplyMark,
-    ReplyMessage, ReplyStep, Store, StoredPost, Tables, Thread,
+    ReplyMessage, ReplyStep, Store, StoredPost, Tables, Thread, Vault,
 };
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use std::time::Duration;
@@ -104,6 +104,7 @@ on_both_engines! {
     an_order_is_carried_out_or_taken_back_and_never_both
     a_pause_in_the_place_of_the_one_that_was_read_is_not_called_logged
     a_guest_makes_nothing_and_takes_no_lock
+    a_secret_comes_back_with_its_key_and_is_nothing_without
 }
 
 fn at(seconds: i64) -> Instant {
@@ -1136,4 +1137,49 @@ async fn a_guest_makes_nothing_and_takes_no_lock(place: Place) {
     let older = Store::join(&place.url).await.unwrap_err().to_string();
     assert!(older.contains("an earlier version"), "{older}");
     assert_eq!(Store::look(&place.url).await.unwrap(), Tables::Older);
+}
+
+async fn a_secret_comes_back_with_its_key_and_is_nothing_without(place: Place) {
+    let store = place.open().await;
+    let folder = tempfile::tempdir().unwrap();
+    let seal = folder.path().join("hearback.seal");
+    let (birds, sky) = (SourceName::new("birds"), SourceName::new("sky"));
+    let vault = Vault::of(&store, &seal);
+    assert_eq!(vault.get(&birds, "oauth").await.unwrap(), None);
+    vault.put(&birds, "oauth", "token-1").await.unwrap();
+    vault.put(&birds, "oauth", "token-2").await.unwrap();
+    vault.put(&sky, "oauth", "other").await.unwrap();
+    // Of several that make the key at once, all have the same.
+    let again = Vault::of(&store, &seal);
+    assert_eq!(
+        again.get(&birds, "oauth").await.unwrap().as_deref(),
+        Some("token-2")
+    );
+    // What was moved to another place does not open.
+    place
+        .run("UPDATE tokens SET body = (SELECT body FROM tokens AS t WHERE t.source = 'sky') WHERE source = 'birds'")
+        .await;
+    let told = again.get(&birds, "oauth").await.unwrap_err().to_string();
+    assert!(told.contains("tokens.key"), "{told}");
+    assert_eq!(again.get(&sky, "oauth").await.unwrap().as_deref(), Some("other"));
+    // A copy of the database without the key is no way in.
+    let elsewhere = Vault::of(&store, &folder.path().join("copy.seal"));
+    assert!(elsewhere.get(&sky, "oauth").await.is_err());
+    let key = folder.path().join("hearback.seal.tokens.key");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(
+            std::fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+    std::fs::write(&key, "short").unwrap();
+    let told = Vault::of(&store, &seal)
+        .get(&sky, "oauth")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(told.contains("5 bytes instead of 32"), "{told}");
+    store.close().await;
 }

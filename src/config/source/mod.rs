@@ -34,6 +34,15 @@ macro_rules! platforms {
                 }
             }
 
+            /// The word for its platform.
+            #[must_use]
+            pub fn platform(&self) -> &'static str {
+                match self {
+                    $(Self::$platform(_) => $word,)+
+                    Self::Playground(_) => "playground",
+                }
+            }
+
             /// Who has to approve its replies, where that differs.
             #[must_use]
             pub fn approval(&self) -> Option<Approval> {

@@ -166,7 +166,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn private() -> fs::OpenOptions {
+pub fn private() -> fs::OpenOptions {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = fs::File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
@@ -174,7 +174,7 @@ fn private() -> fs::OpenOptions {
 }
 
 #[cfg(not(unix))]
-fn private() -> fs::OpenOptions {
+pub fn private() -> fs::OpenOptions {
     let mut options = fs::File::options();
     options.write(true).create(true).truncate(true);
     options
@@ -182,12 +182,12 @@ fn private() -> fs::OpenOptions {
 
 /// A new name in a folder is durable when the folder is.
 #[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }

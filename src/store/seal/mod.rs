@@ -11,6 +11,7 @@ use super::{Changes, Counters, Result, Store};
 use crate::domain::audit::{Head, Report, Sealed, Verifier};
 use crate::domain::{Clock, EventId, Instant, Marks, Standing};
 use file::{File, Found};
+pub(super) use file::{private, sync_folder};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex as Short, PoisonError};

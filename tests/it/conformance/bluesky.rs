@@ -59,7 +59,7 @@ impl Stage for OnBluesky {
             jetstream: None,
             approval: None,
         };
-        Arc::new(Bluesky::new(&config, TIMEOUT, house::clock(&self.clock)).unwrap())
+        Arc::new(Bluesky::new(&config, TIMEOUT, house::clock(&self.clock), house::vault()).unwrap())
     }
 
     fn writes(&self, who: &str, text: &str) -> String {

@@ -11,7 +11,7 @@ use hearback::domain::{
 };
 use hearback::port::{
     Attachments, ChatPlatform, Content, EditMessage, OpenThread, Opened, Permit, Picture, PortError,
-    PostMessage, ShowPicture, SocialPlatform,
+    PostMessage, ShortVault, ShowPicture, SocialPlatform, Vault,
 };
 use hearback::store::{CaseFilter, Store};
 use sqlx::{Connection as _, SqliteConnection};
@@ -392,4 +392,9 @@ impl Drop for Running {
 /// The time as connectors take it.
 pub fn clock(clock: &ManualClock) -> Arc<dyn Clock> {
     Arc::new(clock.clone())
+}
+
+/// An empty vault for what platforms give us.
+pub fn vault() -> Arc<dyn Vault> {
+    Arc::new(ShortVault::default())
 }

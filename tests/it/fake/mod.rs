@@ -14,4 +14,5 @@ pub mod postgres;
 pub mod server;
 pub mod slack;
 pub mod specs;
+pub mod tokens;
 pub mod webhook;

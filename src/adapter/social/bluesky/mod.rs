@@ -34,7 +34,9 @@ use crate::adapter::watch::Watch;
 use crate::app::Inbound;
 use crate::config;
 use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
-use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
+use crate::port::{
+    Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target, Vault,
+};
 use async_trait::async_trait;
 use session::Xrpc;
 use std::collections::HashSet;
@@ -81,12 +83,19 @@ impl Bluesky {
         config: &config::Bluesky,
         reply_timeout: Duration,
         clock: Arc<dyn Clock>,
+        vault: Arc<dyn Vault>,
     ) -> anyhow::Result<Self> {
         let name = &config.name;
         let source = SourceName::new(name);
         let secret = (config.identifier.clone(), config.password.clone());
         Ok(Self {
-            xrpc: Xrpc::new(config.url.clone(), &source, secret, reply_timeout, clock.clone())?,
+            xrpc: Xrpc::new(
+                config.url.clone(),
+                &source,
+                secret,
+                reply_timeout,
+                (clock.clone(), vault),
+            )?,
             source,
             search: config.search.clone(),
             poll: config.poll,

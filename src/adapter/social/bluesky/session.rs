@@ -4,7 +4,8 @@
 //! bsky.social lets pass 100 (<https://docs.bsky.app/docs/advanced-guides/rate-limits>,
 //! <https://github.com/bluesky-social/bsky-docs/issues/183>). An access token that is over answers 400
 //! `ExpiredToken`, not 401. It is renewed once, whoever asks, and where the renewal is refused, for example
-//! because the answer to an earlier one was lost, the password makes a new session.
+//! because the answer to an earlier one was lost, the password makes a new session. A session outlasts a restart in
+//! the vault, so a process that is started again and again makes none.
 
 use super::wire::Opened;
 pub use crate::adapter::api::Failed;
@@ -12,12 +13,12 @@ use crate::adapter::api::{Answer, Api, Mend};
 use crate::adapter::meter::Meter;
 use crate::adapter::supervise::Lost;
 use crate::domain::{Clock, Instant, SourceName};
-use crate::port::{Permit, PortError};
+use crate::port::{Permit, PortError, Vault};
 use chrono::TimeDelta;
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -27,6 +28,8 @@ use url::Url;
 /// The least time between two new sessions, and the most: 96 a day at the worst.
 const SHORTEST: TimeDelta = TimeDelta::seconds(15);
 const LONGEST: TimeDelta = TimeDelta::minutes(15);
+/// Under this name the session is kept.
+const KEPT: &str = "session";
 
 const MEND: Mend = Mend {
     unauthorized: "identifier and password are not accepted; make an app password under Settings, Privacy and \
@@ -82,6 +85,19 @@ pub struct Session {
     refresh: SecretString,
 }
 
+/// A session as it outlasts a restart.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// Of which account, at which server: another one in the configuration begins anew.
+    identifier: String,
+    server: Url,
+    did: String,
+    handle: String,
+    home: Url,
+    access: String,
+    refresh: String,
+}
+
 /// When sessions may be made.
 #[derive(Default)]
 struct Pace {
@@ -126,6 +142,8 @@ pub struct Xrpc {
     identifier: String,
     password: SecretString,
     clock: Arc<dyn Clock>,
+    source: SourceName,
+    vault: Arc<dyn Vault>,
     session: RwLock<Option<Arc<Session>>>,
     /// Who holds it makes or renews the session; all others wait for that.
     gate: Mutex<Pace>,
@@ -137,7 +155,7 @@ impl Xrpc {
         source: &SourceName,
         (identifier, password): (String, SecretString),
         publishing: Duration,
-        clock: Arc<dyn Clock>,
+        (clock, vault): (Arc<dyn Clock>, Arc<dyn Vault>),
     ) -> anyhow::Result<Self> {
         base.set_path("");
         Ok(Self {
@@ -145,6 +163,8 @@ impl Xrpc {
             identifier,
             password,
             clock,
+            source: source.clone(),
+            vault,
             session: RwLock::default(),
             gate: Mutex::default(),
         })
@@ -169,8 +189,11 @@ impl Xrpc {
             return Ok(session);
         }
         let mut pace = self.gate.lock().await;
-        match self.current() {
-            Some(session) => Ok(session),
+        if let Some(session) = self.current() {
+            return Ok(session);
+        }
+        match self.remembered().await {
+            Some(session) => Ok(self.hold(session)),
             None => self.create(&mut pace).await,
         }
     }
@@ -230,7 +253,7 @@ impl Xrpc {
             .read(call.bearer_auth(stale.refresh.expose_secret()))
             .await;
         match answer.and_then(|answer| answer.decode()) {
-            Ok(opened) => Ok(self.keep(opened)),
+            Ok(opened) => Ok(self.keep(opened).await),
             Err(error) if is_stale(&error) => {
                 self.forget();
                 self.create(&mut pace).await
@@ -253,7 +276,7 @@ impl Xrpc {
         match self.api.read(call).await.and_then(|answer| answer.decode()) {
             Ok(opened) => {
                 pace.failed = None;
-                Ok(self.keep(opened))
+                Ok(self.keep(opened).await)
             }
             Err(error) => {
                 pace.end(&error, now);
@@ -262,13 +285,49 @@ impl Xrpc {
         }
     }
 
-    fn keep(&self, opened: Opened) -> Arc<Session> {
-        let session = Arc::new(Session {
+    async fn keep(&self, opened: Opened) -> Arc<Session> {
+        let kept = Kept {
+            identifier: self.identifier.clone(),
+            server: self.api.base().clone(),
             home: home(self.api.base(), &opened.did_doc),
             did: opened.did,
             handle: opened.handle,
-            access: opened.access_jwt.into(),
-            refresh: opened.refresh_jwt.into(),
+            access: opened.access_jwt,
+            refresh: opened.refresh_jwt,
+        };
+        self.remember(&kept).await;
+        self.hold(kept)
+    }
+
+    /// The session of an earlier run, if it is of this account.
+    async fn remembered(&self) -> Option<Kept> {
+        let kept = self.vault.get(&self.source, KEPT).await;
+        let kept = kept
+            .inspect_err(
+                |error| tracing::warn!(source = %self.source, %error, "The last session cannot be read."),
+            )
+            .ok()??;
+        let kept: Kept = serde_json::from_str(kept.expose_secret()).ok()?;
+        (kept.identifier == self.identifier && kept.server == *self.api.base()).then_some(kept)
+    }
+
+    /// Keeps a session over a restart. One that is not kept costs a new one then, nothing else.
+    async fn remember(&self, kept: &Kept) {
+        let Ok(text) = serde_json::to_string(kept) else {
+            return;
+        };
+        if let Err(error) = self.vault.put(&self.source, KEPT, &text.into()).await {
+            tracing::warn!(source = %self.source, %error, "The session cannot be kept over a restart.");
+        }
+    }
+
+    fn hold(&self, kept: Kept) -> Arc<Session> {
+        let session = Arc::new(Session {
+            did: kept.did,
+            handle: kept.handle,
+            home: kept.home,
+            access: kept.access.into(),
+            refresh: kept.refresh.into(),
         });
         *self.session.write().unwrap_or_else(PoisonError::into_inner) = Some(session.clone());
         session
