@@ -19,29 +19,29 @@ struct Scene {
     running: Running,
 }
 
+fn account(server: &FakeBluesky, stream: &FakeJetstream, clock: &ManualClock) -> Arc<Bluesky> {
+    let configured = config::Bluesky {
+        name: "sky".to_owned(),
+        url: server.url(),
+        identifier: HANDLE.to_owned(),
+        password: SecretString::from(PASSWORD),
+        search: vec!["acme \"desk lamp\"".to_owned()],
+        poll: Duration::from_secs(3600),
+        jetstream: Some(stream.url()),
+        approval: None,
+    };
+    let clock = house::clock(clock);
+    let account = Bluesky::new(&configured, Duration::from_secs(5), clock, house::vault());
+    Arc::new(account.unwrap())
+}
+
 impl Scene {
     /// After the first sweep; the next one is an hour away.
     async fn open(speaks: Speaks) -> Self {
         let clock = ManualClock::default();
         let server = FakeBluesky::start(house::clock(&clock)).await;
         let stream = FakeJetstream::start(house::clock(&clock), speaks).await;
-        let configured = config::Bluesky {
-            name: "sky".to_owned(),
-            url: server.url(),
-            identifier: HANDLE.to_owned(),
-            password: SecretString::from(PASSWORD),
-            search: vec!["acme \"desk lamp\"".to_owned()],
-            poll: Duration::from_secs(3600),
-            jetstream: Some(stream.url()),
-            approval: None,
-        };
-        let account = Bluesky::new(
-            &configured,
-            Duration::from_secs(5),
-            house::clock(&clock),
-            house::vault(),
-        );
-        let account = Arc::new(account.unwrap());
+        let account = account(&server, &stream, &clock);
         let core = Core::start(&clock, vec![account.clone()]).await;
         let running = core.run();
         let run = account.clone().run(running.inbound.clone(), running.stop.clone());
@@ -174,4 +174,28 @@ async fn nonsense_ends_nothing() {
     scene.write("ann", "@help.example it broke");
     scene.running.threads(1).await;
     assert_eq!(scene.stream.asked(1).await.len(), 1, "one connection");
+}
+
+#[rstest]
+#[case(Speaks::First)]
+#[case(Speaks::Both)]
+#[tokio::test]
+async fn the_doctor_tells_whether_it_answers(#[case] speaks: Speaks) {
+    let clock = ManualClock::default();
+    let server = FakeBluesky::start(house::clock(&clock)).await;
+    let stream = FakeJetstream::start(house::clock(&clock), speaks).await;
+    let account = account(&server, &stream, &clock);
+    let told = account.examine().await;
+    assert!(
+        told.iter()
+            .any(|finding| finding.ok && finding.what == "Jetstream answers"),
+        "{told:?}"
+    );
+    drop(stream);
+    let told = account.examine().await;
+    assert!(
+        told.iter()
+            .any(|finding| !finding.ok && finding.what.starts_with("Jetstream: ")),
+        "{told:?}"
+    );
 }

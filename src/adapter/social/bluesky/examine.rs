@@ -34,6 +34,9 @@ impl Bluesky {
             "whether the account may post shows with the first reply: nothing is posted to try it",
         ));
         findings.extend(self.quota());
+        if let Some(jetstream) = &self.jetstream {
+            findings.push(jetstream.examine().await);
+        }
         findings.push(Finding::clocks(self.xrpc.date().await, self.clock.now()));
         findings
     }

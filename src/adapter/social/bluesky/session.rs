@@ -105,6 +105,8 @@ struct Pace {
     pause: TimeDelta,
     /// Why the last one was not made.
     failed: Option<Failed>,
+    /// Whether the one of an earlier run was looked for. One that is refused must not come back.
+    recalled: bool,
 }
 
 impl Pace {
@@ -192,7 +194,9 @@ impl Xrpc {
         if let Some(session) = self.current() {
             return Ok(session);
         }
-        match self.remembered().await {
+        let recalled = std::mem::replace(&mut pace.recalled, true);
+        let remembered = if recalled { None } else { self.remembered().await };
+        match remembered {
             Some(session) => Ok(self.hold(session)),
             None => self.create(&mut pace).await,
         }

@@ -14,6 +14,7 @@
 use super::event::{Event, concerns};
 use super::session::lost;
 use super::{Bluesky, POST, Shown};
+use crate::adapter::finding::Finding;
 use crate::adapter::http;
 use crate::adapter::supervise::Lost;
 use crate::adapter::watch::WATCHED;
@@ -98,6 +99,22 @@ impl Jetstream {
             waiting: Mutex::default(),
             arrived: Notify::new(),
             heard: AtomicI64::new(0),
+        }
+    }
+
+    /// Whether it answers, for `doctor`. The second attempt speaks the other form where the first was refused for
+    /// that.
+    pub(super) async fn examine(&self) -> Finding {
+        let mut reached = connect(self, None).await;
+        if reached.is_err() {
+            reached = connect(self, None).await;
+        }
+        match reached {
+            Ok(_) => Finding::well("Jetstream answers"),
+            Err(lost) => Finding::wrong(
+                format!("Jetstream: {lost}"),
+                "Check `jetstream`; without it posts come with the sweep.",
+            ),
         }
     }
 
