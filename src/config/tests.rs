@@ -323,3 +323,11 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
     };
     assert_eq!(defaults(&told), defaults(&left_out));
 }
+
+#[test]
+fn the_example_shows_every_platform() {
+    let text = include_str!("../../config/example.toml");
+    let config = Config::from_toml("example.toml", text, Purpose::Serve).unwrap();
+    let shown: BTreeSet<_> = config.sources.iter().map(Source::platform).collect();
+    assert_eq!(shown, source::PLATFORMS.iter().copied().collect());
+}

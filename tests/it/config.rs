@@ -463,7 +463,7 @@ name = "managers"
     c.toml:21: access[1].discord_role: there is no [discord] to find it in; add a section [discord], or leave `discord_role` out
     c.toml:25: team[0].members: "Grcae" is no agent; did you mean "Grace"?
     c.toml:25: team[0].members: "Zoe" is no agent; add an [[agent]] with name = "Zoe"
-    c.toml:26: team[1]: has neither a channel nor members, so an escalation would reach nobody; add `members`, `slack_channel` or `discord_channel`
+    c.toml:26: team[1]: has neither a channel nor members, so an escalation would reach nobody; add `members`, `slack_channel`, `discord_channel` or `helpdesk`
     c.toml:27: team[1].name: "managers" is given in line 24; give every [[team]] its own
     "#);
 }

@@ -55,7 +55,7 @@ use super::section::{Section, Wrong, nearest, shown};
 macro_rules! platforms {
     ($($(#[$doc:meta])* $platform:ident = $word:literal;)+) => {
         /// The networks a source can be of; the playground belongs to the demo.
-        const PLATFORMS: &[&str] = &[$($word),+];
+        pub(super) const PLATFORMS: &[&str] = &[$($word),+];
 
         /// `[[source]]`, by `platform`.
         #[derive(Debug, Clone)]

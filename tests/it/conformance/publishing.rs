@@ -20,13 +20,11 @@ pub async fn place<S: Stage>() {
     play.core.reply(1, "Sorry, Ann!").await;
     let ours = play.stage.published();
     let parents: Vec<_> = ours.iter().map(|own| own.parent.as_deref()).collect();
-    let below_one = play.stage.under(&one);
-    let below_two = if S::UNTOLD.contains(&Untold::Parent) {
-        below_one.clone()
-    } else {
-        play.stage.under(&two)
-    };
-    assert_eq!(parents, [Some(below_two.as_str()), Some(below_one.as_str())]);
+    let (below_two, below_one) = (play.stage.under(&two), play.stage.under(&one));
+    // Where all stand in a row, the first is above all of them.
+    let in_a_row = S::UNTOLD.contains(&Untold::Parent) && parents[0] == Some(&below_one);
+    assert!(in_a_row || parents[0] == Some(&below_two), "{parents:?}");
+    assert_eq!(parents[1], Some(below_one.as_str()));
     assert!(
         ours[0]
             .text
@@ -178,8 +176,10 @@ pub async fn ambiguous<S: Stage>() {
             .reply(1, "Sorry, see https://shop.example/orders/4711?lang=en")
             .await;
         let state = play.core.replies(1).await[0].state;
+        // It may be seen at once that it stands there.
+        let seen = state == ReplyState::Sent && play.stage.published().len() == 1;
         assert!(
-            matches!(state, ReplyState::Ambiguous | ReplyState::NeedsHuman),
+            seen || matches!(state, ReplyState::Ambiguous | ReplyState::NeedsHuman),
             "{fault:?}: {state:?}"
         );
         let mut play = play.restart().await;

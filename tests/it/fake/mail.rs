@@ -379,6 +379,7 @@ async fn imap_session(inner: Arc<Inner>, stream: TcpStream) -> Option<()> {
     say(&mut line, "* OK ready").await?;
     let mut signed_in = false;
     let mut open = String::new();
+    let mut told_of = 0;
     loop {
         let text = hear(&mut line).await?;
         let said = words(&text);
@@ -433,6 +434,7 @@ async fn imap_session(inner: Arc<Inner>, stream: TcpStream) -> Option<()> {
                         state.changes.push(format!("SELECT {open}"));
                     }
                     let folder = folder(&mut state, &open)?;
+                    told_of = folder.letters.len();
                     format!(
                         "* {} EXISTS\r\n* OK [UIDVALIDITY {}] valid\r\n* OK [UIDNEXT {}] next",
                         folder.letters.len(),
@@ -457,7 +459,13 @@ async fn imap_session(inner: Arc<Inner>, stream: TcpStream) -> Option<()> {
             }
             "IDLE" => {
                 let mut came = inner.came.subscribe();
+                // What came since the folder was opened is told now.
+                let count = inner.state.lock().unwrap().inbox.letters.len();
                 say(&mut line, "+ idling").await?;
+                if open == "INBOX" && count > told_of {
+                    told_of = count;
+                    say(&mut line, &format!("* {count} EXISTS")).await?;
+                }
                 loop {
                     tokio::select! {
                         text = hear(&mut line) => {

@@ -183,7 +183,7 @@ impl Connector for YouTube {
                 )];
             }
         };
-        let mut findings = vec![if mine.iter().any(|id| *id == self.me) {
+        let mut findings = vec![if mine.contains(&self.me) {
             Finding::well(format!("the authorisation is of the channel {}", self.me))
         } else {
             Finding::wrong(
