@@ -484,7 +484,7 @@ fn unsound_files(world: &World, body: &Value, files: &[File]) -> Option<Told> {
     let attachments = body["attachments"].as_array().into_iter().flatten();
     let sound = attachments.clone().count() == files.len()
         && attachments.zip(files).enumerate().all(|(at, (told, file))| {
-            told["id"] == at.to_string()
+            told["id"].as_str().and_then(|id| id.parse().ok()) == Some(at)
                 && told["filename"] == *file.name
                 && told["description"].as_str().unwrap_or_default().chars().count() <= 1024
         });
