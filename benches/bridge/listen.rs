@@ -150,18 +150,18 @@ fn rules(dice: &mut StdRng, names: &[String], count: usize) -> Vec<Rule> {
         };
         Rule {
             name: format!("r{n}"),
-            all: if n % 3 == 0 {
+            all: if n.is_multiple_of(3) {
                 Vec::new()
             } else {
                 vec![name.clone()]
             },
-            any: if n % 3 == 0 {
+            any: if n.is_multiple_of(3) {
                 vec![format!("{name} care"), format!("#{name}"), format!("{name}*")]
             } else {
                 some(dice, 3)
             },
             none: vec!["hiring".to_owned(), format!("{name} rocks")],
-            regex: if n % 10 == 0 {
+            regex: if n.is_multiple_of(10) {
                 vec![format!(r"{name}\s+(order|parcel)?\s*#?\w+")]
             } else {
                 Vec::new()

@@ -80,7 +80,9 @@ async fn a_token_of_googles_for_somebody_else_opens_nothing(#[case] other: Value
         .as_object_mut()
         .unwrap()
         .extend(other.as_object().unwrap().clone());
-    let call = reqwest::Client::new().post(door.url.join("/webhooks/maps").unwrap());
+    let call = hearback::adapter::http::client(std::time::Duration::from_secs(30))
+        .unwrap()
+        .post(door.url.join("/webhooks/maps").unwrap());
     let call = call.bearer_auth(scene.server.token(&claims)).body(push(&review));
     assert_eq!(call.send().await.unwrap().status(), 401);
     assert_eq!(scene.server.books.calls("get"), 0);

@@ -259,7 +259,7 @@ async fn connect_takes_the_browser_back_and_nobody_elses() {
     let mut terminal = Terminal::default();
     let seen = terminal.clone();
     let browser = async {
-        let client = reqwest::Client::new();
+        let client = hearback::adapter::http::client(std::time::Duration::from_secs(30)).unwrap();
         let visit = async |query: &[(&str, &str)]| {
             let answer = client.get(redirect.clone()).query(query).send().await.unwrap();
             (answer.status().as_u16(), answer.text().await.unwrap())

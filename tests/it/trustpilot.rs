@@ -110,6 +110,8 @@ async fn a_notice_that_cannot_be_followed_is_to_come_again() {
     assert_eq!(scene.told("service-review-created", &review, "?").await, 503);
     assert_eq!(scene.told("service-review-created", &review, "?").await, 204);
     assert_eq!(scene.texts().await, ["late"]);
-    let call = reqwest::Client::new().post(scene.to(&format!("?secret={WEBHOOK_SECRET}")));
+    let call = hearback::adapter::http::client(std::time::Duration::from_secs(30))
+        .unwrap()
+        .post(scene.to(&format!("?secret={WEBHOOK_SECRET}")));
     assert_eq!(call.body("{}").send().await.unwrap().status(), 400);
 }

@@ -39,7 +39,9 @@ impl FakeGoogleBusiness {
     async fn pushed(&self, inbound: &Inbound, tokens: &[String], body: String) -> u16 {
         let connector = self.connector(self.books.clock.clone());
         let server = Server::start(connector.routes(inbound.clone()).unwrap()).await;
-        let mut call = reqwest::Client::new().post(server.url.join("/webhooks/maps").unwrap());
+        let mut call = hearback::adapter::http::client(std::time::Duration::from_secs(30))
+            .unwrap()
+            .post(server.url.join("/webhooks/maps").unwrap());
         for token in tokens {
             call = call.header("authorization", format!("Bearer {token}"));
         }

@@ -98,10 +98,6 @@ impl FakeFeed {
         self.server.url.join(path).unwrap()
     }
 
-    pub fn faults(&self) -> &Faults {
-        &self.inner.faults
-    }
-
     pub fn speak(&self, format: Format) {
         self.site().format = format;
     }

@@ -60,7 +60,10 @@ pub async fn notify(to: &Url, event: &str, review: &str, text: &str) -> u16 {
         "consumer": {"id": "c", "name": "Customer", "link": "https://api.trustpilot.com/v1/consumers/c"},
     });
     let body = value!({"events": [{"eventName": event, "version": "1", "eventData": data}]});
-    let call = reqwest::Client::new().post(to.clone()).json(&body);
+    let call = hearback::adapter::http::client(std::time::Duration::from_secs(30))
+        .unwrap()
+        .post(to.clone())
+        .json(&body);
     call.send().await.unwrap().status().as_u16()
 }
 

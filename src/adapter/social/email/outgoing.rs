@@ -72,7 +72,7 @@ fn subject(answered: Option<&str>) -> String {
     };
     if told.is_empty() {
         "Re: Your letter".to_owned()
-    } else if ["re:", "aw:", "sv:", "antw:"].iter().any(|prefix| again(prefix)) {
+    } else if ["re:", "aw:", "sv:", "antw:"].iter().any(again) {
         told.to_owned()
     } else {
         format!("Re: {told}")
