@@ -3,7 +3,7 @@
 //! To the core a help desk is a chat like the others: an escalation to its team opens a thread there, which is a
 //! ticket, and what happens to the case is told in it, as internal notes. So the hand-over is as certain as any
 //! message: an effect of the outbox, under a key that every attempt has, looked up before a second try (see
-//! [`System::find`]). Nothing that customers of the help desk see is ever written.
+//! `System::find`). Nothing that customers of the help desk see is ever written.
 //!
 //! The ticket's address and its closing come back into the case's thread as notes of the help desk: at once
 //! where the ticket was opened, and by looking every `poll` (or by its webhook) after. A note has a key of its

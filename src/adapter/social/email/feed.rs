@@ -54,15 +54,19 @@ impl Email {
     /// What came since the last time, over the session that stands, or a new one.
     pub(super) async fn read_letters(&self, inbound: &Inbound) -> Result<(), Lost> {
         let mut held = self.session.lock().await;
-        // One that stood for long may have ended without a word.
-        let standing = match held.take() {
-            Some(mut session) => within(session.noop()).await.is_ok().then_some(session),
-            None => None,
-        };
-        let mut session = match standing {
-            Some(session) => session,
-            None => self.mailbox.open().await.map_err(Trouble::lost)?,
-        };
+        // One that stood for long may have ended without a word: what it says then is not worth telling, but
+        // what is no answer at all is.
+        if let Some(mut session) = held.take() {
+            match self.read(&mut session, inbound).await {
+                Ok(()) => {
+                    *held = Some(session);
+                    return Ok(());
+                }
+                Err(Lost::Broken(why)) if why == imap::ODD => return Err(Lost::Broken(why)),
+                Err(_) => {}
+            }
+        }
+        let mut session = self.mailbox.open().await.map_err(Trouble::lost)?;
         self.read(&mut session, inbound).await?;
         *held = Some(session);
         Ok(())

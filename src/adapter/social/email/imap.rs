@@ -31,6 +31,9 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// For how long nobody tries again after the server refused the password: servers lock out who does.
 const REFUSED: TimeDelta = TimeDelta::minutes(5);
 
+/// What is said of an answer that is none.
+pub const ODD: &str = "the mail server's answer is not what the protocol describes";
+
 /// A connection, encrypted or not.
 pub trait Wire: AsyncRead + AsyncWrite + Unpin + Send + Debug {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Debug> Wire for T {}
@@ -89,7 +92,7 @@ impl From<Error> for Trouble {
                 Self::Broken(format!("the connection to the mail server broke ({error})"))
             }
             Error::ConnectionLost => Self::Broken("the connection to the mail server broke".to_owned()),
-            _ => Self::Broken("the mail server's answer is not what the protocol describes".to_owned()),
+            _ => Self::Broken(ODD.to_owned()),
         }
     }
 }
