@@ -62,7 +62,11 @@ impl Email {
                     *held = Some(session);
                     return Ok(());
                 }
-                Err(Lost::Broken(why)) if why == imap::ODD => return Err(Lost::Broken(why)),
+                Err(Lost::Broken(why)) if why == imap::ODD => {
+                    // Unless it is that we are not let in any more.
+                    *held = Some(self.mailbox.open().await.map_err(Trouble::lost)?);
+                    return Err(Lost::Broken(why));
+                }
                 Err(_) => {}
             }
         }
