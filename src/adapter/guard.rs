@@ -80,8 +80,9 @@ pub type Exempt = (Host, Option<u16>);
 pub struct Guard {
     /// For what is public only.
     public: Client,
-    /// For the hosts that the configuration exempts.
-    private: Client,
+    /// For the hosts that the configuration exempts, if it exempts any: a client holds the roots of TLS, some
+    /// megabytes.
+    private: Option<Client>,
     allowed: Arc<[Exempt]>,
     port: fn(u16) -> bool,
 }
@@ -98,7 +99,10 @@ impl Guard {
     fn with(allowed: &[Exempt], port: fn(u16) -> bool, checked: Checked) -> reqwest::Result<Self> {
         Ok(Self {
             public: http::outside(LONGEST, Some(checked))?,
-            private: http::outside(LONGEST, None)?,
+            private: match allowed {
+                [] => None,
+                _ => Some(http::outside(LONGEST, None)?),
+            },
             allowed: allowed.into(),
             port,
         })
@@ -156,10 +160,9 @@ impl Guard {
     async fn follow(&self, ask: &Ask<'_>) -> Result<Fetched, Barred> {
         let mut url = self.check(ask.url)?;
         for _ in 0..=MOST_REDIRECTS {
-            let client = if self.is_exempt(&url) {
-                &self.private
-            } else {
-                &self.public
+            let client = match &self.private {
+                Some(private) if self.is_exempt(&url) => private,
+                Some(_) | None => &self.public,
             };
             let call = client.get(url.clone()).headers(ask.headers.clone());
             let answer = call.send().await.map_err(|error| barred(&error))?;

@@ -118,7 +118,7 @@ impl Adapters {
         };
         let guard = guard(config).context("Cannot build an HTTP client")?;
         let attachments = match config.media.pictures {
-            config::Pictures::File => Attachments::Shown(Arc::new(Pictures::new(guard))),
+            config::Pictures::File => Attachments::Shown(Arc::new(Pictures::new(guard.clone()))),
             config::Pictures::Link => Attachments::Linked,
             config::Pictures::Off => Attachments::Counted,
         };
@@ -133,9 +133,6 @@ impl Adapters {
             playground: None,
             attachments,
         };
-        let exempt = config.server.allow_private_hosts.iter();
-        let exempt: Vec<_> = exempt.map(|exempt| (exempt.host.clone(), exempt.port)).collect();
-        let guard = Guard::new(&exempt)?;
         for source in &config.sources {
             let Source::Playground(section) = source else {
                 let network = network(source, config.reply.timeout, clock, vault, &guard);
