@@ -19,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 /// How long the token's address may take to answer.
@@ -106,7 +107,9 @@ struct Held {
 }
 
 /// Where the access token of a source comes from.
-pub struct Grant {
+pub struct Grant(Arc<Inner>);
+
+struct Inner {
     desk: Option<(Desk, Api)>,
     start: Start,
     mark: String,
@@ -116,14 +119,14 @@ pub struct Grant {
     tokens: RwLock<Option<Arc<Tokens>>>,
     /// Who holds it reads or renews; all others wait for that.
     gate: Mutex<Held>,
-    /// Whether the desk wraps what it takes and gives, see [`Self::wrapped`].
+    /// Whether the desk wraps what it takes and gives, see [`Grant::wrapped`].
     wrapped: bool,
 }
 
 impl std::fmt::Debug for Grant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Grant")
-            .field("source", &self.source)
+            .field("source", &self.0.source)
             .finish_non_exhaustive()
     }
 }
@@ -148,7 +151,7 @@ impl Grant {
             }
             None => None,
         };
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             desk,
             start,
             mark,
@@ -158,14 +161,17 @@ impl Grant {
             tokens: RwLock::default(),
             gate: Mutex::default(),
             wrapped: false,
-        })
+        })))
     }
 
     /// For a desk that takes JSON, wraps what it gives in `data`, and tells of failures by a `code` with the
     /// status 200: TikTok's (<https://business-api.tiktok.com/portal/docs?id=1832209711206401>).
     #[must_use]
     pub fn wrapped(mut self) -> Self {
-        self.wrapped = true;
+        // Nobody else has it yet.
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.wrapped = true;
+        }
         self
     }
 
@@ -174,8 +180,8 @@ impl Grant {
     /// # Errors
     /// 401 with the mend where there is none; otherwise why none can be had now.
     pub async fn access(&self) -> Result<SecretString, Failed> {
-        let now = self.clock.now();
-        let known = self.known();
+        let now = self.0.clock.now();
+        let known = self.0.known();
         let fresh = known
             .as_ref()
             .filter(|tokens| tokens.renew.is_none_or(|at| now < at));
@@ -186,6 +192,7 @@ impl Grant {
         let renewed = self.newer(stale.as_deref()).await;
         // While the old one holds, nothing is lost by a renewal that fails.
         let holds = self
+            .0
             .known()
             .filter(|tokens| tokens.ends.is_some_and(|at| now < at));
         match (renewed, holds.and_then(|tokens| tokens.secret())) {
@@ -205,9 +212,28 @@ impl Grant {
     /// Our application; empty where the token is fixed.
     #[must_use]
     pub fn client_id(&self) -> &str {
-        self.desk.as_ref().map_or("", |(desk, _)| &desk.client_id)
+        self.0.desk.as_ref().map_or("", |(desk, _)| &desk.client_id)
     }
 
+    /// A token other than `stale`. In a task of its own: a caller that goes away, as at the deadline of a reply,
+    /// must not take the answer with it, for the platform may have made the old refresh token worthless.
+    async fn newer(&self, stale: Option<&str>) -> Result<SecretString, Failed> {
+        let (inner, stale) = (Arc::clone(&self.0), stale.map(str::to_owned));
+        let renewing = TaskTracker::new().spawn(async move { inner.newer(stale.as_deref()).await });
+        let ended = renewing.await;
+        ended.unwrap_or_else(|error| Err(Failed::Broken(format!("the renewal ended early: {error}"))))
+    }
+
+    /// Takes the code that the platform gave to the browser (RFC 6749, 4.1.3), and stores what it is worth.
+    ///
+    /// # Errors
+    /// The platform does not take it, or nothing can be stored.
+    pub async fn redeem(&self, code: &str, redirect: &Url, verifier: &str) -> Result<(), Failed> {
+        self.0.redeem(code, redirect, verifier).await
+    }
+}
+
+impl Inner {
     fn known(&self) -> Option<Arc<Tokens>> {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -339,11 +365,7 @@ impl Grant {
         }
     }
 
-    /// Takes the code that the platform gave to the browser (RFC 6749, 4.1.3), and stores what it is worth.
-    ///
-    /// # Errors
-    /// The platform does not take it, or nothing can be stored.
-    pub async fn redeem(&self, code: &str, redirect: &Url, verifier: &str) -> Result<(), Failed> {
+    async fn redeem(&self, code: &str, redirect: &Url, verifier: &str) -> Result<(), Failed> {
         let Some((desk, api)) = &self.desk else {
             return Err(none("no client_id is configured"));
         };

@@ -124,6 +124,26 @@ async fn of_two_processes_the_slower_one_takes_what_the_other_has_stored() {
 }
 
 #[tokio::test]
+async fn who_gives_up_while_it_is_renewed_loses_no_token() {
+    let scene = Scene::new().await;
+    let grant = scene.grant();
+    let seen = async {
+        while scene.desk.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    // The platform has made the old one worthless, and nobody waits for the answer any more.
+    tokio::select! {
+        biased;
+        () = seen => {}
+        _ = grant.access() => panic!("it is given up before the answer"),
+    }
+    assert_eq!(token(&grant).await, "access-1");
+    assert_eq!(scene.desk.asked().len(), 1);
+    assert_eq!(token(&scene.grant()).await, "access-1");
+}
+
+#[tokio::test]
 async fn a_page_of_a_proxy_is_no_refusal() {
     let scene = Scene::new().await;
     let grant = scene.grant();
