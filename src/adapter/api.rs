@@ -86,6 +86,15 @@ impl Failed {
         }
     }
 
+    /// The same of a call that was to be made before publishing: nothing was published, whatever it came to.
+    #[must_use]
+    pub fn unsent(self) -> Self {
+        match self {
+            Self::Limited(_) | Self::Unreached(_) => self,
+            Self::Status { .. } | Self::Broken(_) => Self::Unreached(self.to_string()),
+        }
+    }
+
     /// As a failure of a look, which proves nothing about what was looked for.
     #[must_use]
     pub fn unread(self) -> PortError {

@@ -1,6 +1,7 @@
 //! Bluesky with Jetstream: heard at once, and nothing that the sweep would not hear.
 
 use crate::fake::bluesky::{FakeBluesky, HANDLE, ME, PASSWORD};
+use crate::fake::fault::Fault;
 use crate::fake::house::{self, Core, Running};
 use crate::fake::jetstream::{FakeJetstream, Speaks};
 use hearback::adapter::connector::Connector as _;
@@ -16,6 +17,7 @@ use std::time::Duration;
 struct Scene {
     server: FakeBluesky,
     stream: FakeJetstream,
+    clock: ManualClock,
     running: Running,
 }
 
@@ -58,6 +60,7 @@ impl Scene {
         Self {
             server,
             stream,
+            clock,
             running,
         }
     }
@@ -152,6 +155,40 @@ async fn what_comes_while_nobody_listens_is_heard_afterwards(#[case] end: &str) 
         2,
         "what is heard twice is known"
     );
+}
+
+#[tokio::test]
+async fn a_moment_that_is_still_to_come_skips_nothing() {
+    let scene = Scene::open(Speaks::First).await;
+    let uri = scene.server.write("ann", "@help.example one");
+    let record = scene.server.record(&uri);
+    let hour = Duration::from_secs(3600);
+    scene.stream.tell_ahead("create", &uri, Some(&record), hour);
+    scene.running.threads(1).await;
+    scene.stream.say("close");
+    scene.write("bob", "@help.example two");
+    scene.running.threads(2).await;
+}
+
+#[tokio::test]
+async fn what_was_being_read_when_the_stream_ended_is_read_again() {
+    let scene = Scene::open(Speaks::Both).await;
+    let read = scene.server.calls("getPosts");
+    scene.server.faults().next("getPosts", Fault::Hang);
+    scene.write("bob", "That desk lamp of Acme is a fire hazard");
+    let asked = async {
+        while scene.server.calls("getPosts") == read {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(15), asked)
+        .await
+        .unwrap();
+    // Much was heard since then, so that the stream does not tell of it again.
+    scene.clock.advance(Duration::from_secs(60));
+    scene.write("eve", "nothing to do with anybody");
+    scene.stream.say("close");
+    scene.running.threads(1).await;
 }
 
 #[tokio::test]

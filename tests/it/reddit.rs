@@ -1,6 +1,7 @@
 //! Reddit: what is its own beside what every connector keeps (see `conformance`).
 
-use crate::fake::house::{self, Core};
+use crate::fake::fault::Fault;
+use crate::fake::house::{self, Core, SETTLE};
 use crate::fake::reddit::{CLIENT, CLIENT_SECRET, FakeReddit, ME, PASSWORD, SUBREDDIT};
 use hearback::adapter::connector::Connector as _;
 use hearback::adapter::social::reddit::Reddit;
@@ -27,6 +28,11 @@ impl Scene {
     }
 
     async fn hearing(subreddits: &[&str]) -> Self {
+        Self::by_rules(subreddits, None).await
+    }
+
+    /// Of what is merely found only what the rules catch; nothing is answered then.
+    async fn by_rules(subreddits: &[&str], words: Option<&[&str]>) -> Self {
         let clock = ManualClock::default();
         let server = FakeReddit::start(house::clock(&clock)).await;
         let config = config::Reddit {
@@ -43,7 +49,10 @@ impl Scene {
         };
         let account = Reddit::new(&config, Duration::from_secs(5), house::clock(&clock));
         let account = Arc::new(account.unwrap());
-        let core = Core::start(&clock, vec![account.clone()]).await;
+        let core = match words {
+            None => Core::start(&clock, vec![account.clone()]).await,
+            Some(words) => Core::hearing(&clock, None, house::choosy("snoo", words)).await,
+        };
         Self {
             server,
             account,
@@ -157,7 +166,56 @@ async fn a_subreddit_is_heard_and_what_is_in_the_inbox_too_is_one() {
         kinds.extend(scene.core.posts(case).await.into_iter().map(|post| post.kind));
     }
     kinds.sort_by_key(|kind| format!("{kind:?}"));
-    assert_eq!(kinds, [PostKind::Comment, PostKind::Mention, PostKind::Post]);
+    assert_eq!(kinds, [PostKind::Mention, PostKind::Post, PostKind::Post]);
+}
+
+#[tokio::test]
+async fn what_is_merely_found_is_left_to_the_rules_and_what_is_to_us_is_not() {
+    let mut scene = Scene::by_rules(&[SUBREDDIT], Some(&["burns"])).await;
+    let post = scene.server.post("ann", "Look at my lamp");
+    scene.server.answer("bob", &post, "Mine burns");
+    scene.server.answer("ida", &post, "Mine is fine");
+    let named = scene.server.answer("eve", &post, "Somebody should look here");
+    scene.sweep().await;
+    let heard = async |core: &Core| {
+        let mut heard = Vec::new();
+        for case in core.cases().await {
+            heard.extend(core.posts(&case).await.into_iter().map(|post| post.author.handle));
+        }
+        heard
+    };
+    assert_eq!(heard(&scene.core).await, ["bob"]);
+    // It was found before the inbox had it.
+    scene.server.notify(&named);
+    scene.sweep().await;
+    assert_eq!(heard(&scene.core).await, ["bob", "eve"]);
+}
+
+#[tokio::test]
+async fn a_list_that_lags_is_no_proof_that_nothing_stands() {
+    let mut scene = Scene::new().await;
+    for who in ["ann", "bob"] {
+        scene.server.mention(who, "my parcel is late", scene.clock.now());
+    }
+    scene.sweep().await;
+    scene.server.freeze();
+    scene.clock.advance(Duration::from_secs(1));
+    scene.core.reply(1, "Sorry, Ann!").await;
+    scene.server.faults().next("comment", Fault::AcceptThenDrop);
+    scene.core.reply(2, "Sorry, Bob!").await;
+    for _ in 0..20 {
+        scene.core.wait(SETTLE).await;
+    }
+    assert_eq!(scene.server.published().len(), 2);
+    assert_eq!(scene.core.replies(2).await[0].state, ReplyState::NeedsHuman);
+}
+
+#[tokio::test]
+async fn the_quota_is_told() {
+    let mut scene = Scene::new().await;
+    scene.sweep().await;
+    let usage = scene.account.meter().unwrap().usage(scene.clock.now());
+    assert_eq!(usage[0].words, "4 of 600 calls");
 }
 
 #[tokio::test]
@@ -178,4 +236,25 @@ async fn an_address_is_looked_at() {
     ] {
         assert!(scene.account.visit(&reply, wrong).await.is_err(), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn what_is_shown_and_cannot_be_read_is_not_taken_for_gone() {
+    let mut scene = Scene::new().await;
+    let odd = scene
+        .server
+        .mention("ann", "my parcel is late", scene.clock.now());
+    let gone = scene.server.mention("bob", "never mind", scene.clock.now());
+    scene.sweep().await;
+    scene.server.garble(&odd);
+    scene.server.delete(&gone);
+    for _ in 0..3 {
+        scene.clock.advance(Duration::from_secs(60));
+        scene.sweep().await;
+    }
+    let mut deleted = Vec::new();
+    for case in scene.core.cases().await {
+        deleted.push(scene.core.posts(&case).await[0].deleted);
+    }
+    assert_eq!(deleted, [false, true]);
 }

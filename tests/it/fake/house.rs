@@ -6,6 +6,7 @@ use hearback::app::{
     App, Directory, Given, Group, Hearing, Home, Identity, Inbound, Input, Member, Parts, Place, Response,
     TeamEntry, Worker,
 };
+use hearback::domain::listen::{Listening, Rule};
 use hearback::domain::{
     Agent, Case, CaseNumber, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post,
     Reply, Role, SourceName, Standing, ThreadId,
@@ -16,6 +17,7 @@ use hearback::port::{
 };
 use hearback::store::{CaseFilter, Store};
 use sqlx::{Connection as _, SqliteConnection};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -401,6 +403,14 @@ impl Core {
         counting.fetch_one(&mut connection).await.unwrap()
     }
 
+    /// What was set aside, as it is kept.
+    pub async fn set_aside_texts(&self) -> Vec<String> {
+        let url = format!("sqlite:{}", self.folder.path().join("cases.db").display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let reading = sqlx::query_scalar("SELECT raw FROM asides");
+        reading.fetch_all(&mut connection).await.unwrap()
+    }
+
     /// Everything that stands in a case's thread.
     pub fn thread(&self, case: usize) -> String {
         self.chat.threads.borrow()[case - 1].join("\n---\n")
@@ -477,6 +487,20 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop.cancel();
         self.tracker.close();
+    }
+}
+
+/// Of this source only what is written to us is heard, and what has one of these words.
+pub fn choosy(source: &'static str, words: &[&str]) -> Hearing {
+    let rule = Rule {
+        name: "words".to_owned(),
+        any: words.iter().map(|&word| word.to_owned()).collect(),
+        ..Rule::default()
+    };
+    Hearing {
+        listening: Listening::new([(source.into(), &[rule][..])]).unwrap(),
+        floods: HashMap::new(),
+        keeps: false,
     }
 }
 

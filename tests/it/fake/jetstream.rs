@@ -78,6 +78,11 @@ impl FakeJetstream {
 
     /// A record was written or removed: `at://did/collection/rkey`.
     pub fn tell(&self, operation: &str, uri: &str, record: Option<&Value>) {
+        self.tell_ahead(operation, uri, record, Duration::ZERO);
+    }
+
+    /// The same, with a moment that is still so far away.
+    pub fn tell_ahead(&self, operation: &str, uri: &str, record: Option<&Value>, ahead: Duration) {
         let mut parts = uri.strip_prefix("at://").unwrap().split('/');
         let mut part = || parts.next().unwrap().to_owned();
         let (did, collection, rkey) = (part(), part(), part());
@@ -89,7 +94,7 @@ impl FakeJetstream {
         }
         let mut log = self.inner.log.lock().unwrap();
         let told = Told {
-            micros: self.inner.clock.now().timestamp_micros(),
+            micros: (self.inner.clock.now() + ahead).timestamp_micros(),
             seq: log.len() as i64 + 1,
             did,
             commit,

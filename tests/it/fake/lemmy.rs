@@ -40,6 +40,8 @@ struct Entry {
     /// The ids of all above.
     path: String,
     published: Instant,
+    /// When it came to this server.
+    arrived: Instant,
     updated: Option<Instant>,
     gone: bool,
     locked: bool,
@@ -67,6 +69,8 @@ struct World {
     locked_out: bool,
     exhausted_until: Option<Instant>,
     misplaces: Option<Misplaces>,
+    forgets: bool,
+    next_version: bool,
 }
 
 struct Inner {
@@ -129,6 +133,28 @@ impl FakeLemmy {
         entry.replies = to_us && who != ME;
         entry.mentions = text.contains(&format!("@{ME}")) && who != ME;
         comment
+    }
+
+    /// As [`Self::answer`], on another server, and it came here only now.
+    pub fn answer_from_afar(&self, who: &str, above: &str, text: &str, published: Instant) -> String {
+        let comment = self.answer(who, above, text);
+        self.world().find(&comment).published = published;
+        comment
+    }
+
+    /// A comment comes to our mentions, later than to where it is found.
+    pub fn notify(&self, id: &str) {
+        self.world().find(id).mentions = true;
+    }
+
+    /// The next comment is made, and cannot be read back for the answer.
+    pub fn forget_the_next(&self) {
+        self.world().forgets = true;
+    }
+
+    /// Version 1, which has only a part of this API.
+    pub fn become_the_next_version(&self) {
+        self.world().next_version = true;
     }
 
     /// Somebody writes a post.
@@ -267,6 +293,7 @@ impl World {
             post,
             path,
             published,
+            arrived: published,
             updated: None,
             gone: false,
             locked: false,
@@ -450,16 +477,30 @@ fn read(inner: &Inner, path: &str, asked: &Asked) -> Response {
     let id = || asked["id"].parse::<i64>().unwrap();
     match path {
         "site" => Json(json!({
-            "site_view": {}, "version": "0.19.12", "my_user": {"local_user_view": {"person": person(ME)}},
+            "site_view": {}, "version": if world.next_version { "1.0.0-beta.1" } else { "0.19.12" }, "my_user": {"local_user_view": {"person": person(ME)}},
             "all_languages": [{"id": 0, "code": "und", "name": "Undetermined"}, {"id": 37, "code": "en", "name": "English"}],
         }))
         .into_response(),
+        "user/mention" | "user/replies" | "private_message/list" | "user" if world.next_version => {
+            StatusCode::NOT_FOUND.into_response()
+        }
         "user/mention" => {
             let mut all = world.odd.clone();
             all.extend(newest(&|entry| entry.mentions && !entry.gone));
             Json(json!({"mentions": paged(all)})).into_response()
         }
-        "user/replies" => Json(json!({"replies": paged(newest(&|entry| entry.replies && !entry.gone))})).into_response(),
+        "user/replies" => {
+            let mut replies: Vec<_> = world.entries.iter().filter(|entry| entry.replies && !entry.gone).collect();
+            replies.reverse();
+            replies.sort_by_key(|entry| std::cmp::Reverse(entry.arrived));
+            let views = replies.into_iter().map(|entry| {
+                let mut view = world.view(entry);
+                view["comment_reply"] = json!({"id": entry.id, "recipient_id": person_id(ME), "comment_id": entry.id,
+                    "read": false, "published": time(entry.arrived)});
+                view
+            });
+            Json(json!({"replies": paged(views.collect())})).into_response()
+        }
         "private_message/list" => {
             let notes = world.notes.iter().rev().map(|note| world.show_note(note));
             Json(json!({"private_messages": paged(notes.collect())})).into_response()
@@ -526,6 +567,9 @@ fn publish(inner: &Inner, method: &str, asked: &Value) -> Response {
         Some(Misplaces::Elsewhere) => format!("p{post}"),
     };
     let id = world.add(ME, text, Some(&above), now);
+    if std::mem::take(&mut world.forgets) {
+        return error(400, "couldnt_find_comment");
+    }
     let entry = world.find(&id).clone();
     Json(json!({"comment_view": world.view(&entry), "recipient_ids": []})).into_response()
 }

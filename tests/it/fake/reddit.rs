@@ -43,6 +43,8 @@ struct Thing {
     kind: &'static str,
     id: String,
     author: String,
+    /// It is shown as the API does not describe it.
+    odd: bool,
     /// Of a comment, a message, or a post's own text.
     body: String,
     title: String,
@@ -83,7 +85,8 @@ impl Thing {
         let edited = self.edited.map_or(json!(false), |at| json!(seconds(at)));
         let mut data = json!({
             "id": self.id, "name": self.name(), "author": author, "created_utc": seconds(self.created),
-            "created": seconds(self.created), "edited": edited, "score": 3, "ups": 3, "downs": 0,
+            "created": seconds(self.created), "edited": edited, "score": if self.odd { json!("many") } else { json!(3) },
+            "ups": 3, "downs": 0,
             "subreddit": SUBREDDIT, "permalink": self.path(), "locked": self.locked, "archived": false,
             "distinguished": null, "stickied": false, "likes": null, "saved": false,
         });
@@ -130,6 +133,8 @@ struct World {
     exhausted_until: Option<Instant>,
     misplaces: Option<Misplaces>,
     refuses: Option<Value>,
+    /// The list of our comments was made at this moment, and shows nothing newer.
+    listed: Option<Instant>,
 }
 
 struct Inner {
@@ -228,6 +233,11 @@ impl FakeReddit {
         self.world().find(name).gone = true;
     }
 
+    /// What is known is not shown as the API describes it any more.
+    pub fn garble(&self, name: &str) {
+        self.world().find(name).odd = true;
+    }
+
     /// Moderators lock the post that something is under.
     pub fn lock(&self, name: &str) {
         let mut world = self.world();
@@ -239,6 +249,17 @@ impl FakeReddit {
     pub fn poison(&self, odd: Value) {
         let now = self.inner.clock.now();
         self.world().odd.push((now, odd));
+    }
+
+    /// The list of our comments is not made anew from now on.
+    pub fn freeze(&self) {
+        let now = self.inner.clock.now();
+        self.world().listed = Some(now);
+    }
+
+    /// A comment comes to our inbox, later than to its subreddit.
+    pub fn notify(&self, name: &str) {
+        self.world().find(name).inbox = Some("mention");
     }
 
     /// The token is over.
@@ -306,6 +327,7 @@ impl World {
             kind,
             id: format!("m{:05}", self.made),
             author: who.to_owned(),
+            odd: false,
             body: text.to_owned(),
             title: String::new(),
             parent: parent.map(str::to_owned),
@@ -504,7 +526,10 @@ fn read(inner: &Inner, path: &[&str], asked: &Asked) -> Response {
                 thing.kind == "t3" && thing.title.to_lowercase().contains(&words)
             }))
         }
-        ["user", ME, "comments"] => all(newest(&|thing| thing.kind == "t1" && thing.author == ME)),
+        ["user", ME, "comments"] => all(newest(&|thing| {
+            let listed = world.listed.is_none_or(|listed| thing.created <= listed);
+            thing.kind == "t1" && thing.author == ME && listed
+        })),
         ["api", "info"] => {
             let names: Vec<_> = asked["id"].split(',').collect();
             assert!(names.len() <= 100 && !names.iter().any(|name| name.starts_with("t4_")));

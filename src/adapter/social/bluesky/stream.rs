@@ -77,6 +77,20 @@ struct Waiting {
     tries: u32,
 }
 
+/// News that are being read. What was not stored when the stream ended waits again.
+struct Round<'a> {
+    jetstream: &'a Jetstream,
+    news: Vec<News>,
+}
+
+impl Drop for Round<'_> {
+    fn drop(&mut self) {
+        for news in std::mem::take(&mut self.news) {
+            self.jetstream.arrive(news);
+        }
+    }
+}
+
 /// The stream of one source.
 pub(super) struct Jetstream {
     url: Url,
@@ -252,7 +266,9 @@ impl Bluesky {
             Ok(None) => return Ok(()),
             Err(told) => return Err(Lost::Broken(told)),
         };
-        jetstream.heard.fetch_max(event.micros, Ordering::Relaxed);
+        // A moment that is still to come, as an operator or a wrong clock may tell it, would skip what comes until then.
+        let micros = event.micros.min(self.clock.now().timestamp_micros());
+        jetstream.heard.fetch_max(micros, Ordering::Relaxed);
         if event.did == me || event.collection != POST {
             return Ok(());
         }
@@ -260,7 +276,7 @@ impl Bluesky {
         match (event.operation.as_str(), event.record) {
             ("create", Some(record)) => {
                 if let Some(reason) = concerns(&record, me, &self.search)
-                    && !self.stored.has(&uri)
+                    && !self.stored.knows(&uri, reason.is_some())
                 {
                     let reason = reason.map(str::to_owned);
                     jetstream.arrive(News::Written { uri, reason });
@@ -285,13 +301,18 @@ impl Bluesky {
             }
             let mut sightings = Vec::new();
             let (mut written, mut deleted) = (Vec::new(), Vec::new());
-            for held in jetstream.due() {
+            let due = jetstream.due();
+            let mut round = Round {
+                jetstream,
+                news: due.iter().map(|held| held.news.clone()).collect(),
+            };
+            for held in due {
                 match held.news {
                     News::Written { .. } => written.push(held),
                     News::Deleted { .. } => deleted.push(held),
                 }
             }
-            let uris = self.found(jetstream, written, &mut sightings).await;
+            let marks = self.found(jetstream, written, &mut sightings).await;
             for held in deleted {
                 let gone = match &held.news {
                     News::Deleted { uri } if matches!(self.shown(uri, 0).await, Ok(Shown::Gone)) => {
@@ -310,6 +331,7 @@ impl Bluesky {
             let caught_up = jetstream.waiting().is_empty();
             let cursor = heard.filter(|heard| caught_up && (*heard - kept >= KEEP || !sightings.is_empty()));
             if sightings.is_empty() && cursor.is_none() {
+                round.news.clear();
                 continue;
             }
             let value = cursor.map(|at| Cursor {
@@ -318,18 +340,20 @@ impl Bluesky {
             });
             let seen = inbound.posts_seen(&self.source, sightings, value);
             seen.await.map_err(|error| Lost::Broken(error.to_string()))?;
-            self.stored.remember(uris);
+            round.news.clear();
+            self.stored.remember_as(marks);
             kept = cursor.unwrap_or(kept);
         }
     }
 
-    /// Reads posts that the stream told of, those that our server has; the others later. Gives their ids.
+    /// Reads posts that the stream told of, those that our server has; the others later. Gives their ids, and
+    /// whether they are written to us.
     async fn found(
         &self,
         jetstream: &Jetstream,
         written: Vec<Waiting>,
         sightings: &mut Vec<Sighting>,
-    ) -> Vec<String> {
+    ) -> Vec<(String, bool)> {
         let uris: Vec<_> = written.iter().filter_map(|held| held.news.written()).collect();
         if uris.is_empty() {
             return Vec::new();
@@ -357,7 +381,8 @@ impl Bluesky {
                 return Vec::new();
             }
         }
-        views.into_iter().map(|view| view.uri).collect()
+        let marks = views.into_iter();
+        marks.map(|view| (view.uri, view.reason.is_some())).collect()
     }
 }
 

@@ -96,7 +96,7 @@ impl Api {
         body: &Value,
         allowed: (Duration, &Permit),
     ) -> Result<T, Failed> {
-        let token = self.token().await?;
+        let token = self.token().await.map_err(Failed::unsent)?;
         let call = self.api.writer().post(self.at(&[method])).json(body);
         let call = call.bearer_auth(token.expose_secret());
         let published = self.api.publish(call, allowed).await.map_err(known);

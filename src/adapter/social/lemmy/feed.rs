@@ -2,7 +2,7 @@
 //!
 //! Lists show the newest first, by pages with numbers (<https://join-lemmy.org/api/v3>). What is written meanwhile
 //! moves the rest to later pages, where it is read again, and what other servers send late takes its place by when
-//! it was written: so a sweep reads the newest page whole, and back to an hour before the newest that it knew (see
+//! it was written (replies by when they came): so a sweep reads the newest page whole, and back to an hour before the newest that it knew (see
 //! `adapter::reach`).
 
 use super::api::{Failed, is_missing, lost};
@@ -10,11 +10,12 @@ use super::translate::{self, Thing};
 use super::wire::{CommentView, MessageView, OneComment, OnePost, Page, PostView};
 use super::{Known, Lemmy};
 use crate::adapter::reach::Reach;
+use crate::adapter::stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound};
-use crate::domain::{Instant, NativeId, Post, Sighting};
+use crate::domain::{Instant, NativeId, Post, PostKind, Sighting};
 use serde_json::value::RawValue;
 use std::collections::HashSet;
 
@@ -127,12 +128,18 @@ impl Lemmy {
                 oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
                 newest = newest.max(at.min(self.clock.now()));
                 posts.extend(post.filter(|post| {
-                    let counts = at >= reach.since && !self.stored.has(post.id.as_str());
+                    let counts = at >= reach.since && !self.stored.knows_post(post);
                     counts && met.insert(post.id.clone())
                 }));
             }
             if page.is_empty() || oldest.is_some_and(|oldest| oldest < horizon) {
                 break;
+            }
+            if number == MOST_PAGES {
+                tracing::warn!(
+                    source = %self.source, list = feed.stream, %horizon,
+                    "More was written than is read at once: what is older was not read."
+                );
             }
         }
         let moved = Reach { newest, ..reach }.text();
@@ -143,12 +150,12 @@ impl Lemmy {
         });
         if !posts.is_empty() || cursor.is_some() {
             posts.reverse();
-            let ids: Vec<_> = posts.iter().map(|post: &Post| post.id.to_string()).collect();
+            let marks: Vec<_> = posts.iter().map(stored::mark).collect();
             let sightings = posts.into_iter().map(|post| Sighting::Post(Box::new(post)));
             inbound
                 .posts_seen(&self.source, sightings.collect(), cursor)
                 .await?;
-            self.stored.remember(ids);
+            self.stored.remember_as(marks);
         }
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -169,7 +176,7 @@ impl Lemmy {
         })
     }
 
-    /// When something was written, and what it says to us: nothing, where it is ours, or gone.
+    /// Its moment in its list, and what it says to us: nothing, where it is ours, or gone.
     fn read(
         &self,
         me: &Known,
@@ -177,7 +184,7 @@ impl Lemmy {
         raw: &RawValue,
     ) -> Result<(Instant, Option<Post>), serde_json::Error> {
         let ours = |post: &Post| post.author.id == me.account();
-        let (at, gone, post) = match holds {
+        let (at, gone, mut post) = match holds {
             Holds::Messages => {
                 let view: MessageView = serde_json::from_str(raw.get())?;
                 let post = translate::message(&self.source, self.api.base(), &view);
@@ -196,6 +203,10 @@ impl Lemmy {
             Holds::Replies => self.read_comment(me, raw, false)?,
             Holds::Mentions => self.read_comment(me, raw, true)?,
         };
+        if matches!(holds, Holds::Found) {
+            // Whether it answers us is told by the list of replies.
+            post.kind = PostKind::Post;
+        }
         Ok((at, Some(post).filter(|post| !gone && !ours(post))))
     }
 
@@ -208,7 +219,11 @@ impl Lemmy {
         let view: CommentView = serde_json::from_str(raw.get())?;
         let gone = view.comment.deleted || view.comment.removed;
         let post = translate::comment(&self.source, me, &view, mentions);
-        Ok((view.comment.published, gone, post))
+        // Replies are listed by when they came here, which is later where they are from another server.
+        let at = view
+            .comment_reply
+            .map_or(view.comment.published, |reply| reply.published);
+        Ok((at, gone, post))
     }
 
     /// Reads some known posts again, in turns. Private messages cannot be read one by one.

@@ -3,7 +3,8 @@
 //!
 //! A sweep reads mentions, replies, private messages and searches (see `feed`). A reply is a comment, a private one
 //! a message; an uncertain end is looked for among our own: the class is [`Class::Lookup`]. Servers are at version
-//! 0.19, whose API this is; the next serves it as well.
+//! 0.19, whose API this is. Version 1 serves a part of it, without mentions, replies and private messages
+//! (`crates/api/routes_v3` there): `doctor` says so.
 
 mod api;
 mod feed;
@@ -41,6 +42,8 @@ const UNDETERMINED: &str = "und";
 struct Known {
     /// Our account's id.
     id: i64,
+    /// The server's version.
+    version: String,
     /// The codes of its languages.
     languages: HashMap<i64, String>,
 }
@@ -124,6 +127,7 @@ impl Lemmy {
         };
         let languages = site.all_languages.into_iter();
         let known = Arc::new(Known {
+            version: site.version,
             id: site.my_user.ok_or_else(nobody)?.local_user_view.person.id,
             languages: languages.map(|language| (language.id, language.code)).collect(),
         });
@@ -214,6 +218,11 @@ impl Connector for Lemmy {
         let asking = self.api.get::<wire::Page>(&["user", "mention"], &query).await;
         findings.push(match asking {
             Ok(_) => Finding::well("mentions can be read"),
+            Err(error) if known.version.starts_with(|c: char| ('1'..='9').contains(&c)) => Finding::wrong(
+                format!("the server (version {}) does not tell of mentions ({error})", known.version),
+                "Hearback speaks version 3 of the API, whole as in Lemmy 0.19; a server of version 1 has only a part \
+                 of it. Use an account on a server of version 0.19.",
+            ),
             Err(error) => Finding::wrong(
                 format!("mentions cannot be read ({error})"),
                 "Try again later; if it stays, ask the server's administrators.",

@@ -2,7 +2,8 @@
 //!
 //! `POST /comment` and `POST /private_message` (<https://join-lemmy.org/api/v3>) know no key and look for no doubles:
 //! the same call again makes another (`create_comment` in <https://github.com/LemmyNet/lemmy>). Refusals are those
-//! names that are given before anything is written.
+//! names that are given before anything is written. `couldnt_find_comment` is none of them: it is also said of the
+//! new comment itself, when it cannot be read back (`build_comment_response`).
 
 use super::api::{Failed, before, name};
 use super::feed::Now;
@@ -18,7 +19,7 @@ use tokio::time::{Instant as Moment, timeout_at};
 use url::Url;
 
 /// The names by which nothing was written.
-const REFUSALS: [&str; 15] = [
+const REFUSALS: [&str; 14] = [
     "locked",
     "deleted",
     "site_ban",
@@ -33,7 +34,6 @@ const REFUSALS: [&str; 15] = [
     "slurs",
     "blocked_url",
     "couldnt_find_post",
-    "couldnt_find_comment",
 ];
 /// The most of our own comments or messages in one answer, and the most answers.
 const LIMIT: &str = "50";
@@ -122,7 +122,9 @@ impl Lemmy {
         if reply.begun_at.is_none() && reply.audience == Audience::Public {
             let (own, _) = self.own_comments(&known, post.created_at).await.map_err(before)?;
             let by_hand = |own: &&CommentView| {
-                translate::parent(own) == reply.target && !ours.contains(&Thing::Comment(own.comment.id).id())
+                stands(own)
+                    && translate::parent(own) == reply.target
+                    && !ours.contains(&Thing::Comment(own.comment.id).id())
             };
             if let Some(own) = own.iter().find(by_hand) {
                 return Ok(Target::Answered {
@@ -137,7 +139,7 @@ impl Lemmy {
     pub(super) async fn look(&self, reply: &Reply, canary: Option<&NativeId>) -> Result<Look, PortError> {
         let known = self.known().await.map_err(Failed::unread)?;
         let since = since(reply);
-        let (ours, whole) = if reply.audience == Audience::Private {
+        let (ours, whole, fresh) = if reply.audience == Audience::Private {
             let (messages, whole) = self.own_messages(&known, since).await.map_err(Failed::unread)?;
             let to_them = messages
                 .iter()
@@ -149,12 +151,18 @@ impl Lemmy {
                     at: view.private_message.published,
                 })
             });
-            (own.collect::<Result<Vec<_>, PortError>>()?, whole)
+            let listed = messages
+                .iter()
+                .map(|view| Thing::Message(view.private_message.id));
+            let fresh = shows(&listed.collect::<Vec<_>>(), canary);
+            (own.collect::<Result<Vec<_>, PortError>>()?, whole, fresh)
         } else {
             let (comments, whole) = self.own_comments(&known, since).await.map_err(Failed::unread)?;
+            let listed = comments.iter().map(|view| Thing::Comment(view.comment.id));
+            let fresh = shows(&listed.collect::<Vec<_>>(), canary);
             let below = comments
                 .iter()
-                .filter(|view| translate::parent(view) == reply.target);
+                .filter(|view| stands(view) && translate::parent(view) == reply.target);
             let own = below.map(|view| {
                 Ok(Own {
                     published: published(view)?,
@@ -162,23 +170,17 @@ impl Lemmy {
                     at: view.comment.published,
                 })
             });
-            (own.collect::<Result<Vec<_>, PortError>>()?, whole)
+            (own.collect::<Result<Vec<_>, PortError>>()?, whole, fresh)
         };
         if !whole {
             return Err(PortError::Unknown(
                 "our account wrote more since the attempt than is looked through".to_owned(),
             ));
         }
-        let fresh = match canary {
-            Some(canary) if !matches!(Thing::of(canary), Some(Thing::Message(_)) | None) => {
-                self.now(&known, canary).await.map_err(Failed::unread)?.is_some()
-            }
-            Some(_) | None => true,
-        };
         verdict(reply, fresh, ours, blanks)
     }
 
-    /// What our account wrote since then, and whether that is all of it.
+    /// What our account wrote since then and some of what it wrote before, and whether all since then is there.
     async fn own_comments(&self, known: &Known, since: Instant) -> Result<(Vec<CommentView>, bool), Failed> {
         let mut ours = Vec::new();
         let me = known.id.to_string();
@@ -194,10 +196,7 @@ impl Lemmy {
             let views = page.comments.iter().map(|raw| decode::<CommentView>(raw));
             let views = views.collect::<Result<Vec<_>, Failed>>()?;
             let reached = views.is_empty() || views.iter().any(|view| view.comment.published < since);
-            ours.extend(views.into_iter().filter(|view| {
-                let stands = !view.comment.deleted && !view.comment.removed;
-                stands && view.comment.published >= since && view.creator.id == known.id
-            }));
+            ours.extend(views.into_iter().filter(|view| view.creator.id == known.id));
             if reached {
                 return Ok((ours, true));
             }
@@ -205,7 +204,7 @@ impl Lemmy {
         Ok((ours, false))
     }
 
-    /// What our account sent in private since then, and whether that is all of it.
+    /// What our account sent in private since then and some of before, and whether all since then is there.
     async fn own_messages(&self, known: &Known, since: Instant) -> Result<(Vec<MessageView>, bool), Failed> {
         let mut ours = Vec::new();
         for number in 1..=MOST_PAGES {
@@ -215,11 +214,7 @@ impl Lemmy {
             let views = page.private_messages.iter().map(|raw| decode::<MessageView>(raw));
             let views = views.collect::<Result<Vec<_>, Failed>>()?;
             let reached = views.is_empty() || views.iter().any(|view| view.private_message.published < since);
-            ours.extend(
-                views
-                    .into_iter()
-                    .filter(|view| view.creator.id == known.id && view.private_message.published >= since),
-            );
+            ours.extend(views.into_iter().filter(|view| view.creator.id == known.id));
             if reached {
                 return Ok((ours, true));
             }
@@ -257,6 +252,27 @@ impl Lemmy {
             return refuse("that comment does not answer the customer's post");
         }
         published(&view).map(Some)
+    }
+}
+
+fn stands(view: &CommentView) -> bool {
+    !view.comment.deleted && !view.comment.removed
+}
+
+/// Whether a list of ours shows the newest reply that is known to stand, or ends before it comes. A copy of the
+/// database that lags does neither. Of another kind of list it tells nothing.
+fn shows(listed: &[Thing], canary: Option<&NativeId>) -> bool {
+    let number = |thing: &Thing| match thing {
+        Thing::Comment(id) | Thing::Post(id) | Thing::Message(id) => *id,
+    };
+    let Some(canary) = canary.and_then(Thing::of) else {
+        return true;
+    };
+    let same_kind = |thing: &Thing| std::mem::discriminant(thing) == std::mem::discriminant(&canary);
+    match listed.iter().map(number).min() {
+        _ if listed.contains(&canary) => true,
+        None => false,
+        Some(lowest) => !listed.iter().all(same_kind) || number(&canary) < lowest,
     }
 }
 
@@ -339,12 +355,29 @@ mod tests {
     #[rstest]
     #[case("locked", true)]
     #[case("couldnt_create_comment", false)]
+    #[case("couldnt_find_comment", false)]
     fn only_what_is_known_is_a_refusal(#[case] told: &str, #[case] refused: bool) {
         let error = refusal(Failed::Status {
             status: StatusCode::BAD_REQUEST,
             told: Some(told.to_owned()),
         });
         assert_eq!(matches!(error, PortError::Refused(_)), refused, "{error:?}");
+    }
+
+    #[rstest]
+    #[case::listed(&[9, 7, 5], Some("c7"), true)]
+    #[case::lags(&[6, 5], Some("c7"), false)]
+    #[case::empty(&[], Some("c7"), false)]
+    #[case::of_before(&[9, 8], Some("c7"), true)]
+    #[case::of_another_kind(&[6, 5], Some("m7"), true)]
+    #[case::none_is_known(&[], None, true)]
+    fn a_list_that_lags_does_not_show_the_newest(
+        #[case] listed: &[i64],
+        #[case] canary: Option<&str>,
+        #[case] fresh: bool,
+    ) {
+        let listed: Vec<_> = listed.iter().map(|id| Thing::Comment(*id)).collect();
+        assert_eq!(shows(&listed, canary.map(NativeId::new).as_ref()), fresh);
     }
 
     #[rstest]

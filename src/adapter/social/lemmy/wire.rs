@@ -13,6 +13,8 @@ pub struct Login {
 /// `GET /site`, with who is signed in.
 #[derive(Deserialize)]
 pub struct Site {
+    #[serde(default)]
+    pub version: String,
     pub my_user: Option<MyUser>,
     #[serde(default)]
     pub all_languages: Vec<Language>,
@@ -56,6 +58,16 @@ pub struct CommentView {
     pub post: Post,
     #[serde(default)]
     pub counts: Counts,
+    /// In the list of replies.
+    #[serde(default)]
+    pub comment_reply: Option<Arrival>,
+}
+
+/// That a reply came to us.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Arrival {
+    /// When.
+    pub published: Instant,
 }
 
 /// <https://join-lemmy.org/api/v3>, `Comment`

@@ -10,11 +10,12 @@ use super::session::{Failed, lost};
 use super::translate;
 use super::wire::{Listing, Named, Thing};
 use crate::adapter::reach::Reach;
+use crate::adapter::stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound};
-use crate::domain::{Instant, NativeId, Post, Sighting};
+use crate::domain::{Instant, NativeId, Post, PostKind, Sighting};
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 
@@ -22,6 +23,9 @@ use std::collections::{HashMap, HashSet};
 const LIMIT: &str = "100";
 /// The most pages of one reading: a list ends after 1000 things.
 const MOST_PAGES: usize = 10;
+/// A list that ends behind so many things may have been cut off there, and not be at its end: of the 1000 those
+/// are missing that were removed.
+const MOST_LISTED: usize = 900;
 /// The most things of one look (<https://www.reddit.com/dev/api#GET_api_info>).
 const BATCH: usize = 100;
 /// How many known posts are read again in a minute: two calls.
@@ -35,6 +39,8 @@ struct Feed<'a> {
     stream: String,
     path: Vec<&'a str>,
     query: Vec<(&'a str, &'a str)>,
+    /// Whether what is in it was written to us.
+    to_us: bool,
 }
 
 /// What a reading brought.
@@ -52,6 +58,7 @@ impl Reddit {
             stream: "inbox".to_owned(),
             path: vec!["message", "inbox"],
             query: vec![("mark", "false")],
+            to_us: true,
         };
         self.follow(inbound, &feed).await.map_err(|halt| match halt {
             Halt::Network(error) => lost(error),
@@ -67,6 +74,7 @@ impl Reddit {
                     stream: format!("r/{name}/{list}"),
                     path: vec!["r", name, list],
                     query: vec![],
+                    to_us: false,
                 };
                 self.beside(&feed.stream, self.follow(inbound, &feed)).await?;
             }
@@ -76,6 +84,7 @@ impl Reddit {
                 stream: format!("search:{words}"),
                 path: vec!["search"],
                 query: vec![("q", words), ("sort", "new"), ("type", "link")],
+                to_us: false,
             };
             self.beside(&feed.stream, self.follow(inbound, &feed)).await?;
         }
@@ -101,12 +110,12 @@ impl Reddit {
             value: reach,
         });
         if !posts.is_empty() || cursor.is_some() {
-            let ids: Vec<_> = posts.iter().map(|post| post.id.to_string()).collect();
+            let marks: Vec<_> = posts.iter().map(stored::mark).collect();
             let sightings = posts.into_iter().map(|post| Sighting::Post(Box::new(post)));
             inbound
                 .posts_seen(&self.source, sightings.collect(), cursor)
                 .await?;
-            self.stored.remember(ids);
+            self.stored.remember_as(marks);
         }
         walk.failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -144,8 +153,11 @@ impl Reddit {
                 .min()
                 .is_none_or(|oldest| oldest < horizon);
             walk.items.extend(page.children);
-            if reached || page.after.is_none() {
+            if reached || (page.after.is_none() && walk.items.len() < MOST_LISTED) {
                 return walk;
+            }
+            if page.after.is_none() {
+                break;
             }
             behind = page.after;
         }
@@ -193,11 +205,14 @@ impl Reddit {
             if written < known.since || !matches!(thing.kind.as_str(), "t1" | "t3" | "t4") {
                 continue;
             }
-            let Some(post) = translate::post(&self.source, &thing) else {
+            let Some(mut post) = translate::post(&self.source, &thing) else {
                 continue;
             };
+            if feed.to_us && post.kind == PostKind::Post {
+                post.kind = PostKind::Comment;
+            }
             let ours = post.author.id == self.me;
-            if !ours && !self.stored.has(post.id.as_str()) && met.insert(post.id.clone()) {
+            if !ours && !self.stored.knows_post(&post) && met.insert(post.id.clone()) {
                 posts.push(post);
             }
         }
@@ -212,10 +227,15 @@ impl Reddit {
         let turns = self.watch.turns(&watched, self.poll, LOOKS_A_MINUTE);
         for some in turns.chunks(BATCH) {
             let names: Vec<_> = some.iter().map(|post| post.id.as_str()).collect();
-            let now = self.things(&names).await?;
+            let now = self.shown(&names).await?;
             let sightings: Vec<_> = some
                 .iter()
-                .filter_map(|post| self.seen_again(post, now.get(post.id.as_str())))
+                .filter_map(|post| match now.get(post.id.as_str()) {
+                    // It stands, whatever it says.
+                    Some(None) => None,
+                    Some(Some(thing)) => self.seen_again(post, Some(thing)),
+                    None => self.seen_again(post, None),
+                })
                 .collect();
             if !sightings.is_empty() {
                 inbound.posts_seen(&self.source, sightings, None).await?;
@@ -240,19 +260,33 @@ impl Reddit {
         (edited.edited_at > post.edited_at).then(|| Sighting::Post(Box::new(edited)))
     }
 
-    /// Posts and comments as they are now, by their full names; at most 100.
-    pub(super) async fn things(&self, names: &[&str]) -> Result<HashMap<String, Thing>, Failed> {
+    /// What of these is shown now, by their full names, at most 100; `None` of what is there and cannot be read.
+    async fn shown(&self, names: &[&str]) -> Result<HashMap<String, Option<Thing>>, Failed> {
         let names = names.join(",");
         let listing: Listing = self.account.get(&["api", "info"], &[("id", &names)]).await?;
-        let things = listing.data.children.iter();
-        let things = things.filter_map(|raw| serde_json::from_str::<Thing>(raw.get()).ok());
-        Ok(things.map(|thing| (thing.data.name.clone(), thing)).collect())
+        let shown = listing.data.children.iter().map(|raw| {
+            let name = named(raw).and_then(|named| named.data.name).ok_or_else(unread)?;
+            Ok((name, serde_json::from_str(raw.get()).ok()))
+        });
+        shown.collect()
+    }
+
+    /// Posts and comments as they are now, by their full names; at most 100.
+    pub(super) async fn things(&self, names: &[&str]) -> Result<HashMap<String, Thing>, Failed> {
+        let shown = self.shown(names).await?.into_iter();
+        shown
+            .map(|(name, thing)| Ok((name, thing.ok_or_else(unread)?)))
+            .collect()
     }
 
     /// A post or a comment as it is now.
     pub(super) async fn thing(&self, name: &NativeId) -> Result<Option<Thing>, Failed> {
         Ok(self.things(&[name.as_str()]).await?.remove(name.as_str()))
     }
+}
+
+fn unread() -> Failed {
+    Failed::Broken("what Reddit shows is not what its API describes".to_owned())
 }
 
 fn named(raw: &RawValue) -> Option<Named> {

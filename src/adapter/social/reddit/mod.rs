@@ -24,6 +24,7 @@ mod wire;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
@@ -175,6 +176,10 @@ impl SocialPlatform for Reddit {
 impl Connector for Reddit {
     fn links(&self) -> Vec<Link> {
         vec![self.link.clone()]
+    }
+
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.account.meter())
     }
 
     async fn run(self: Arc<Self>, inbound: Inbound, stop: CancellationToken) {

@@ -87,9 +87,7 @@ impl Reddit {
         }
         let fresh = match canary {
             None => true,
-            Some(canary) if ours.iter().any(|own| own.data.name == canary.as_str()) => true,
-            // It may be older than what was listed: then the copy need not be new to show it.
-            Some(canary) => self.thing(canary).await.map_err(Failed::unread)?.is_some(),
+            Some(canary) => self.shows(&ours, canary).await?,
         };
         ours.retain(|own| own.data.parent_id.as_deref() == Some(reply.target.as_str()));
         let ours = ours.iter().map(|own| {
@@ -102,7 +100,18 @@ impl Reddit {
         verdict(reply, fresh, ours.collect::<Result<_, PortError>>()?, blanks)
     }
 
-    /// What our account wrote since then, and whether that is all of it
+    /// Whether the list of our comments shows the newest that is known to stand, or ends before it. Lists are
+    /// made beforehand and may lag: one that does not show it need not show an attempt either.
+    async fn shows(&self, ours: &[Thing], canary: &NativeId) -> Result<bool, PortError> {
+        if ours.iter().any(|own| own.data.name == canary.as_str()) {
+            return Ok(true);
+        }
+        let known = self.thing(canary).await.map_err(Failed::unread)?;
+        let oldest = ours.iter().map(|own| own.data.created_at()).min();
+        Ok(known.is_some_and(|known| oldest.is_some_and(|oldest| known.data.created_at() < oldest)))
+    }
+
+    /// What our account wrote since then and some of what it wrote before, and whether all since then is there
     /// (<https://www.reddit.com/dev/api#GET_user_{username}_comments>).
     pub(super) async fn own_comments(&self, since: Instant) -> Result<(Vec<Thing>, bool), Failed> {
         let mut ours = Vec::new();
@@ -120,7 +129,7 @@ impl Reddit {
                 ))
             })?;
             let reached = page.iter().any(|own| own.data.created_at() < since);
-            ours.extend(page.into_iter().filter(|own| own.data.created_at() >= since));
+            ours.extend(page);
             behind = listing.data.after;
             if reached || behind.is_none() {
                 return Ok((ours, true));

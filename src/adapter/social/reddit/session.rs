@@ -105,7 +105,7 @@ impl Account {
         form: &[(&str, &str)],
         allowed: (Duration, &Permit),
     ) -> Result<T, Failed> {
-        let token = self.token().await?;
+        let token = self.token().await.map_err(Failed::unsent)?;
         let call = self.api.writer().post(self.api.at(path));
         let call = self.signed(filled(call, form), &token);
         let published = self.api.publish(call, allowed).await;

@@ -60,7 +60,8 @@ impl Reddit {
         let (own, _) = self.own_comments(post.created_at()).await.map_err(before)?;
         let mut own = own.into_iter().map(|thing| thing.data);
         Ok(own.find(|own| {
-            own.parent_id.as_deref() == Some(reply.target.as_str())
+            own.created_at() >= post.created_at()
+                && own.parent_id.as_deref() == Some(reply.target.as_str())
                 && !ours.contains(&NativeId::new(&own.name))
         }))
     }

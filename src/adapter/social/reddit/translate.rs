@@ -78,12 +78,13 @@ pub fn words(data: &Data) -> String {
     parts.collect::<Vec<_>>().join("\n\n").replace('\0', "\u{FFFD}")
 }
 
+/// Why it is in the inbox; what is anywhere else was merely found.
 fn kind(thing: &Thing) -> PostKind {
     match (thing.kind.as_str(), thing.data.why.as_deref()) {
         ("t4", _) => PostKind::Message,
         (_, Some("username_mention")) => PostKind::Mention,
-        ("t3", _) => PostKind::Post,
-        (_, _) => PostKind::Comment,
+        ("t3", _) | (_, None) => PostKind::Post,
+        (_, Some(_)) => PostKind::Comment,
     }
 }
 
