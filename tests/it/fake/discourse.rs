@@ -1,6 +1,6 @@
 //! A Discourse forum: one brand account, topics, posts and private messages, lists that page by ids, webhooks, and
 //! a key. Written from <https://docs.discourse.org> and from the source
-//! (<https://github.com/discourse/discourse>: `posts_controller.rb`, `post_serializer.rb`,
+//! (<https://github.com/discourse/discourse>: `posts_controller.rb`, `latest_posts_query.rb`, `post_serializer.rb`,
 //! `emit_web_hook_event.rb`). Scripted faults go by the path: `posts.json` (reading), `search.json`,
 //! `user_actions.json`, `create`.
 
@@ -40,6 +40,18 @@ pub enum Misplaces {
     Elsewhere,
 }
 
+/// How lists of posts page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pages {
+    /// Fifty posts below an id.
+    #[default]
+    Below,
+    /// Fifty posts from an id on downwards, as until 2026.
+    From,
+    /// Those among the fifty ids from an id on downwards, as until 2022.
+    Among,
+}
+
 #[derive(Clone)]
 struct Post {
     id: i64,
@@ -74,6 +86,9 @@ struct World {
     exhausted_until: Option<Instant>,
     misplaces: Option<Misplaces>,
     moderates: bool,
+    pages: Pages,
+    /// Whether our account is an administrator's, who sees all private messages.
+    admin: bool,
 }
 
 struct Inner {
@@ -120,6 +135,33 @@ impl FakeDiscourse {
     /// Somebody opens a topic. Gives `topic/number`.
     pub fn open(&self, who: &str, text: &str, created: Instant) -> String {
         self.start_topic(who, "A title", text, None, created)
+    }
+
+    /// How lists page from now on.
+    pub fn page_by(&self, pages: Pages) {
+        self.world().pages = pages;
+    }
+
+    /// Our account is an administrator's from now on.
+    pub fn promote(&self) {
+        self.world().admin = true;
+    }
+
+    /// So many ids are given to what is no post.
+    pub fn skip_ids(&self, count: i64) {
+        self.world().next += count;
+    }
+
+    /// Somebody writes to the group that our account is in.
+    pub fn ask_support(&self, who: &str, text: &str) -> String {
+        let people = Some(vec![who.to_owned(), "group support".to_owned()]);
+        self.start_topic(who, "A message", text, people, self.inner.clock.now())
+    }
+
+    /// Two others write to each other in private.
+    pub fn whisper(&self, who: &str, whom: &str, text: &str) -> String {
+        let people = Some(vec![who.to_owned(), whom.to_owned()]);
+        self.start_topic(who, "A message", text, people, self.inner.clock.now())
     }
 
     /// Somebody writes to us in private.
@@ -265,6 +307,9 @@ pub fn signed(secret: &str, event: &str, body: &str) -> Vec<(&'static str, Strin
 }
 
 fn user_id(who: &str) -> i64 {
+    if who == "system" {
+        return -1;
+    }
     who.bytes().fold(7, |sum, byte| sum * 31 + i64::from(byte))
 }
 
@@ -312,12 +357,16 @@ impl World {
         &self.topics[usize::try_from(post.topic).unwrap() - 1]
     }
 
-    /// Webhooks tell of public posts, of ours too.
+    /// Webhooks tell of all posts, of ours and of private ones too.
     fn tell(&mut self, event: &'static str, post: &Post) {
-        if self.about(post).people.is_none() {
-            let shown = self.show(post, true);
-            self.events.push((event, shown));
-        }
+        let shown = self.show(post, true);
+        self.events.push((event, shown));
+    }
+
+    /// Whether our account may read a topic.
+    fn may_read(&self, topic: &Topic) -> bool {
+        let us = |people: &Vec<String>| people.iter().any(|who| who == ME || who == "group support");
+        self.admin || topic.people.as_ref().is_none_or(us)
     }
 
     /// `PostSerializer`; in lists and webhooks with the topic's title.
@@ -332,6 +381,14 @@ impl World {
             "hidden": false, "trust_level": 1, "user_deleted": false, "deleted_at": null, "admin": false,
             "actions_summary": [{"id": 2, "count": 4, "can_act": true}], "category_id": 1,
         });
+        let above = self.posts.iter().find(|above| {
+            post.above.is_some() && above.topic == post.topic && Some(above.number) == post.above
+        });
+        if let Some(above) = above {
+            let who = &above.who;
+            shown["reply_to_user"] = json!({"id": user_id(who), "username": who, "name": who.to_uppercase(),
+                "avatar_template": "/a/{size}.png"});
+        }
         if post.gone {
             shown["deleted_at"] = time(post.updated).into();
         }
@@ -442,7 +499,7 @@ async fn answer(
 }
 
 fn read(inner: &Inner, path: &[&str], asked: &Asked) -> Response {
-    let mut world = inner.world.lock().unwrap();
+    let world = inner.world.lock().unwrap();
     let missing = || {
         error(
             404,
@@ -451,7 +508,11 @@ fn read(inner: &Inner, path: &[&str], asked: &Asked) -> Response {
         )
     };
     match path {
-        ["u", "help.json"] => Json(json!({"user": {"id": user_id(ME), "username": ME}})).into_response(),
+        ["u", "help.json"] => Json(
+            json!({"user": {"id": user_id(ME), "username": ME, "admin": world.admin,
+            "groups": [{"id": 10, "name": "trust_level_0"}, {"id": 41, "name": "support"}]}}),
+        )
+        .into_response(),
         ["site", "settings.json"] => Json(
             json!({"title": "The shop", "min_post_length": LEAST, "max_post_length": MOST,
             "min_personal_message_post_length": LEAST}),
@@ -502,16 +563,23 @@ fn read(inner: &Inner, path: &[&str], asked: &Asked) -> Response {
                 .iter()
                 .find(|post| format!("{}/{}", post.topic, post.number) == place && !post.gone);
             match there {
-                Some(post) => Json(world.show(post, false)).into_response(),
-                None => missing(),
+                Some(post) if world.may_read(world.about(post)) => {
+                    Json(world.show(post, false)).into_response()
+                }
+                Some(_) | None => missing(),
             }
         }
         ["t", topic] => {
             let number: usize = topic.trim_end_matches(".json").parse().unwrap();
-            let Some(topic) = world.topics.get_mut(number - 1) else {
+            let Some(topic) = world.topics.get(number - 1).filter(|topic| world.may_read(topic)) else {
                 return missing();
             };
             let people = topic.people.clone().unwrap_or_default();
+            let (groups, people): (Vec<_>, Vec<_>) = people.iter().partition(|who| who.starts_with("group "));
+            let groups: Vec<_> = groups
+                .iter()
+                .map(|group| json!({"id": 41, "name": &group["group ".len()..]}))
+                .collect();
             let people: Vec<_> = people
                 .iter()
                 .map(|who| json!({"id": user_id(who), "username": who}))
@@ -523,7 +591,8 @@ fn read(inner: &Inner, path: &[&str], asked: &Asked) -> Response {
             };
             Json(
                 json!({"id": number, "title": topic.title, "closed": topic.closed, "archived": false,
-                "archetype": kind, "details": {"allowed_users": people}, "post_stream": {"posts": []}}),
+                "archetype": kind, "details": {"allowed_users": people, "allowed_groups": groups},
+                "post_stream": {"posts": []}}),
             )
             .into_response()
         }
@@ -531,16 +600,18 @@ fn read(inner: &Inner, path: &[&str], asked: &Asked) -> Response {
     }
 }
 
-/// Of the fifty ids below the one that is asked for those that exist, the newest first.
+/// A page of a list, the newest first.
 fn latest(world: &World, asked: &Asked, private: bool) -> Vec<Value> {
-    let before = asked.get("before").map_or(world.next, |id| id.parse().unwrap());
-    let spans = |id: i64| id <= before && id > before - 50;
+    let told = asked.get("before").map(|id| id.parse::<i64>().unwrap());
+    let before = told.unwrap_or(world.next);
+    let spans = |id: i64| match world.pages {
+        Pages::Below => told.is_none_or(|before| id < before),
+        Pages::From => id <= before,
+        Pages::Among => id <= before && id > before - 50,
+    };
     let posts = world.posts.iter().filter(|post| {
-        let people = &world.about(post).people;
-        let may = people
-            .as_ref()
-            .is_none_or(|people| people.iter().any(|who| who == ME));
-        people.is_some() == private && may && !post.gone && spans(post.id)
+        let topic = world.about(post);
+        topic.people.is_some() == private && world.may_read(topic) && !post.gone && spans(post.id)
     });
     let mut shown: Vec<_> = posts.map(|post| world.show(post, true)).collect();
     if !private {
@@ -548,6 +619,7 @@ fn latest(world: &World, asked: &Asked, private: bool) -> Vec<Value> {
         shown.extend(odd.cloned());
     }
     shown.sort_by_key(|post| std::cmp::Reverse(post["id"].as_i64()));
+    shown.truncate(50);
     shown
 }
 

@@ -117,12 +117,17 @@ fn known(error: Failed) -> Failed {
         Failed::Status {
             status: StatusCode::FORBIDDEN,
             told: Some(told),
-        } if told.to_lowercase().contains("api") => Failed::Status {
+        } if speaks_of_keys(&told) => Failed::Status {
             status: StatusCode::UNAUTHORIZED,
             told: Some(told),
         },
         other => other,
     }
+}
+
+fn speaks_of_keys(told: &str) -> bool {
+    let mut words = told.split(|c: char| !c.is_alphanumeric());
+    words.any(|word| word.eq_ignore_ascii_case("api"))
 }
 
 #[derive(Deserialize)]
@@ -150,4 +155,15 @@ fn pause(body: &[u8]) -> Option<Duration> {
     let told: Told = serde_json::from_slice(body).ok()?;
     let seconds = told.extras.wait_seconds?;
     (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(86_400.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_speaks_of_the_key_is_about_it() {
+        assert!(speaks_of_keys("The API username or key is invalid."));
+        assert!(!speaks_of_keys("You are replying too rapidly."));
+    }
 }

@@ -2,7 +2,8 @@
 //! (<https://docs.discourse.org>) and its source; never run against a forum.
 //!
 //! A sweep reads all posts, private messages and searches (see `feed`); with `webhook_secret`, posts are pushed as
-//! well (see `receive`). A reply is a post in answer to the customer's, a private one a message of its own; an
+//! well (see `receive`). What others write to each other in private is not heard, also where the account is one of
+//! an administrator, who is shown it. A reply is a post in answer to the customer's, a private one a message of its own; an
 //! uncertain end is looked for among our own posts: the class is [`Class::Lookup`].
 
 mod api;
@@ -17,6 +18,7 @@ mod wire;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::push;
 use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
@@ -30,8 +32,9 @@ use api::{Api, Failed};
 use async_trait::async_trait;
 use hmac::Hmac;
 use sha2::Sha256;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wire::{Profile, Settings};
@@ -41,6 +44,10 @@ use wire::{Profile, Settings};
 struct Known {
     /// Our account's id.
     id: i64,
+    /// Whether it is shown what others write to each other, too.
+    admin: bool,
+    /// The names of the groups that it is in.
+    groups: Vec<String>,
     settings: Settings,
 }
 
@@ -65,6 +72,10 @@ pub struct Discourse {
     watch: Watch,
     troubles: Troubles,
     stored: Stored,
+    /// Private topics that we take part in.
+    parties: Mutex<HashSet<i64>>,
+    /// Whether a page of a list was seen that is filled with posts (see `feed`).
+    filled: AtomicBool,
     /// Whether the log was told already that a signature did not fit.
     complained: AtomicBool,
 }
@@ -103,6 +114,8 @@ impl Discourse {
             watch: Watch::default(),
             troubles: Troubles::default(),
             stored: Stored::default(),
+            parties: Mutex::default(),
+            filled: AtomicBool::new(false),
             complained: AtomicBool::new(false),
         })
     }
@@ -115,8 +128,11 @@ impl Discourse {
         let at = format!("{}.json", self.api.username());
         let profile: Profile = self.api.get(&["u", &at], &[]).await?;
         let settings: Result<Settings, Failed> = self.api.get(&["site", "settings.json"], &[]).await;
+        let groups = profile.user.groups.into_iter();
         let known = Arc::new(Known {
             id: profile.user.id,
+            admin: profile.user.admin,
+            groups: groups.map(|group| group.name).collect(),
             settings: match settings {
                 Ok(settings) => settings,
                 Err(error @ (Failed::Limited(_) | Failed::Unreached(_))) => return Err(error),
@@ -191,6 +207,10 @@ impl SocialPlatform for Discourse {
 impl Connector for Discourse {
     fn links(&self) -> Vec<Link> {
         vec![self.link.clone()]
+    }
+
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.api.meter())
     }
 
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {

@@ -25,8 +25,6 @@ const WRITTEN: &str = "4,5";
 /// The most of them in one answer, and the most answers.
 const LIMIT: usize = 30;
 const MOST_PAGES: usize = 10;
-/// The ids that a page of private posts spans.
-const SPAN: i64 = 50;
 
 impl Discourse {
     pub(super) async fn send(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
@@ -178,6 +176,9 @@ impl Discourse {
             for done in answers {
                 ours.extend(self.post(done.topic_id, done.post_number).await?);
             }
+            // What came meanwhile moves the rest to the next answer, where it is again.
+            ours.sort_by_key(|post: &wire::Post| post.id);
+            ours.dedup_by_key(|post| post.id);
             if last {
                 return Ok(ours);
             }
@@ -191,9 +192,9 @@ impl Discourse {
     async fn own_messages(&self, reply: &Reply) -> Result<Vec<wire::Post>, PortError> {
         let known = self.known().await.map_err(Failed::unread)?;
         let since = since(reply);
-        let (mut ours, mut from): (Vec<wire::Post>, Option<i64>) = (Vec::new(), None);
+        let (mut ours, mut steps): (Vec<wire::Post>, _) = (Vec::new(), self.steps());
         for _ in 0..MOST_PAGES {
-            let told = from.map(|id| id.to_string());
+            let told = steps.before.map(|id| id.to_string());
             let query: Vec<_> = told.iter().map(|id| ("before", id.as_str())).collect();
             let page: Latest = self
                 .api
@@ -206,7 +207,7 @@ impl Discourse {
             let posts = posts.map_err(|error| {
                 PortError::Unknown(format!("a private post is not what the API describes ({error})"))
             })?;
-            let lowest = posts.iter().map(|post| post.id).min();
+            let ids: Vec<_> = posts.iter().map(|post| post.id).collect();
             let reached = posts.iter().any(|post| post.created_at < since);
             ours.extend(posts.into_iter().filter(|post| {
                 let place = if is_message(reply) {
@@ -218,17 +219,13 @@ impl Discourse {
             }));
             ours.sort_by_key(|post| post.id);
             ours.dedup_by_key(|post| post.id);
-            from = match (from, lowest) {
-                (None, None) => return Ok(ours),
-                (None, Some(lowest)) => Some(lowest),
-                (Some(before), Some(lowest)) if lowest < before => Some(lowest),
-                (Some(before), Some(_) | None) => Some(before - SPAN).filter(|before| *before > 0),
-            };
-            if reached || from.is_none() {
+            if reached || !self.step(&mut steps, &ids) {
                 return Ok(ours);
             }
         }
-        Ok(ours)
+        Err(PortError::Unknown(
+            "more was written on the forum since then than is looked through".to_owned(),
+        ))
     }
 }
 

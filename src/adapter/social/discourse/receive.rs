@@ -4,6 +4,8 @@
 //! answered with success comes again up to four times, where the forum is set so; the sweep finds the rest.
 
 use super::Discourse;
+use super::api::Failed;
+use super::feed::FIRST_LOOK;
 use super::translate;
 use super::wire::Pushed;
 use crate::adapter::push::{self, Rejected};
@@ -59,7 +61,7 @@ async fn accept(forum: &Discourse, inbound: &Inbound, request: Request) -> Resul
             return Ok(StatusCode::OK.into_response());
         }
     };
-    if let Some(sighting) = sighting(forum, &pushed, event).await? {
+    if let Some(sighting) = sighting(forum, inbound, &pushed, event).await? {
         inbound
             .posts_seen(&forum.source, vec![sighting], None)
             .await
@@ -68,19 +70,42 @@ async fn accept(forum: &Discourse, inbound: &Inbound, request: Request) -> Resul
     Ok(StatusCode::OK.into_response())
 }
 
-async fn sighting(forum: &Discourse, pushed: &Pushed, event: &str) -> Result<Option<Sighting>, Rejected> {
+async fn sighting(
+    forum: &Discourse,
+    inbound: &Inbound,
+    pushed: &Pushed,
+    event: &str,
+) -> Result<Option<Sighting>, Rejected> {
     let post = &pushed.post;
-    let unknown = |error: super::api::Failed| Rejected::Unavailable(error.to_string());
-    if forum.known().await.map_err(unknown)?.id == post.user_id {
+    let unknown = |error: Failed| Rejected::Unavailable(error.to_string());
+    let known = forum.known().await.map_err(unknown)?;
+    if known.id == post.user_id {
         return Ok(None);
     }
+    let id = translate::id(post.topic_id, post.post_number);
     if event == "post_destroyed" || translate::is_gone(post) {
-        return Ok(Some(Sighting::Gone(translate::id(
-            post.topic_id,
-            post.post_number,
-        ))));
+        // The name of the event is not signed, and an old request can be sent again: the forum itself is asked.
+        return match forum.post(post.topic_id, post.post_number).await {
+            Ok(now) if now.as_ref().is_none_or(translate::is_gone) => Ok(Some(Sighting::Gone(id))),
+            Ok(_) | Err(Failed::Status { .. }) => Ok(None),
+            Err(error) => Err(unknown(error)),
+        };
+    }
+    // Moderators change old posts, too; and an old request can be sent again. What was never heard stays so.
+    if post.created_at < forum.clock.now() - FIRST_LOOK {
+        let heard = inbound
+            .known_posts(&forum.source, std::slice::from_ref(&id))
+            .await;
+        let heard = heard.map_err(|error| Rejected::Unavailable(error.to_string()))?;
+        if heard.is_empty() {
+            return Ok(None);
+        }
     }
     let private = post.topic_archetype.as_deref() == Some("private_message");
+    // A webhook tells of all that is written on the forum.
+    if private && !forum.is_party(&known, post.topic_id).await.map_err(unknown)? {
+        return Ok(None);
+    }
     let seen = translate::post(&forum.source, &forum.api, post, private);
     Ok(seen.map(|mut seen| {
         if event == "post_edited" && seen.edited_at.is_none() {

@@ -9,9 +9,10 @@ use chrono::SubsecRound as _;
 /// The number of likes among what is done to a post.
 const LIKES: i64 = 2;
 
-/// The post of a person that this is; `None` where it tells of what moderators did, or is hidden or gone.
+/// The post of a person that this is; `None` where it tells of what moderators did, is the forum's own (its
+/// accounts have numbers below one), or is hidden or gone.
 pub fn post(source: &SourceName, api: &Api, post: &wire::Post, private: bool) -> Option<Post> {
-    if post.post_type != 1 || post.hidden || is_gone(post) {
+    if post.post_type != 1 || post.user_id < 1 || post.hidden || is_gone(post) {
         return None;
     }
     let likes = post.actions_summary.iter().find(|action| action.id == LIKES);
@@ -93,15 +94,18 @@ pub fn words(post: &wire::Post) -> String {
     })
 }
 
+/// What neither names us nor answers or quotes a post of ours was merely found. Who opened the topic that a post answers is
+/// not told with it.
 fn kind(post: &wire::Post, me: &str, private: bool) -> PostKind {
+    let answers_us = |above: &wire::Answered| above.username.eq_ignore_ascii_case(me);
     if private {
         PostKind::Message
     } else if names(&post.raw, me) {
         PostKind::Mention
-    } else if post.post_number == 1 {
-        PostKind::Post
-    } else {
+    } else if post.reply_to_user.as_ref().is_some_and(answers_us) || quotes(&post.raw, me) {
         PostKind::Comment
+    } else {
+        PostKind::Post
     }
 }
 
@@ -111,6 +115,15 @@ fn names(text: &str, me: &str) -> bool {
     words.any(|word| {
         word.strip_prefix('@')
             .is_some_and(|name| name.trim_end_matches('.').eq_ignore_ascii_case(me))
+    })
+}
+
+/// Whether a text quotes the account: `[quote="help, post:2, topic:12"]`.
+fn quotes(text: &str, me: &str) -> bool {
+    let mut quotes = text.split("[quote=\"").skip(1);
+    quotes.any(|quote| {
+        let named = quote.split([',', '"']).next().unwrap_or_default();
+        named.trim().eq_ignore_ascii_case(me)
     })
 }
 
@@ -131,6 +144,14 @@ mod tests {
     #[case("help", false)]
     fn it_knows_whom_a_text_names(#[case] text: &str, #[case] ours: bool) {
         assert_eq!(names(text, "help"), ours);
+    }
+
+    #[rstest]
+    #[case("[quote=\"Help, post:2, topic:12\"]\nSorry\n[/quote]\nNo.", true)]
+    #[case("[quote=\"ann, post:2, topic:12\"]\nhelp\n[/quote]", false)]
+    #[case("[quote=\"", false)]
+    fn it_knows_whom_a_text_quotes(#[case] text: &str, #[case] ours: bool) {
+        assert_eq!(quotes(text, "help"), ours);
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct Post {
     pub post_type: i64,
     #[serde(default)]
     pub reply_to_post_number: Option<i64>,
+    /// Who wrote the post that it answers, unless that is the first of its topic or quoted in it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub reply_to_user: Option<Answered>,
     #[serde(default)]
     pub raw: String,
     pub created_at: Instant,
@@ -61,6 +64,18 @@ pub struct Post {
     pub reads: i64,
     #[serde(default, deserialize_with = "or_default")]
     pub actions_summary: Vec<Action>,
+}
+
+/// Whose post is answered.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Answered {
+    pub username: String,
+}
+
+/// A group, by name.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Named {
+    pub name: String,
 }
 
 /// How often something was done to a post; 2: liked.
@@ -98,6 +113,8 @@ pub struct Topic {
 pub struct Details {
     #[serde(deserialize_with = "or_default")]
     pub allowed_users: Vec<User>,
+    #[serde(deserialize_with = "or_default")]
+    pub allowed_groups: Vec<Named>,
 }
 
 /// A user, in short.
@@ -106,10 +123,21 @@ pub struct User {
     pub id: i64,
 }
 
+/// A user, as their page has it.
+#[derive(Deserialize)]
+pub struct Account {
+    pub id: i64,
+    /// Whether they may read everything, also what others write to each other.
+    #[serde(default, deserialize_with = "or_default")]
+    pub admin: bool,
+    #[serde(default, deserialize_with = "or_default")]
+    pub groups: Vec<Named>,
+}
+
 /// `GET /u/{username}.json`
 #[derive(Deserialize)]
 pub struct Profile {
-    pub user: User,
+    pub user: Account,
 }
 
 /// `GET /site/settings.json`, what of it everybody is told.
