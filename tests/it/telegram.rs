@@ -1,7 +1,9 @@
 //! Telegram: what is its own beside what every connector keeps (see `conformance`).
 
 use crate::fake::house::{self, Core};
-use crate::fake::telegram::{FakeTelegram, HOOK, TOKEN, id_of};
+use crate::fake::server::Server;
+use crate::fake::telegram::{FakeTelegram, HOOK, TOKEN, USERNAME, id_of};
+use crate::fake::webhook::deliver;
 use hearback::adapter::connector::Connector as _;
 use hearback::adapter::social::telegram::Telegram;
 use hearback::adapter::supervise::Lost;
@@ -154,4 +156,49 @@ async fn how_updates_come_and_how_they_are_configured_must_agree() {
             .any(|finding| finding.mend.contains("deleteWebhook"))
     );
     assert!(pushed.examine().await.iter().all(|finding| finding.ok));
+}
+
+#[tokio::test]
+async fn who_is_named_is_known_from_the_first_push_on() {
+    let scene = Scene::new().await;
+    scene.server.hook();
+    let pushed = bot(&scene.server, &scene.clock, Some(HOOK));
+    let door = Server::start(pushed.routes(scene.core.inbound.clone()).unwrap()).await;
+    let to = door.url.join("/webhooks/tg").unwrap();
+    scene
+        .server
+        .write("ann", &format!("@{USERNAME} my parcel is late"), None);
+    scene.server.write("bob", &format!("/late@{USERNAME} 4711"), None);
+    for update in scene.server.unpushed() {
+        let headers = [("x-telegram-bot-api-secret-token", HOOK.to_owned())];
+        let (status, told) = deliver(&to, &headers, update.to_string()).await;
+        assert_eq!(status.as_u16(), 200, "{told}");
+    }
+    let cases = scene.core.cases().await;
+    assert_eq!(cases.len(), 2);
+    for case in &cases {
+        assert_eq!(scene.core.posts(case).await[0].kind, PostKind::Mention);
+    }
+}
+
+/// Escapes and hidden addresses make a message long; a hundred of them are more than is read at once.
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_asked_for_in_parts() {
+    let scene = Scene::new().await;
+    for _ in 0..100 {
+        scene.server.write("ann", &"late ".repeat(10_000), None);
+    }
+    let (mut heard, mut failed) = (0, 0);
+    for _ in 0..10 {
+        if let Err(lost) = scene.bot.sweep(&scene.core.inbound).await {
+            assert!(
+                matches!(&lost, Lost::Broken(why) if !why.contains("SECRET")),
+                "{lost:?}"
+            );
+            failed += 1;
+        }
+        heard = scene.core.cases().await.first().map_or(0, |case| case.posts);
+    }
+    assert_eq!(heard, 100);
+    assert!(failed > 0);
 }

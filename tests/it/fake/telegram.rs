@@ -24,7 +24,7 @@ pub const USERNAME: &str = "shop_bot";
 /// The secret of its webhook.
 pub const HOOK: &str = "0123456789abcdef-SECRET";
 /// The group that it is in.
-pub const GROUP: i64 = -1_001_234;
+pub const GROUP: i64 = -1_001_234_567_890;
 pub const GROUP_NAME: &str = "the_shop";
 
 /// How the platform misplaces what is published.

@@ -17,11 +17,12 @@ use chrono::TimeDelta;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 /// How far back a first start looks.
 const FIRST_LOOK: TimeDelta = TimeDelta::hours(24);
 /// The most updates of one answer.
-const LIMIT: usize = 100;
+pub(super) const LIMIT: usize = 100;
 /// The most answers of one sweep.
 const MOST_PAGES: usize = 1000;
 /// From then on Telegram may count anew.
@@ -93,12 +94,15 @@ impl Telegram {
             let told = inbound.cursor(&self.source, STREAM).await?;
             let offset = told.as_deref().and_then(Offset::parse);
             let offset = offset.filter(|offset| now - offset.at < COUNTS_ON.num_seconds());
-            let mut body = json!({"limit": LIMIT, "allowed_updates": WANTED});
+            let limit = self.limit.load(Ordering::Relaxed);
+            let mut body = json!({"limit": limit, "allowed_updates": WANTED});
             body["timeout"] = if any { 0 } else { patience }.into();
             if let Some(offset) = offset {
                 body["offset"] = offset.next.into();
             }
-            let page: Vec<Raw> = self.api.read("getUpdates", &body).await?;
+            let page = self.api.read("getUpdates", &body).await;
+            let page: Vec<Raw> = page.inspect_err(|error| self.ask_for_less(limit, error))?;
+            self.limit.store((limit * 2).min(LIMIT), Ordering::Relaxed);
             let numbers = page.iter().filter_map(|raw| number(raw));
             let Some(newest) = numbers.max() else {
                 return Ok(any);
@@ -113,11 +117,18 @@ impl Telegram {
                 value: reached.text(),
             };
             self.take(inbound, &me, &page, Some(cursor)).await?;
-            if page.len() < LIMIT {
+            if page.len() < limit {
                 return Ok(any);
             }
         }
         Ok(any)
+    }
+
+    /// An answer with many long messages can be larger than is read. It would come again and again.
+    fn ask_for_less(&self, limit: usize, error: &Failed) {
+        if matches!(error, Failed::Broken(_)) {
+            self.limit.store((limit / 10).max(1), Ordering::Relaxed);
+        }
     }
 
     /// Stores updates, together with the cursor behind them. What cannot be read is set aside and blocks nothing.

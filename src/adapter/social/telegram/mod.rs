@@ -31,7 +31,7 @@ use anyhow::Context as _;
 use api::Api;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,8 @@ pub struct Telegram {
     clock: Arc<dyn Clock>,
     link: Link,
     known: RwLock<Option<Me>>,
+    /// How many updates are asked for at once.
+    limit: AtomicUsize,
     troubles: Troubles,
     /// Whether the log was told already that a secret did not fit.
     complained: AtomicBool,
@@ -101,6 +103,7 @@ impl Telegram {
             clock,
             link: Link::new(format!("source:{name}")),
             known: RwLock::new(None),
+            limit: AtomicUsize::new(feed::LIMIT),
             troubles: Troubles::default(),
             complained: AtomicBool::new(false),
         })

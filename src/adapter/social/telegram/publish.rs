@@ -65,7 +65,7 @@ impl Telegram {
                     "it was written in the name of a channel, which has no private chat",
                 ));
             }
-            if !is_shared(chat) {
+            if translate::shared(chat).is_none() {
                 return Err(stop(
                     "a private answer can refer only to messages of a supergroup or a channel, and this chat is a small \
                      group",
@@ -114,11 +114,6 @@ impl Telegram {
             |username| format!("{}?start=hello", translate::page(&username)),
         )
     }
-}
-
-/// Whether messages of a chat have ids that are told outside of it.
-fn is_shared(chat: i64) -> bool {
-    chat.to_string().starts_with("-100")
 }
 
 fn starts_with(text: &str, start: &str) -> bool {

@@ -63,7 +63,10 @@ async fn accept(door: &Door, request: Request) -> Result<Response, Rejected> {
             return Ok(StatusCode::OK.into_response());
         }
     };
-    let (me, updates) = (door.telegram.me(), [update]);
+    // Without our name nobody knows whom a message names.
+    let me = door.telegram.known().await;
+    let me = me.map_err(|error| unavailable(error.to_string()))?;
+    let updates = [update];
     let taking = door.telegram.take(&door.inbound, &me, &updates, None);
     taking.await.map_err(|error| unavailable(error.to_string()))?;
     Ok(StatusCode::OK.into_response())

@@ -162,10 +162,13 @@ fn kind(me: &Me, message: &Message, text: &str) -> PostKind {
 /// Whether a text names the bot.
 fn names(text: &str, username: Option<&str>) -> bool {
     let Some(username) = username else { return false };
-    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '@');
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '@' | '/'));
     words.any(|word| {
-        word.strip_prefix('@')
-            .is_some_and(|name| name.eq_ignore_ascii_case(username))
+        // By its name, or with a command for it: `/help@shop_bot`.
+        word.split_once('@').is_some_and(|(before, name)| {
+            let name = name.split('/').next().unwrap_or_default();
+            (before.is_empty() || before.starts_with('/')) && name.eq_ignore_ascii_case(username)
+        })
     })
 }
 
@@ -183,9 +186,14 @@ pub fn address(chat: &Chat, message: i64) -> Option<String> {
     if let Some(name) = chat.username.as_deref().filter(|_| chat.kind != "private") {
         return Some(format!("{PAGES}/{name}/{message}"));
     }
-    let number = chat.id.to_string();
-    let inner = number.strip_prefix("-100")?;
-    Some(format!("{PAGES}/c/{inner}/{message}"))
+    Some(format!("{PAGES}/c/{}/{message}", shared(chat.id)?))
+}
+
+/// The number of a supergroup or a channel, whose messages have ids that count outside of it; `None` for small
+/// groups and private chats (<https://core.telegram.org/api/bots/ids>).
+pub fn shared(chat: i64) -> Option<i64> {
+    const ABOVE: i64 = -1_000_000_000_000;
+    (chat < ABOVE).then(|| ABOVE.saturating_sub(chat))
 }
 
 /// A public page.
@@ -220,7 +228,7 @@ mod tests {
         json!({
             "message_id": 7, "date": 1_800_000_000,
             "from": {"id": 9, "is_bot": false, "first_name": "Ann", "last_name": "B.", "username": "ann", "language_code": "en"},
-            "chat": {"id": -1001234, "type": "supergroup", "title": "The shop", "username": "the_shop"},
+            "chat": {"id": -1_001_234_567_890_i64, "type": "supergroup", "title": "The shop", "username": "the_shop"},
             "text": "It broke."
         })
     }
@@ -240,7 +248,7 @@ mod tests {
         let post = translated(json!({})).unwrap();
         assert_eq!(
             (post.id.as_str(), post.conversation.as_str()),
-            ("-1001234:7", "-1001234")
+            ("-1001234567890:7", "-1001234567890")
         );
         assert_eq!(
             (post.author.id.as_str(), post.author.handle.as_str()),
@@ -253,8 +261,11 @@ mod tests {
 
     #[rstest]
     #[case::private(json!({"chat": {"id": 9, "type": "private", "username": "ann"}}), PostKind::Message, Visibility::Private, None)]
-    #[case::closed(json!({"chat": {"id": -100777, "type": "supergroup"}}), PostKind::Post, Visibility::Followers, Some("https://t.me/c/777/7"))]
+    #[case::closed(json!({"chat": {"id": -1_000_000_000_777_i64, "type": "supergroup"}}), PostKind::Post, Visibility::Followers, Some("https://t.me/c/777/7"))]
+    #[case::small(json!({"chat": {"id": -1_001_234, "type": "group"}}), PostKind::Post, Visibility::Followers, None)]
     #[case::named(json!({"text": "Hi @Shop_Bot!"}), PostKind::Mention, Visibility::Public, Some("https://t.me/the_shop/7"))]
+    #[case::command(json!({"text": "/late@shop_bot 4711"}), PostKind::Mention, Visibility::Public, Some("https://t.me/the_shop/7"))]
+    #[case::another(json!({"text": "@shop_bottle, mail@shop_bot and @shop_bot@far.example"}), PostKind::Post, Visibility::Public, Some("https://t.me/the_shop/7"))]
     #[case::answers_us(json!({"reply_to_message": {"message_id": 3, "from": {"id": 123, "is_bot": true}}}), PostKind::Comment, Visibility::Public, Some("https://t.me/the_shop/7"))]
     fn a_chat_says_what_it_is(
         #[case] change: Value,
@@ -272,7 +283,7 @@ mod tests {
     #[rstest]
     #[case::a_bot(json!({"from": {"id": 5, "is_bot": true, "first_name": "B"}}))]
     #[case::ourselves(json!({"from": {"id": 123, "is_bot": true, "first_name": "Shop"}}))]
-    #[case::its_administrators(json!({"sender_chat": {"id": -1001234, "type": "supergroup"}}))]
+    #[case::its_administrators(json!({"sender_chat": {"id": -1_001_234_567_890_i64, "type": "supergroup"}}))]
     #[case::its_channel(json!({"is_automatic_forward": true, "sender_chat": {"id": -10099, "type": "channel"}}))]
     #[case::somebody_came(json!({"text": null, "new_chat_members": []}))]
     fn some_messages_are_nobodys(#[case] change: Value) {
@@ -302,7 +313,7 @@ mod tests {
         let topic_message =
             json!({"is_topic_message": true, "message_thread_id": 2, "reply_to_message": opening});
         let post = translated(topic_message).unwrap();
-        assert_eq!(post.conversation.as_str(), "-1001234/2");
+        assert_eq!(post.conversation.as_str(), "-1001234567890/2");
         assert_eq!(topic(&post.conversation), Some(2));
         assert_eq!(post.in_reply_to, None);
         assert_eq!(topic(&NativeId::new("-1001234")), None);
