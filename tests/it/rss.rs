@@ -235,3 +235,129 @@ async fn doctor_reads_the_feed() {
     let findings = scene.feed.examine().await;
     assert!(!findings[0].ok && !findings[0].mend.is_empty(), "{findings:?}");
 }
+
+/// An RSS feed with these items, without dates.
+fn channel(items: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?><rss version=\"2.0\"><channel><title>The blog</title>\
+         <link>https://blog.example/</link><description>All</description>{items}</channel></rss>"
+    )
+}
+
+const RSS: &str = "application/rss+xml";
+
+#[tokio::test]
+async fn items_with_the_same_id_are_told_apart_and_do_not_change_for_ever() {
+    let mut scene = Scene::new().await;
+    scene.site.serve(RSS, channel(""));
+    scene.sweep().await.unwrap();
+    let item = |text: &str| format!("<item><guid>same</guid><title>{text}</title></item>");
+    scene.site.serve(RSS, channel(&item("one")));
+    scene.sweep().await.unwrap();
+    for _ in 0..3 {
+        scene.clock.advance(Duration::from_secs(900));
+        scene
+            .site
+            .serve(RSS, channel(&(item("two") + &item("one") + &item("two"))));
+        scene.sweep().await.unwrap();
+    }
+    assert_eq!(scene.texts().await, ["one", "two"]);
+    assert!(!scene.core.thread(1).contains("edited") && !scene.core.thread(2).contains("edited"));
+    // One of them leaves.
+    scene.site.serve(RSS, channel(&item("two")));
+    scene.sweep().await.unwrap();
+    assert_eq!(scene.texts().await, ["one", "two"]);
+}
+
+#[rstest]
+#[case::told("text/xml; charset=iso-8859-1", b"gr\xfc\xdfe".as_slice(), None)]
+#[case::declared("text/xml", b"gr\xfc\xdfe".as_slice(), Some("iso-8859-1"))]
+#[case::told_falsely("text/xml; charset=iso-8859-1", "gr\u{fc}\u{df}e".as_bytes(), None)]
+#[case::another_script("application/rss+xml; charset=\"windows-1251\"", b"gr\xfc\xdfe".as_slice(), None)]
+#[tokio::test]
+async fn letters_are_read_as_they_were_written(
+    #[case] kind: &str,
+    #[case] text: &[u8],
+    #[case] declared: Option<&str>,
+) {
+    let mut scene = Scene::new().await;
+    scene.site.serve(RSS, channel(""));
+    scene.sweep().await.unwrap();
+    let feed = channel("<item><guid>1</guid><title>@</title></item>");
+    let feed = match declared {
+        Some(declared) => feed.replace("1.0\"?>", &format!("1.0\" encoding=\"{declared}\"?>")),
+        None => feed,
+    };
+    let (before, after) = feed.split_once('@').unwrap();
+    let body = [before.as_bytes(), text, after.as_bytes()].concat();
+    scene.site.serve(kind, body);
+    scene.sweep().await.unwrap();
+    let wanted = if kind.contains("1251") {
+        "gr\u{44c}\u{42f}e"
+    } else {
+        "gr\u{fc}\u{df}e"
+    };
+    assert_eq!(scene.texts().await, [wanted]);
+}
+
+#[tokio::test]
+async fn addresses_lead_to_the_page_itself() {
+    let mut scene = Scene::new().await;
+    scene.site.serve(RSS, channel(""));
+    scene.sweep().await.unwrap();
+    let google =
+        "https://www.google.co.uk/url?rct=j&amp;sa=t&amp;url=https://news.example/lids%3Fa%3D1&amp;ct=ga";
+    let links = [
+        "/posts/7",
+        google,
+        "https://www.google.evil.example/url?url=https://news.example/",
+        "javascript:alert(1)",
+    ];
+    let items = links.iter().enumerate();
+    let items: String = items
+        .map(|(n, link)| format!("<item><guid>{n}</guid><title>number {n}</title><link>{link}</link></item>"))
+        .collect();
+    scene.site.serve(RSS, channel(&items));
+    scene.sweep().await.unwrap();
+    let mut urls = Vec::new();
+    for case in scene.core.cases().await {
+        let post = scene.core.posts(&case).await.remove(0);
+        urls.push(post.url.unwrap_or_default());
+    }
+    let own = scene.site.at("/posts/7").to_string();
+    let wanted = [own.as_str(), "https://news.example/lids?a=1", links[2], ""];
+    assert_eq!(urls, wanted);
+}
+
+#[tokio::test]
+async fn an_endless_item_has_an_end() {
+    let mut scene = Scene::new().await;
+    let long = "late ".repeat(100_000);
+    let pictures: Vec<_> = (0..50)
+        .map(
+            |n| serde_json::json!({"url": format!("https://blog.example/{n}.png"), "mime_type": "image/png"}),
+        )
+        .collect();
+    let at = scene.clock.now().to_rfc3339();
+    let feed = serde_json::json!({"version": "https://jsonfeed.org/version/1.1", "title": "The blog", "items": [
+        {"id": "1", "url": "https://blog.example/1", "content_text": long, "date_published": at, "attachments": pictures}]});
+    scene.site.serve("application/feed+json", feed.to_string());
+    scene.sweep().await.unwrap();
+    let case = &scene.core.cases().await[0];
+    let post = &scene.core.posts(case).await[0];
+    assert_eq!(post.text.chars().count(), 40_001);
+    assert!(post.media.len() <= 10, "{}", post.media.len());
+}
+
+#[tokio::test]
+async fn what_is_set_aside_does_not_tell_the_feeds_address() {
+    let mut scene = Scene::at("/feed?token=SECRET").await;
+    let item = "<item><guid>1</guid><content:encoded><![CDATA[<hr/>]]></content:encoded></item>";
+    let named = "version=\"2.0\" xmlns:content=\"http://purl.org/rss/1.0/modules/content/\"";
+    let feed = channel(item).replace("version=\"2.0\"", named);
+    scene.site.serve(RSS, feed);
+    scene.sweep().await.unwrap();
+    assert_eq!(scene.core.set_aside().await, 1);
+    let kept = scene.core.set_aside_texts().await;
+    assert!(!kept[0].contains("SECRET"), "{kept:?}");
+}

@@ -52,6 +52,8 @@ struct Site {
     whole: usize,
     version: u64,
     validates: bool,
+    /// Of which type the feed is, and these bytes, whatever was written.
+    raw: Option<(String, Vec<u8>)>,
 }
 
 struct Inner {
@@ -100,6 +102,13 @@ impl FakeFeed {
 
     pub fn speak(&self, format: Format) {
         self.site().format = format;
+    }
+
+    /// The feed is this from now on.
+    pub fn serve(&self, kind: &str, body: impl Into<Vec<u8>>) {
+        let mut site = self.site();
+        site.raw = Some((kind.to_owned(), body.into()));
+        site.version += 1;
     }
 
     pub fn without_validators(&self) {
@@ -200,12 +209,13 @@ async fn feed(
             return StatusCode::NOT_MODIFIED.into_response();
         }
         site.whole += 1;
-        let (kind, body) = match site.format {
-            Format::Atom => ("application/atom+xml", atom(&site.items)),
-            Format::Rss => ("application/rss+xml", rss(&site.items)),
-            Format::Json => ("application/feed+json", json_feed(&site.items)),
+        let (kind, body) = match (&site.raw, site.format) {
+            (Some((kind, body)), _) => (kind.as_str(), body.clone()),
+            (None, Format::Atom) => ("application/atom+xml", atom(&site.items).into()),
+            (None, Format::Rss) => ("application/rss+xml", rss(&site.items).into()),
+            (None, Format::Json) => ("application/feed+json", json_feed(&site.items).into()),
         };
-        let mut answer = ([(header::CONTENT_TYPE, kind)], body).into_response();
+        let mut answer = ([(header::CONTENT_TYPE, kind.to_owned())], body).into_response();
         let told = answer.headers_mut();
         if site.validates {
             told.insert(header::ETAG, etag.parse().unwrap());

@@ -20,13 +20,13 @@ impl Rss {
                 )];
             }
         };
-        let Got::Feed { body, .. } = &reading.got else {
+        let Got::Feed { body, charset, .. } = &reading.got else {
             return vec![Finding::wrong(
                 "the server says that nothing changed, and was not asked that",
                 mend,
             )];
         };
-        let feed = match parse(body, &self.feed) {
+        let feed = match parse(body, charset.as_deref(), &self.feed) {
             Ok(feed) => feed,
             Err(error) => return vec![Finding::wrong(error.to_string(), mend)],
         };

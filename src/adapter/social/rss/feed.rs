@@ -8,12 +8,17 @@ use crate::adapter::api::{Failed, Mend};
 use crate::adapter::supervise::Lost;
 use crate::app::{Cursor, Inbound};
 use crate::domain::Sighting;
+use encoding_rs::Encoding;
 use feed_rs::model::Feed;
 use reqwest::StatusCode;
+use std::borrow::Cow;
 use std::sync::PoisonError;
 
 /// The cursor's name.
 const STREAM: &str = "feed";
+/// By what a document declares what it is written in, and within how many bytes.
+const ENCODING: &[u8] = b"encoding";
+const MOST_DECLARATION: usize = 100;
 /// What somebody can do where the feed does not let us in.
 pub(super) const MEND: Mend = Mend {
     unauthorized: "the feed wants a key: put it into the address as its server says",
@@ -33,8 +38,13 @@ impl Rss {
         let memory = told.as_deref().and_then(Memory::parse);
         let memory = memory.unwrap_or_else(|| Memory::first(now));
         let Reading { got, fresh, .. } = self.fetch(&memory.validators).await.map_err(lost)?;
-        if let Got::Feed { body, validators } = got {
-            let feed = parse(&body, &self.feed).map_err(lost)?;
+        if let Got::Feed {
+            body,
+            charset,
+            validators,
+        } = got
+        {
+            let feed = parse(&body, charset.as_deref(), &self.feed).map_err(lost)?;
             let read = self.items(inbound, &feed).await?;
             let marks: Vec<_> = read.iter().map(|item| translate::mark(&item.post)).collect();
             let (known, items) = memory.meet(&marks);
@@ -66,7 +76,8 @@ impl Rss {
                 Ok(item) => items.push(item),
                 Err(why) => {
                     let place = (&self.source, STREAM);
-                    let raw = format!("{entry:?}");
+                    // The feed's address, which may carry a token, is in it as the base of its links.
+                    let raw = format!("{entry:?}").replace(self.feed.as_str(), "the feed");
                     self.troubles
                         .put_aside(inbound, place, &entry.id, &why, &raw)
                         .await
@@ -74,6 +85,7 @@ impl Rss {
                 }
             }
         }
+        translate::tell_apart(&mut items);
         Ok(items)
     }
 
@@ -98,16 +110,31 @@ impl Rss {
     }
 }
 
-/// What the bytes of a feed say.
-pub(super) fn parse(body: &[u8], at: &url::Url) -> Result<Feed, Failed> {
+/// What the bytes of a feed say. `charset`: what the answer says they are written in.
+pub(super) fn parse(body: &[u8], charset: Option<&str>, at: &url::Url) -> Result<Feed, Failed> {
     let parser = feed_rs::parser::Builder::new()
         .base_uri(Some(at.as_str()))
         .build();
-    parser.parse(body).map_err(|error| {
+    let body = unicode(body, charset);
+    parser.parse(&*body).map_err(|error| {
         Failed::Broken(format!(
             "the answer is no feed that a standard describes ({error})"
         ))
     })
+}
+
+/// The bytes in UTF-8, where they are in something else and do not say so themselves: in a declaration, which the
+/// parser reads, or with a byte order mark (<https://www.rfc-editor.org/rfc/rfc7303#section-3>).
+fn unicode<'a>(body: &'a [u8], charset: Option<&str>) -> Cow<'a, [u8]> {
+    let start = &body[..body.len().min(MOST_DECLARATION)];
+    let declared = start.windows(ENCODING.len()).any(|word| word == ENCODING);
+    let told = charset.and_then(|label| Encoding::for_label(label.as_bytes()));
+    match told {
+        Some(told) if !declared && std::str::from_utf8(body).is_err() => {
+            Cow::Owned(told.decode(body).0.into_owned().into_bytes())
+        }
+        Some(_) | None => Cow::Borrowed(body),
+    }
 }
 
 /// What the supervisor does about it.

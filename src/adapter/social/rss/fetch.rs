@@ -32,6 +32,8 @@ pub(super) enum Got {
     Feed {
         /// As it was sent.
         body: Vec<u8>,
+        /// What the server says that it is written in.
+        charset: Option<String>,
         /// To ask next time whether it changed.
         validators: Validators,
     },
@@ -155,7 +157,11 @@ impl Rss {
                 etag: text(&headers, header::ETAG).map(str::to_owned),
                 modified: text(&headers, header::LAST_MODIFIED).map(str::to_owned),
             };
-            Got::Feed { body, validators }
+            Got::Feed {
+                body,
+                charset: charset(&headers),
+                validators,
+            }
         } else {
             return Err(Failed::Status { status, told: None });
         };
@@ -171,6 +177,16 @@ impl Rss {
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// What the body is written in, as its type says.
+fn charset(headers: &HeaderMap) -> Option<String> {
+    let told = text(headers, header::CONTENT_TYPE)?;
+    told.split(';').skip(1).find_map(|word| {
+        let (name, value) = word.trim().split_once('=')?;
+        name.eq_ignore_ascii_case("charset")
+            .then(|| value.trim_matches('"').to_owned())
+    })
 }
 
 /// For how long the answer may be used again, as the server says, at most [`MOST_FRESH`].

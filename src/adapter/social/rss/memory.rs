@@ -90,9 +90,10 @@ impl Memory {
             let mark = (fingerprint(id), fingerprint(words));
             known.push(match before.get(mark.0.as_str()) {
                 Some(words) if *words == mark.1 => Known::Same,
+                // A feed whose ids are made anew, or are those of several items, says the same words under other
+                // ids.
+                Some(_) | None if said.contains(mark.1.as_str()) => Known::Same,
                 Some(_) => Known::Changed,
-                // A feed whose ids are made anew says the same words under other ids.
-                None if said.contains(mark.1.as_str()) => Known::Same,
                 None => Known::New,
             });
             after.push(mark);
