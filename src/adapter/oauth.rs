@@ -95,6 +95,9 @@ struct Given {
     access_token: String,
     refresh_token: Option<String>,
     expires_in: Option<f64>,
+    /// The same, as Stack Exchange names it (<https://api.stackexchange.com/docs/authentication>).
+    #[serde(default)]
+    expires: serde_json::Value,
 }
 
 /// What is known, and who may change it.
@@ -353,7 +356,8 @@ impl Inner {
 
     fn given(&self, given: Given, refresh: Option<String>) -> Tokens {
         let now = self.clock.now();
-        let lasts = given.expires_in.filter(|seconds| (0.0..1e10).contains(seconds));
+        let lasts = given.expires_in.or_else(|| given.expires.as_f64());
+        let lasts = lasts.filter(|seconds| (0.0..1e10).contains(seconds));
         #[expect(clippy::cast_possible_truncation, reason = "checked just now")]
         let lasts = lasts.map(|seconds| TimeDelta::seconds(seconds as i64));
         Tokens {

@@ -46,6 +46,7 @@ mod rules;
 mod serve;
 mod sim;
 mod slack;
+mod stack_exchange;
 mod store;
 mod telegram;
 mod threads;
