@@ -282,7 +282,12 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             (trust.url.clone(), trust.poll),
         ];
         let tube = (tube.url.clone(), tube.daily_quota, tube.poll);
-        let hub = (hub.url.clone(), hub.search.clone(), hub.poll);
+        let hub = (
+            hub.url.clone(),
+            hub.discussions.clone(),
+            hub.search.clone(),
+            hub.poll,
+        );
         let insta = (insta.url.clone(), insta.poll);
         let threads = (threads.url.clone(), threads.search.clone(), threads.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
