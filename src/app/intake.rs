@@ -232,12 +232,14 @@ fn edited(work: &mut Work, rules: &Rules, post: Post) -> bool {
         return false;
     };
     let number = known.case;
-    let event = Event::PostEdited {
-        post: post.id.clone(),
-        before: known.post.text.clone(),
-        after: post.text.clone(),
-    };
-    if known.post.text != post.text {
+    let added = post.attached_since(&known.post);
+    if known.post.text != post.text || !added.is_empty() {
+        let event = Event::PostEdited {
+            post: post.id.clone(),
+            before: known.post.text.clone(),
+            after: post.text.clone(),
+            added,
+        };
         work.happen(&rules.directory, number, &By::Author, event);
     }
     work.put_post(StoredPost { case: number, post });

@@ -239,6 +239,9 @@ impl Told {
                 Event::PostAdded { post, .. } | Event::PostDeleted { post } => {
                     posts.push((source.clone(), post.clone()));
                 }
+                Event::PostEdited { post, added, .. } if !added.is_empty() => {
+                    posts.push((source.clone(), post.clone()));
+                }
                 event => replies.extend(about_reply(event)),
             }
         }

@@ -272,6 +272,85 @@ async fn what_its_author_takes_back_meanwhile_is_not_shown() {
     assert!(!core.thread(1).contains("Picture"), "{}", core.thread(1));
 }
 
+/// An edit of a post that has these pictures now.
+fn edit(clock: &ManualClock, id: &str, pictures: &[&str]) -> Post {
+    clock.advance(Duration::from_secs(60));
+    let media = |url: &&str| Media {
+        url: (*url).to_owned(),
+        mime: "image/png".to_owned(),
+        ..Media::default()
+    };
+    Post {
+        edited_at: Some(clock.now()),
+        media: pictures.iter().map(media).collect(),
+        ..post(clock, id, 0)
+    }
+}
+
+#[tokio::test]
+async fn a_picture_that_an_edit_brings_is_shown_and_no_other() {
+    let clock = ManualClock::default();
+    let mut core = Core::with_attachments(&clock, scripted(vec![picture()])).await;
+    seen(&mut core, post(&clock, "p1", 1)).await;
+    let before = after_the_card(&core);
+    let first = "https://pics.example/1.png?signed=again";
+    let second = "https://pics.example/new.png";
+    seen(&mut core, edit(&clock, "p1", &[second, first])).await;
+    let thread = after_the_card(&core);
+    insta::assert_snapshot!(thread.strip_prefix(&before).unwrap(), @r"
+
+    ---
+    The customer edited a post: 1 attachment is new.
+    ---
+    [image/png of 12 bytes: Picture 1 of 2]
+    Picture 1 of 2 · original (https://pics.example/new.png)
+    ");
+    let words = Post {
+        text: "It broke again".to_owned(),
+        ..edit(&clock, "p1", &[second, first, "https://pics.example/third.png"])
+    };
+    seen(&mut core, words).await;
+    let more = after_the_card(&core);
+    let more = more.strip_prefix(&thread).unwrap();
+    assert!(
+        more.contains("Now:\n> It broke again\n1 attachment is new."),
+        "{more}"
+    );
+    assert_eq!(more.matches("[image/png").count(), 1, "{more}");
+    assert!(more.contains("third.png"), "{more}");
+    // Taken away, or told again: nothing new.
+    seen(
+        &mut core,
+        Post {
+            text: "It broke again".to_owned(),
+            ..edit(&clock, "p1", &[first])
+        },
+    )
+    .await;
+    assert_eq!(
+        after_the_card(&core).matches("---").count() - thread.matches("---").count(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn an_edit_before_the_thread_is_open_shows_each_picture_once() {
+    let clock = ManualClock::default();
+    let mut core = Core::with_attachments(&clock, scripted(vec![picture()])).await;
+    let source = SourceName::new("fedi");
+    let first = post(&clock, "p1", 1);
+    let (one, two) = (first.media[0].url.clone(), "https://pics.example/new.png");
+    let edited = edit(&clock, "p1", &[&one, two]);
+    for post in [first, edited] {
+        let seen = vec![Sighting::Post(Box::new(post))];
+        core.inbound.posts_seen(&source, seen, None).await.unwrap();
+    }
+    core.deliver().await;
+    let thread = core.thread(1);
+    assert_eq!(thread.matches("[image/png").count(), 2, "{thread}");
+    assert_eq!(thread.matches("Picture 2 of 2 ·").count(), 1, "{thread}");
+}
+
 #[tokio::test]
 async fn of_very_many_pictures_the_first_ten_are_shown() {
     let clock = ManualClock::default();

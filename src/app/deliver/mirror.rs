@@ -245,7 +245,8 @@ impl Delivery {
             card: opened.card,
             shown,
         });
-        settled.extend(self.attachments(platform, row, channel, facts.firsts.get(&row.case)));
+        let first = facts.firsts.get(&row.case);
+        settled.extend(self.attachments(platform, row, channel, (first, None), facts));
         Ok(settled)
     }
 
@@ -361,7 +362,10 @@ impl Delivery {
         };
         if let Event::PostAdded { post, .. } = &told {
             let post = facts.told.post(&source, post);
-            settled.extend(self.attachments(platform, row, channel, post));
+            settled.extend(self.attachments(platform, row, channel, (post, None), facts));
+        } else if let Event::PostEdited { post, added, .. } = &told {
+            let post = facts.told.post(&source, post);
+            settled.extend(self.attachments(platform, row, channel, (post, Some(added)), facts));
         }
         settled.push(match reply {
             Some(reply) => Settled::ReplyTold {
