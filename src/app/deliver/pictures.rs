@@ -186,6 +186,7 @@ impl Delivery {
                 channel: place.2.clone(),
                 thread: thread.clone(),
                 message: message.clone(),
+                hands_over: false,
                 earlier: earlier(row),
             };
             match timed(platform.post(&order)).await {
