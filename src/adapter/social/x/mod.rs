@@ -32,6 +32,7 @@ use crate::adapter::api::Api;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
 use crate::adapter::supervise::{Lost, supervise};
 use crate::adapter::trouble::Troubles;
@@ -44,12 +45,12 @@ use crate::port::{
 };
 use async_trait::async_trait;
 use call::{Failed, Key, Way};
-use price::{Paid, Spending};
+use price::{Bill, Paid};
 use receive::Secrets;
 use secrecy::SecretString;
 use sign::Signer;
 use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -100,6 +101,8 @@ pub struct X {
     stored: Mutex<HashSet<String>>,
     /// Whether the log was told already that a signature did not fit.
     complained: AtomicBool,
+    /// Whether the budget was used up at the last look.
+    resting: AtomicBool,
 }
 
 impl std::fmt::Debug for X {
@@ -131,9 +134,9 @@ impl X {
             call::spoken,
         )?;
         let key = key(config, &api, &source, vault, &clock)?;
-        let spending = Spending::new(&source, config.budget);
+        let money = (Bill::new(&source), config.budget.map(price::budget));
         Ok(Self {
-            way: Way::new(api, key, spending, clock.clone()),
+            way: Way::new(api, key, money, clock.clone()),
             source,
             search: config.search.clone(),
             direct_messages: config.direct_messages,
@@ -150,11 +153,26 @@ impl X {
             me: OnceCell::new(),
             stored: Mutex::default(),
             complained: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
         })
     }
 
     fn stored(&self) -> MutexGuard<'_, HashSet<String>> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether today's budget is used up; the log hears of it once.
+    fn is_spent(&self) -> bool {
+        let meter = self.way.meter();
+        let spent = meter.is_used_up(self.clock.now());
+        if !self.resting.swap(spent, Ordering::Relaxed) && spent {
+            tracing::warn!(
+                source = %self.source,
+                "Today's budget is used up: until midnight UTC nothing is searched for and the filtered stream rests; \
+                 mentions are heard and replies go out as before."
+            );
+        }
+        spent
     }
 
     /// Who we are; asked once.
@@ -163,9 +181,7 @@ impl X {
             let one: One<User> = self.way.get(&["2", "users", "me"], &[]).await?;
             let user = one.data;
             let user = user.ok_or_else(|| Failed::Broken("the API does not say who we are".to_owned()))?;
-            self.way
-                .spending()
-                .read(Paid::User, [user.id.as_str()], self.clock.now());
+            self.way.paid(Paid::User, [user.id.as_str()]);
             Ok(Me {
                 id: user.id,
                 username: user.username,
@@ -276,6 +292,10 @@ impl Connector for X {
     fn links(&self) -> Vec<Link> {
         let stream = self.bearer.as_ref().map(|_| self.streaming.clone());
         std::iter::once(self.link.clone()).chain(stream).collect()
+    }
+
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.way.meter())
     }
 
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {
