@@ -563,6 +563,26 @@ async fn many_private_messages_are_read_within_the_pages_that_x_allows() {
 }
 
 #[tokio::test]
+async fn nothing_is_published_in_the_name_of_an_account_that_was_connected_meanwhile() {
+    let scene = Scene::new().await;
+    let account = scene.account(&configured(&scene.server));
+    let mut core = scene.core(&account).await;
+    scene.server.write("ann", "@shop my parcel is late");
+    account.sweep(&core.inbound).await.unwrap();
+    core.deliver().await;
+    scene.server.take_over("other");
+    core.reply(1, "Sorry!").await;
+    let reply = &core.replies(1).await[0];
+    assert_eq!(reply.state, ReplyState::Failed, "{:?}", reply.reason);
+    assert!(
+        reply.reason.as_deref().unwrap().contains("another account"),
+        "{:?}",
+        reply.reason
+    );
+    assert_eq!(scene.server.calls("create"), 0);
+}
+
+#[tokio::test]
 async fn an_odd_post_of_ours_does_not_keep_replies_from_being_sent() {
     let scene = Scene::new().await;
     let account = scene.account(&configured(&scene.server));

@@ -90,6 +90,8 @@ struct World {
     misplaces: Option<Misplaces>,
     closed_messages: HashSet<String>,
     rules: BTreeMap<String, Value>,
+    /// Whose account the tokens are, if it is not the brand's.
+    stranger: Option<String>,
     stream_refusal: Option<(u16, Value)>,
     streams: Vec<tokio::sync::mpsc::UnboundedSender<Bytes>>,
 }
@@ -264,6 +266,13 @@ impl FakeX {
         let mut world = self.world();
         world.access = None;
         world.locked_out = true;
+    }
+
+    /// From now on tokens are those of another account, as after somebody connected that.
+    pub fn take_over(&self, who: &str) {
+        let mut world = self.world();
+        world.access = None;
+        world.stranger = Some(who.to_owned());
     }
 
     /// The credits are used up, or bought.
@@ -818,7 +827,8 @@ fn answer(
     let mut world = inner.world.lock().unwrap();
     match name {
         "me" => {
-            Json(json!({"data": {"id": number(HANDLE), "name": "Shop", "username": HANDLE}})).into_response()
+            let who = world.stranger.as_deref().unwrap_or(HANDLE);
+            Json(json!({"data": {"id": number(who), "name": who, "username": who}})).into_response()
         }
         "mentions" => {
             assert_eq!(parts[1], number(HANDLE));

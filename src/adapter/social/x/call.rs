@@ -17,6 +17,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -84,6 +85,9 @@ pub enum Key {
     Signed(Box<Signer>),
 }
 
+/// What tells credentials from others, without telling them.
+pub type Mark = [u8; 32];
+
 /// An account's way to the network.
 pub struct Way {
     api: Api,
@@ -119,6 +123,14 @@ impl Way {
         match &self.key {
             Key::Token(grant) => Some(grant),
             Key::Signed(_) => None,
+        }
+    }
+
+    /// Under which credentials calls are made now.
+    pub async fn mark(&self) -> Result<Mark, Failed> {
+        match &self.key {
+            Key::Signed(_) => Ok(Mark::default()),
+            Key::Token(grant) => Ok(Sha256::digest(grant.access().await?.expose_secret()).into()),
         }
     }
 

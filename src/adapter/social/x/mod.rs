@@ -44,16 +44,15 @@ use crate::port::{
     Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target, Vault,
 };
 use async_trait::async_trait;
-use call::{Failed, Key, Way};
+use call::{Failed, Key, Mark, Way};
 use price::{Bill, Paid};
 use receive::Secrets;
 use secrecy::SecretString;
 use sign::Signer;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use translate::Me;
 use wire::{One, User};
@@ -96,7 +95,8 @@ pub struct X {
     streaming: Link,
     watch: Watch,
     troubles: Troubles,
-    me: OnceCell<Me>,
+    /// Who we are, and under which credentials that was told.
+    me: RwLock<Option<(Mark, Me)>>,
     /// Versions of posts that were stored in this run.
     stored: Mutex<HashSet<String>>,
     /// Whether the log was told already that a signature did not fit.
@@ -150,7 +150,7 @@ impl X {
             streaming: Link::new(format!("source:{name}:stream")),
             watch: Watch::default(),
             troubles: Troubles::default(),
-            me: OnceCell::new(),
+            me: RwLock::default(),
             stored: Mutex::default(),
             complained: AtomicBool::new(false),
             resting: AtomicBool::new(false),
@@ -175,19 +175,30 @@ impl X {
         spent
     }
 
-    /// Who we are; asked once.
+    /// Who we are; asked once for each token: another one may be of another account, if somebody connected that
+    /// meanwhile.
     async fn me(&self) -> Result<Me, Failed> {
-        let asking = self.me.get_or_try_init(|| async {
-            let one: One<User> = self.way.get(&["2", "users", "me"], &[]).await?;
-            let user = one.data;
-            let user = user.ok_or_else(|| Failed::Broken("the API does not say who we are".to_owned()))?;
-            self.way.paid(Paid::User, [user.id.as_str()]);
-            Ok(Me {
-                id: user.id,
-                username: user.username,
-            })
-        });
-        asking.await.cloned()
+        let mark = self.way.mark().await?;
+        if let Some((_, me)) = self.known_me().filter(|(known, _)| *known == mark) {
+            return Ok(me);
+        }
+        let one: One<User> = self.way.get(&["2", "users", "me"], &[]).await?;
+        let user = one.data;
+        let user = user.ok_or_else(|| Failed::Broken("the API does not say who we are".to_owned()))?;
+        self.way.paid(Paid::User, [user.id.as_str()]);
+        let me = Me {
+            id: user.id,
+            username: user.username,
+        };
+        // The token may have been renewed for that.
+        let mark = self.way.mark().await?;
+        *self.me.write().unwrap_or_else(PoisonError::into_inner) = Some((mark, me.clone()));
+        Ok(me)
+    }
+
+    /// Who we were when it was last told.
+    fn known_me(&self) -> Option<(Mark, Me)> {
+        self.me.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -241,7 +252,7 @@ impl SocialPlatform for X {
             class: Class::Lookup,
             private: true,
             label: "X".to_owned(),
-            account: self.me.get().map(|me| NativeId::new(&me.id)),
+            account: self.known_me().map(|(_, me)| NativeId::new(me.id)),
         }
     }
 

@@ -48,9 +48,18 @@ impl X {
         })
     }
 
-    /// Who we are, and the post to answer in public, as it is now.
+    /// Who we are, and the post to answer in public, as it is now. The post is read before it is looked at whose
+    /// credentials we have: reading may renew them.
     async fn prepare(&self, reply: &Reply) -> Result<(Me, Option<Tweet>), PortError> {
         let stop = |why: String| Err(PortError::Refused(format!("{why}, so nothing was published")));
+        let tweet = match reply.audience {
+            Audience::Private => None,
+            Audience::Public => match self.shown(reply.target.as_str()).await.map_err(before)? {
+                Shown::Stands(tweet) => Some(*tweet),
+                Shown::Hidden(why) => return stop(format!("X does not show us the post ({why})")),
+                Shown::Gone => return stop("the post is gone".to_owned()),
+            },
+        };
         let me = self.me().await.map_err(before)?;
         if reply
             .account
@@ -61,20 +70,15 @@ impl X {
                 "the credentials are now those of another account than the one the reply was approved for";
             return stop(why.to_owned());
         }
-        if reply.audience == Audience::Private {
+        let Some(tweet) = tweet else {
             return Ok((me, None));
-        }
-        let tweet = match self.shown(reply.target.as_str()).await.map_err(before)? {
-            Shown::Stands(tweet) => tweet,
-            Shown::Hidden(why) => return stop(format!("X does not show us the post ({why})")),
-            Shown::Gone => return stop("the post is gone".to_owned()),
         };
         if tweet.author_id != reply.author.as_str() {
             return stop("X shows another author for that post".to_owned());
         }
         match self.barred(&me, &tweet) {
             Some(why) => stop(why),
-            None => Ok((me, Some(*tweet))),
+            None => Ok((me, Some(tweet))),
         }
     }
 

@@ -30,10 +30,14 @@ use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// The header signed with the client secret, and the one with the consumer secret.
 const NEWER: &str = "x-twitter-webhooks-signature-oauth2";
 const OLDER: &str = "x-twitter-webhooks-signature";
+
+/// How long the author of a post is looked for: X wants to be answered within 10 seconds.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The secrets that X signs with.
 pub struct Secrets {
@@ -125,7 +129,11 @@ impl X {
     /// Nothing can be stored, or we do not know yet who we are.
     pub(super) async fn taken(&self, inbound: &Inbound, stream: &str, text: &str) -> Result<(), Rejected> {
         let unavailable = |error: &dyn std::fmt::Display| Rejected::Unavailable(error.to_string());
-        let me = self.me().await.map_err(|error| unavailable(&error))?;
+        // What comes to us needs no credentials of ours.
+        let me = match (self.known_me(), self.me().await) {
+            (_, Ok(me)) | (Some((_, me)), Err(_)) => me,
+            (None, Err(error)) => return Err(unavailable(&error)),
+        };
         let heard = match heard(text) {
             Ok(heard) => heard,
             Err(error) => {
@@ -180,12 +188,11 @@ impl X {
         if author(&includes, &tweet.author_id).is_some() {
             return (tweet, includes);
         }
-        let page = match self.several(&[&tweet.id]).await {
-            Ok(page) => page,
-            Err(error) => {
-                tracing::debug!(source = %self.source, post = tweet.id, %error, "The author of a post is not known.");
-                return (tweet, includes);
-            }
+        let ids = [tweet.id.as_str()];
+        let reading = tokio::time::timeout(PATIENCE, self.several(&ids)).await;
+        let Ok(Ok(page)) = reading else {
+            tracing::debug!(source = %self.source, post = tweet.id, "The author of a post is not known.");
+            return (tweet, includes);
         };
         let read = page.data.first();
         let read = read.and_then(|raw| serde_json::from_str::<Tweet>(raw.get()).ok());

@@ -170,9 +170,12 @@ impl YouTube {
                     thread.replies.comments = answers;
                 }
                 Err(error) if is_refused(&error) => {
-                    let place = format!("the answers in {}", thread.id);
-                    self.troubles
-                        .say((&self.source, &place), &error, self.clock.now());
+                    if self.troubles.note(&format!("answers {}", thread.id)) {
+                        tracing::warn!(
+                            source = %self.source, thread = thread.id, %error,
+                            "YouTube does not show all answers in a thread."
+                        );
+                    }
                 }
                 Err(error) => return Ok((threads, Some(error))),
             }
