@@ -11,7 +11,7 @@ use super::wire::{Comment, Issue};
 use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::Inbound;
-use crate::domain::{Instant, NativeId, Post, PostKind, Sighting};
+use crate::domain::{Instant, NativeId, Post, Sighting};
 use chrono::SubsecRound as _;
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ impl GitHub {
         Ok(seen)
     }
 
-    /// What was commented on an issue that is in none of the repositories. Nobody there wrote to us.
+    /// What was commented on an issue that is in none of the repositories.
     async fn elsewhere(&self, place: &Place, known: &Post, seen: &mut Seen) -> Result<(), Failed> {
         let me = self.me().await?;
         for comment in self.comments_on(place, known.created_at).await? {
@@ -83,8 +83,7 @@ impl GitHub {
             }
             let post = translate::comment(&self.source, &place.repository, &comment);
             if let Some(post) = post.filter(|post| post.author.id != me) {
-                let kind = PostKind::Post;
-                let post = Post { kind, ..post };
+                let post = self.addressed(post);
                 seen.sightings.push(Sighting::Post(Box::new(post)));
             }
             seen.comments.push(version);

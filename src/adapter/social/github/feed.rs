@@ -145,7 +145,7 @@ impl GitHub {
         holds: Holds,
         raw: &RawValue,
     ) -> Result<Option<Post>, serde_json::Error> {
-        Ok(match holds {
+        let post = match holds {
             Holds::Issues => {
                 let issue: Issue = serde_json::from_str(raw.get())?;
                 translate::issue(&self.source, repository, &issue)
@@ -154,7 +154,8 @@ impl GitHub {
                 let comment: Comment = serde_json::from_str(raw.get())?;
                 translate::comment(&self.source, repository, &comment)
             }
-        })
+        };
+        Ok(post.map(|post| self.addressed(post)))
     }
 
     /// Keeps what cannot be read for people to look at.
@@ -204,7 +205,7 @@ impl GitHub {
             let Some(repository) = repository else { continue };
             let repository = Self::spelled(&self.repositories, &repository).unwrap_or(&repository);
             let post = translate::issue(&self.source, repository, &issue);
-            let new = post.filter(|post| {
+            let new = post.map(|post| self.addressed(post)).filter(|post| {
                 post.author.id != me && post.created_at >= oldest && !self.stored.has(post.id.as_str())
             });
             sightings.extend(new);

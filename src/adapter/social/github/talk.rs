@@ -182,7 +182,8 @@ impl GitHub {
                 .said(discussion.number, author.as_ref())
                 .post(&self.source, repository)
         });
-        head.into_iter().chain(comments).collect()
+        let said = head.into_iter().chain(comments);
+        said.map(|post| self.addressed(post)).collect()
     }
 
     /// Looks whether these posts of one discussion still stand as they are known, and at what was said meanwhile.

@@ -115,10 +115,6 @@ impl Said<'_> {
             ..place.clone()
         });
         Some(Post {
-            kind: match above {
-                Some(_) => PostKind::Comment,
-                None => PostKind::Post,
-            },
             in_reply_to: above.map(|above| above.id()),
             text: sound(&self.text),
             url: Some(self.url.to_owned()),
@@ -159,7 +155,8 @@ pub fn issue(source: &SourceName, repository: &str, issue: &Issue) -> Option<Pos
     })
 }
 
-/// A customer's comment; `None` as above, and on a pull request.
+/// A customer's comment; `None` as above, and on a pull request. Comments stand in one row, and none says which other
+/// one it answers: it is merely found.
 pub fn comment(source: &SourceName, repository: &str, comment: &Comment) -> Option<Post> {
     let author = customer(comment.user.as_ref(), &comment.author_association)?;
     let place = place(repository, comment)?;
@@ -168,7 +165,6 @@ pub fn comment(source: &SourceName, repository: &str, comment: &Comment) -> Opti
         return None;
     }
     Some(Post {
-        kind: PostKind::Comment,
         in_reply_to: Some(place.root()),
         text: sound(comment.body.as_deref().unwrap_or_default()),
         url: Some(comment.html_url.clone()),

@@ -204,8 +204,8 @@ impl Api {
         let Some(grant) = &self.grant else {
             return Err(Failed::Unreached("there is no access token".to_owned()));
         };
-        let filter = self.filter().await?.to_owned();
-        let token = grant.access().await?;
+        let filter = self.filter().await.map_err(Failed::unsent)?.to_owned();
+        let token = grant.access().await.map_err(Failed::unsent)?;
         let mut form = vec![("body", text), ("site", &self.site), ("filter", &filter)];
         form.extend(self.names(Some(&token)));
         let call = self.api.writer().post(self.at(path)).form(&form);

@@ -20,6 +20,7 @@ use crate::adapter::verdict::{Own, blanks, since, verdict};
 use crate::domain::{Audience, Instant, NativeId, Reply};
 use crate::port::{Look, Permit, PortError, Published, Target};
 use chrono::TimeDelta;
+use reqwest::StatusCode;
 use tokio::time::{Instant as Moment, timeout_at};
 use url::Url;
 
@@ -411,7 +412,13 @@ fn refusal(error: Failed) -> PortError {
         (Failed::Limited(wait), _) => PortError::RetryAfter(*wait),
         (Failed::Unreached(why), _) => PortError::NotReached(why.clone()),
         (Failed::Broken(why), _) => PortError::Unknown(why.clone()),
-        (Failed::Status { .. }, Some(401 | 402 | 405 | 406)) => PortError::Unauthorized(error.to_string()),
+        (
+            Failed::Status {
+                status: StatusCode::UNAUTHORIZED,
+                told: Some(_),
+            },
+            _,
+        ) => PortError::Unauthorized(error.to_string()),
         (Failed::Status { .. }, Some(400 | 403 | 404 | 407)) => {
             PortError::Refused(format!("Stack Exchange refused: {error}"))
         }
