@@ -586,18 +586,18 @@ impl Inner {
         }
     }
 
-    /// Who may call, and what it costs.
-    fn admit(&self, method: &str, asked: &Asked) -> Result<(), Response> {
+    /// Why somebody may not call; who may pays for it.
+    fn refuses(&self, method: &str, asked: &Asked) -> Option<Response> {
         let now = self.clock.now();
         let mut world = self.world.lock().unwrap();
         let given = |name: &str| asked.get(name).map(String::as_str);
         if let Some(until) = world.exhausted_until.filter(|until| now < *until) {
             let left = (until - now).num_seconds();
             let why = format!("too many requests from this IP, more requests available in {left} seconds");
-            return Err(error(502, "throttle_violation", &why));
+            return Some(error(502, "throttle_violation", &why));
         }
         if given("key").is_some_and(|key| key != KEY) {
-            return Err(error(
+            return Some(error(
                 400,
                 "bad_parameter",
                 "`key` doesn't match a known application",
@@ -605,20 +605,20 @@ impl Inner {
         }
         if let Some(token) = given("access_token") {
             if given("key").is_none() {
-                return Err(error(
+                return Some(error(
                     405,
                     "key_required",
                     "`key` is required when `access_token` is passed.",
                 ));
             }
             if token != TOKEN || world.locked_out {
-                return Err(error(402, "invalid_access_token", "`access_token` is not valid"));
+                return Some(error(402, "invalid_access_token", "`access_token` is not valid"));
             }
         }
         let resting = world.rests.get(method).is_some_and(|until| now < *until);
         assert!(!resting, "{method} was asked to rest, and was called");
         world.left -= 1;
-        Ok(())
+        None
     }
 
     /// Items as every answer wraps them: one page of them.
@@ -674,7 +674,7 @@ async fn answer(
         });
     let named = named.collect::<Vec<_>>().join("/");
     inner.world.lock().unwrap().calls.push(call.to_owned());
-    if let Err(refused) = inner.admit(&named, &asked) {
+    if let Some(refused) = inner.refuses(&named, &asked) {
         return refused;
     }
     inner
