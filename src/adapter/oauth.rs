@@ -209,6 +209,24 @@ impl Grant {
         self.newer(Some(stale.expose_secret())).await
     }
 
+    /// Makes a call that reads under the token, and once more under a new one where it is not accepted.
+    ///
+    /// # Errors
+    /// As [`Self::access`], or it had no success.
+    pub async fn under<T, F: Future<Output = Result<T, Failed>>>(
+        &self,
+        call: impl Fn(SecretString) -> F,
+    ) -> Result<T, Failed> {
+        let token = self.access().await?;
+        match call(token.clone()).await {
+            Err(Failed::Status {
+                status: StatusCode::UNAUTHORIZED,
+                ..
+            }) => call(self.renew(&token).await?).await,
+            other => other,
+        }
+    }
+
     /// Our application; empty where the token is fixed.
     #[must_use]
     pub fn client_id(&self) -> &str {

@@ -1,6 +1,6 @@
 //! What went wrong beside the mentions: said once, and remembered until it is well again.
 
-use super::api::Failed;
+use super::api::{Failed, Mend};
 use super::supervise::Lost;
 use crate::app::{Inbound, Unavailable};
 use crate::domain::{Instant, SourceName};
@@ -20,6 +20,17 @@ pub enum Halt {
     Network(Failed),
     /// Nothing can be stored, so nothing is to be read.
     Store(Unavailable),
+}
+
+impl Halt {
+    /// What the supervisor does about it.
+    #[must_use]
+    pub fn lost(self, mend: &Mend) -> Lost {
+        match self {
+            Self::Network(error) => error.lost(mend),
+            Self::Store(error) => Lost::Broken(error.to_string()),
+        }
+    }
 }
 
 impl From<Failed> for Halt {

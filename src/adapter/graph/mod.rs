@@ -11,8 +11,9 @@ pub mod talk;
 pub mod wire;
 
 use super::api::{Api, Failed, Mend};
-use crate::domain::{Clock, Instant, SourceName};
-use crate::port::{Permit, PortError};
+use super::finding::Finding;
+use crate::domain::{Clock, Instant, NativeId, SourceName};
+use crate::port::{Look, Permit, PortError, Published};
 use hmac::{Hmac, Mac as _};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
@@ -23,6 +24,7 @@ use serde_json::value::RawValue;
 use sha2::Sha256;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::time::timeout_at;
 use url::Url;
 
 /// The version that is spoken with Facebook and Instagram: the newest of November 2026
@@ -109,8 +111,8 @@ impl Graph {
         answer.map_err(|error| self.sorted(error))?.decode()
     }
 
-    /// Reads a list, newest first, until one is older than `horizon` as `at` says, at least a page and at most
-    /// `pages` of them.
+    /// Reads a list, newest first, until a page ends with what is older than `horizon` as `at` says, at least a
+    /// page and at most `pages` of them. Something old that is fixed above the others ends nothing.
     pub async fn walk(
         &self,
         path: &[&str],
@@ -133,16 +135,72 @@ impl Graph {
                 }
             };
             let next = page.after().filter(|next| after.as_ref() != Some(next));
-            let oldest = page.data.iter().filter_map(|raw| at(raw)).min();
+            let last = page.data.iter().rev().find_map(|raw| at(raw));
             walk.items.extend(page.data);
             after = next;
             // A page may be empty, because what is on it is not for us, with more behind it.
-            if after.is_none() || oldest.is_some_and(|oldest| oldest < horizon) {
+            if after.is_none() || last.is_some_and(|last| last < horizon) {
                 return walk;
             }
         }
         walk.cut = true;
         walk
+    }
+
+    /// Whether the newest object that is known of us (`canary`) can be read: a copy of the database that lags would
+    /// not show it. One that somebody removed meanwhile cannot be asked for.
+    ///
+    /// # Errors
+    /// Nobody knows.
+    pub async fn is_fresh(&self, canary: Option<&NativeId>, is_listed: bool) -> Result<bool, PortError> {
+        let Some(canary) = canary.filter(|_| !is_listed) else {
+            return Ok(true);
+        };
+        let asked = self
+            .get::<wire::Ref>(&[canary.as_str()], &[("fields", "id")])
+            .await;
+        match asked {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error.unread()),
+        }
+    }
+
+    /// Publishes within `limit` since `began`, a quarter of it at least, and reads in the rest where it stands
+    /// (`place`). Before a refusal is believed it is looked whether it stands all the same (`look`).
+    ///
+    /// # Errors
+    /// It was refused, or nobody knows.
+    pub async fn publish<T: DeserializeOwned>(
+        &self,
+        (path, form): (&[&str], &[(&str, &str)]),
+        (began, limit, permit): (tokio::time::Instant, Duration, &Permit),
+        place: impl AsyncFnOnce(T) -> Result<Published, PortError>,
+        look: impl AsyncFnOnce() -> Result<Look, PortError>,
+    ) -> Result<Published, PortError> {
+        let left = limit.mul_f64(0.75).saturating_sub(began.elapsed());
+        let done = self.send::<T>(path, form, (left, permit)).await;
+        let end = began + limit;
+        match done.map_err(refusal) {
+            Ok(done) => timeout_at(end, place(done)).await.unwrap_or_else(|_| {
+                let why = "it was published, but could not be read in time";
+                Err(PortError::Unknown(why.to_owned()))
+            }),
+            Err(PortError::Refused(why)) => match timeout_at(end, look()).await {
+                Ok(Ok(Look::Absent { .. })) => Err(PortError::Refused(why)),
+                Ok(_) | Err(_) => Err(PortError::Unknown(why)),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What `doctor` says about our quota; nothing where the API has not told.
+    #[must_use]
+    pub fn quota(&self) -> Option<Finding> {
+        let left = self.meter().last()?.left;
+        Some(Finding::well(format!(
+            "{left:.0} % of the calls of this hour are left"
+        )))
     }
 
     /// What the API says about our quota.
@@ -215,7 +273,7 @@ pub struct Walk {
 }
 
 /// A page of a list (<https://developers.facebook.com/docs/graph-api/results>).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Page {
     /// What is on it.
     pub data: Vec<Raw>,
@@ -223,7 +281,7 @@ pub struct Page {
     paging: Option<Paging>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Paging {
     #[serde(default)]
     cursors: Option<Cursors>,
@@ -231,7 +289,7 @@ struct Paging {
     next: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Cursors {
     #[serde(default)]
     after: Option<String>,

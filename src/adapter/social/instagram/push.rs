@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-/// How long Meta waits for an answer because of an address that is nice to have.
+/// How long Meta waits for an answer because of what is nice to have: our handle, an address.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What is put aside under.
 const STREAM: &str = "webhook";
@@ -98,9 +98,11 @@ impl Instagram {
         }
     }
 
+    /// `None`: it is ours.
     async fn comment(&self, told: &Told, sent: Option<Instant>) -> Option<Post> {
-        let ours = told.from.as_ref().is_some_and(|who| who.id == self.account);
-        if ours {
+        let handle = tokio::time::timeout(PATIENCE, self.handle()).await;
+        let handle = handle.ok().and_then(Result::ok).unwrap_or_default();
+        if told.from.as_ref().is_some_and(|who| self.is_us(who, &handle)) {
             return None;
         }
         let now = self.clock.now();

@@ -91,11 +91,8 @@ impl LinkedIn {
             }
         };
         let notices = self.read(inbound, &push.notifications).await?;
-        let sightings = self.sightings(&notices, i64::MIN).await?;
-        if !sightings.is_empty() {
-            inbound.posts_seen(&self.source, sightings.clone(), None).await?;
-            self.remember(&sightings);
-        }
-        Ok(())
+        let heard = self.heard(inbound, &notices, i64::MIN).await?;
+        let missed = self.take(inbound, heard, None).await?;
+        missed.map_or(Ok(()), |error| Err(error.into()))
     }
 }

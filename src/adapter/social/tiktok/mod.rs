@@ -22,6 +22,7 @@ use crate::adapter::api::Api;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Desk, Grant, Start};
 use crate::adapter::push;
 use crate::adapter::supervise::Lost;
@@ -197,6 +198,10 @@ impl SocialPlatform for TikTok {
 impl Connector for TikTok {
     fn links(&self) -> Vec<Link> {
         vec![self.link.clone()]
+    }
+
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.way.meter())
     }
 
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {
