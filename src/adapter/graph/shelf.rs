@@ -4,19 +4,18 @@ use super::Raw;
 use super::wire::name;
 use crate::adapter::api::Failed;
 use crate::adapter::reach::Reach;
+use crate::adapter::stored::{self, Stored};
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::{Halt, Troubles};
 use crate::adapter::watch::{WATCHED, Watch};
 use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Clock, Instant, NativeId, Post, Sighting, SourceName};
 use serde::Deserialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many posts are remembered as stored.
-const MOST_STORED: usize = 20_000;
 /// How many known posts are read again in a minute: each is a call, and calls count by how many the account
 /// reaches.
 const LOOKS_A_MINUTE: u32 = 10;
@@ -79,8 +78,7 @@ pub struct Shelf {
     troubles: Troubles,
     watch: Watch,
     poll: Duration,
-    /// What was stored in this run.
-    stored: Mutex<HashSet<String>>,
+    stored: Stored,
     /// Lists that could not be read, and back to when they have to be.
     behind: Mutex<HashMap<String, Instant>>,
 }
@@ -95,7 +93,7 @@ impl Shelf {
             troubles: Troubles::default(),
             watch: Watch::default(),
             poll,
-            stored: Mutex::default(),
+            stored: Stored::default(),
             behind: Mutex::default(),
         }
     }
@@ -228,11 +226,11 @@ impl Shelf {
         });
         found.posts.sort_by_key(|post| post.created_at);
         if !found.posts.is_empty() || cursor.is_some() {
-            let ids: Vec<_> = found.posts.iter().map(|post| post.id.to_string()).collect();
+            let marks: Vec<_> = found.posts.iter().map(stored::mark).collect();
             let posts = found.posts.into_iter();
             let posts = posts.map(|post| Sighting::Post(Box::new(post))).collect();
             inbound.posts_seen(&self.source, posts, cursor).await?;
-            self.remember(ids);
+            self.stored.remember_as(marks);
         }
         for list in found.read {
             self.behind().remove(&list);
@@ -241,18 +239,16 @@ impl Shelf {
         found.failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    fn remember(&self, ids: Vec<String>) {
-        let mut stored = self.stored();
-        if stored.len() >= MOST_STORED {
-            stored.clear();
-        }
-        stored.extend(ids);
-    }
-
-    /// Whether a post of this time counts and is not stored yet.
+    /// Whether what was written to us at this time counts and is not stored yet as such.
     #[must_use]
     pub fn counts(&self, id: &str, at: Instant, known: &Known) -> bool {
-        at >= known.0.since && !self.stored().contains(id)
+        at >= known.0.since && !self.stored.knows(id, true)
+    }
+
+    /// Whether a post counts and is not stored yet, as what it is now.
+    #[must_use]
+    pub fn counts_post(&self, post: &Post, known: &Known) -> bool {
+        post.created_at >= known.0.since && !self.stored.knows_post(post)
     }
 
     /// Says that more was written than is read at once.
@@ -305,14 +301,14 @@ impl Shelf {
             let gone = looks.missing.into_iter().filter(|id| self.watch.is_gone(id));
             looks.sightings.extend(gone.map(Sighting::Gone));
         }
-        let ids: Vec<_> = looks.also.iter().map(|post| post.id.to_string()).collect();
+        let marks: Vec<_> = looks.also.iter().map(stored::mark).collect();
         let also = looks.also.into_iter();
         looks
             .sightings
             .extend(also.map(|post| Sighting::Post(Box::new(post))));
         if !looks.sightings.is_empty() {
             inbound.posts_seen(&self.source, looks.sightings, None).await?;
-            self.remember(ids);
+            self.stored.remember_as(marks);
         }
         looks.failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -325,10 +321,6 @@ impl Shelf {
             edited_at: Some(self.clock.now()),
             ..known.clone()
         })))
-    }
-
-    fn stored(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn behind(&self) -> MutexGuard<'_, HashMap<String, Instant>> {

@@ -120,8 +120,9 @@ impl Facebook {
         let mut found = Found::of(walk.failed);
         for node in &nodes {
             found.moved(node.created_time);
-            if self.counts(node, known) {
-                found.posts.push(translate::node(&self.source, kind, None, node));
+            let post = translate::node(&self.source, kind, None, node);
+            if !self.is_own(node) && self.shelf.counts_post(&post, known) {
+                found.posts.push(post);
             }
         }
         Ok((found, nodes))
@@ -129,8 +130,11 @@ impl Facebook {
 
     /// Whether somebody else wrote it, lately, and it is not stored yet.
     fn counts(&self, node: &Node, known: &Known) -> bool {
-        let ours = node.from.as_ref().is_some_and(|who| self.is_ours(&who.id));
-        !ours && self.shelf.counts(&node.id, node.created_time, known)
+        !self.is_own(node) && self.shelf.counts(&node.id, node.created_time, known)
+    }
+
+    fn is_own(&self, node: &Node) -> bool {
+        node.from.as_ref().is_some_and(|who| self.is_ours(&who.id))
     }
 
     /// Whether there may be comments under a post that were not read.

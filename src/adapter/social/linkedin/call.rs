@@ -66,11 +66,13 @@ impl Way {
         body: &Value,
         allowed: (Duration, &Permit),
     ) -> Result<Answer, PortError> {
-        let call = self.api.writer().post(self.at(path, "")).json(body);
-        let token = self.grant.access().await.map_err(before)?;
-        let answer = self.api.publish(self.dressed(call, &token), allowed).await;
         // A conflict is no refusal: it may be about the same comment.
-        answer.map_err(|error| error.refusal("LinkedIn", &[400, 403, 404, 422]))
+        let refused = |error: Failed| error.refusal("LinkedIn", &[400, 403, 404, 422]);
+        let call = self.api.writer().post(self.at(path, "")).json(body);
+        let token = self.grant.access().await;
+        let token = token.map_err(|error| refused(error.unsent()))?;
+        let answer = self.api.publish(self.dressed(call, &token), allowed).await;
+        answer.map_err(refused)
     }
 
     /// The time that the server says it is.

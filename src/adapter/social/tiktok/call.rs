@@ -66,10 +66,12 @@ impl Way {
         body: &Value,
         allowed: (Duration, &Permit),
     ) -> Result<T, PortError> {
-        let token = self.grant.access().await.map_err(before)?;
-        let call = dressed(self.api.writer().post(self.at(path)).json(body), &token);
         // Only what TikTok says about the request itself is a refusal.
-        opened(self.api.publish(call, allowed).await).map_err(|error| error.refusal("TikTok", &[400, 403]))
+        let refused = |error: Failed| error.refusal("TikTok", &[400, 403]);
+        let token = self.grant.access().await;
+        let token = token.map_err(|error| refused(error.unsent()))?;
+        let call = dressed(self.api.writer().post(self.at(path)).json(body), &token);
+        opened(self.api.publish(call, allowed).await).map_err(refused)
     }
 
     /// The time that the server says it is.
