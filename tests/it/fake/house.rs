@@ -407,9 +407,10 @@ impl Core {
         let url = format!("sqlite:{}", self.folder.path().join("cases.db").display());
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
         let order = if refused {
-            "CREATE TRIGGER full BEFORE INSERT ON posts BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+            // An error that is none of the content's, as of a disk that is full.
+            "CREATE TRIGGER broken BEFORE INSERT ON posts BEGIN INSERT INTO nowhere VALUES (1); END"
         } else {
-            "DROP TRIGGER full"
+            "DROP TRIGGER broken"
         };
         sqlx::raw_sql(order).execute(&mut connection).await.unwrap();
     }
