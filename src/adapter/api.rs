@@ -69,6 +69,13 @@ impl Failed {
         )
     }
 
+    /// Whether the credentials are not accepted.
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        let unauthorized = StatusCode::UNAUTHORIZED;
+        matches!(self, Self::Status { status, .. } if *status == unauthorized)
+    }
+
     /// What the supervisor does about it.
     #[must_use]
     pub fn lost(self, mend: &Mend) -> Lost {

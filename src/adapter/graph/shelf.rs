@@ -4,19 +4,17 @@ use super::Raw;
 use super::wire::name;
 use crate::adapter::api::Failed;
 use crate::adapter::reach::Reach;
+use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::{Halt, Troubles};
 use crate::adapter::watch::{WATCHED, Watch};
 use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Clock, Instant, NativeId, Post, Sighting, SourceName};
 use serde::Deserialize;
-use std::collections::HashSet;
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// How many posts are remembered as stored.
-const MOST_STORED: usize = 20_000;
 /// How many known posts are read again in a minute: each is a call, and calls count by how many the account
 /// reaches.
 const LOOKS_A_MINUTE: u32 = 10;
@@ -69,8 +67,7 @@ pub struct Shelf {
     troubles: Troubles,
     watch: Watch,
     poll: Duration,
-    /// What was stored in this run.
-    stored: Mutex<HashSet<String>>,
+    stored: Stored,
 }
 
 impl Shelf {
@@ -83,7 +80,7 @@ impl Shelf {
             troubles: Troubles::default(),
             watch: Watch::default(),
             poll,
-            stored: Mutex::default(),
+            stored: Stored::default(),
         }
     }
 
@@ -176,11 +173,7 @@ impl Shelf {
             let posts = found.posts.into_iter();
             let posts = posts.map(|post| Sighting::Post(Box::new(post))).collect();
             inbound.posts_seen(&self.source, posts, cursor).await?;
-            let mut stored = self.stored();
-            if stored.len() >= MOST_STORED {
-                stored.clear();
-            }
-            stored.extend(ids);
+            self.stored.remember(ids);
         }
         found.failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -188,7 +181,7 @@ impl Shelf {
     /// Whether a post of this time counts and is not stored yet.
     #[must_use]
     pub fn counts(&self, id: &str, at: Instant, known: &Known) -> bool {
-        at >= known.0.since && !self.stored().contains(id)
+        at >= known.0.since && !self.stored.has(id)
     }
 
     /// Says that more was written than is read at once.
@@ -255,9 +248,5 @@ impl Shelf {
             edited_at: Some(self.clock.now()),
             ..known.clone()
         })))
-    }
-
-    fn stored(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

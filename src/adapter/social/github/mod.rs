@@ -18,7 +18,7 @@ mod wire;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
-use crate::adapter::push;
+use crate::adapter::push::{self, Gate};
 use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
@@ -31,7 +31,6 @@ use api::{Api, Failed};
 use async_trait::async_trait;
 use hmac::Hmac;
 use sha2::Sha256;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -58,8 +57,7 @@ pub struct GitHub {
     watch: Watch,
     troubles: Troubles,
     stored: Stored,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for GitHub {
@@ -86,6 +84,7 @@ impl GitHub {
         Ok(Self {
             api: Api::new(config.url.clone(), &source, token, reply_timeout, clock.clone())?,
             hook: config.webhook_secret.as_ref().map(push::mac).transpose()?,
+            gate: Gate::new(&source),
             source,
             repositories: config.repositories.clone(),
             search: config.search.clone(),
@@ -97,7 +96,6 @@ impl GitHub {
             watch: Watch::default(),
             troubles: Troubles::default(),
             stored: Stored::default(),
-            complained: AtomicBool::new(false),
         })
     }
 

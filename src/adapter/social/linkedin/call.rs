@@ -7,7 +7,7 @@ use crate::adapter::oauth::Grant;
 use crate::adapter::supervise::Lost;
 use crate::domain::Instant;
 use crate::port::{Permit, PortError};
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -75,19 +75,11 @@ impl Way {
     /// something in both.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &str) -> Result<T, Failed> {
         let url = self.at(path, query);
-        let token = self.grant.access().await?;
-        let under = |token: &SecretString| self.dressed(self.api.reader().get(url.clone()), token);
-        let answer = match self.api.read(under(&token)).await {
-            Err(Failed::Status {
-                status: StatusCode::UNAUTHORIZED,
-                ..
-            }) => {
-                let token = self.grant.renew(&token).await?;
-                self.api.read(under(&token)).await?
-            }
-            other => other?,
+        let call = |token: SecretString| {
+            let call = self.dressed(self.api.reader().get(url.clone()), &token);
+            self.api.read(call)
         };
-        answer.decode()
+        self.grant.reading(call).await?.decode()
     }
 
     /// Makes a call that publishes: one attempt, on a connection of its own.

@@ -33,8 +33,6 @@ const MOST_PAGES: usize = 100;
 const ACTIONS: &str = "List(COMMENT,COMMENT_EDIT,COMMENT_DELETE,SHARE_MENTION)";
 /// How many known posts are read again in a minute: quotas are by day.
 const LOOKS_A_MINUTE: u32 = 50;
-/// How many comments are remembered as stored.
-const MOST_STORED: usize = 20_000;
 /// The cursor's name.
 const STREAM: &str = "notifications";
 
@@ -266,21 +264,15 @@ impl LinkedIn {
 
     /// Whether this version of a comment was stored in this run.
     fn is_stored(&self, urn: &str, moment: i64) -> bool {
-        self.stored().get(urn).is_some_and(|known| *known >= at(moment))
+        self.stored.version(urn).is_some_and(|known| known >= at(moment))
     }
 
     pub(super) fn remember(&self, sightings: &[Sighting]) {
-        let mut stored = self.stored();
-        if stored.len() >= MOST_STORED {
-            stored.clear();
-        }
-        for sighting in sightings {
-            let (id, moment): (_, Instant) = match sighting {
-                Sighting::Post(post) => (&post.id, post.edited_at.unwrap_or(post.created_at)),
-                Sighting::Gone(id) => (id, Instant::MAX_UTC),
-            };
-            stored.insert(id.to_string(), moment);
-        }
+        let version = |sighting: &Sighting| match sighting {
+            Sighting::Post(post) => (post.id.to_string(), post.edited_at.unwrap_or(post.created_at)),
+            Sighting::Gone(id) => (id.to_string(), Instant::MAX_UTC),
+        };
+        self.stored.remember_as(sightings.iter().map(version));
     }
 }
 

@@ -27,7 +27,8 @@ use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
-use crate::adapter::push;
+use crate::adapter::push::{self, Gate};
+use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -41,9 +42,7 @@ use async_trait::async_trait;
 use call::Way;
 use hmac::Hmac;
 use sha2::Sha256;
-use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -70,9 +69,8 @@ pub struct LinkedIn {
     watch: Watch,
     troubles: Troubles,
     /// Comments that were stored in this run, in the version of this moment.
-    stored: Mutex<HashMap<String, Instant>>,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    stored: Stored<Instant>,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for LinkedIn {
@@ -116,6 +114,7 @@ impl LinkedIn {
         let grant = Grant::new(desk, start, &source, vault, clock.clone())?;
         Ok(Self {
             way: Way::new(api, grant, config.version.clone()),
+            gate: Gate::new(&source),
             source,
             organization: config.organization.clone(),
             secret: config.client_secret.as_ref().map(push::mac).transpose()?,
@@ -125,13 +124,8 @@ impl LinkedIn {
             link: Link::new(format!("source:{name}")),
             watch: Watch::default(),
             troubles: Troubles::default(),
-            stored: Mutex::default(),
-            complained: AtomicBool::new(false),
+            stored: Stored::default(),
         })
-    }
-
-    fn stored(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn may_read(&self) -> Finding {

@@ -75,18 +75,11 @@ impl Way {
         url.query_pairs_mut()
             .append_pair("business_id", &self.business)
             .extend_pairs(query);
-        let token = self.grant.access().await?;
-        let under = |token: &SecretString| dressed(self.api.reader().get(url.clone()), token);
-        match opened(self.api.read(under(&token)).await) {
-            Err(Failed::Status {
-                status: StatusCode::UNAUTHORIZED,
-                ..
-            }) => {
-                let token = self.grant.renew(&token).await?;
-                opened(self.api.read(under(&token)).await)
-            }
-            other => other,
-        }
+        let call = |token: SecretString| {
+            let call = dressed(self.api.reader().get(url.clone()), &token);
+            async { opened(self.api.read(call).await) }
+        };
+        self.grant.reading(call).await
     }
 
     /// Makes a call that publishes: one attempt, on a connection of its own.

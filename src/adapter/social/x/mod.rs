@@ -33,6 +33,7 @@ use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
+use crate::adapter::push::Gate;
 use crate::adapter::supervise::{Lost, supervise};
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -49,7 +50,6 @@ use receive::Secrets;
 use secrecy::SecretString;
 use sign::Signer;
 use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -98,8 +98,7 @@ pub struct X {
     me: OnceCell<Me>,
     /// Versions of posts that were stored in this run.
     stored: Mutex<HashSet<String>>,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for X {
@@ -134,6 +133,7 @@ impl X {
         let spending = Spending::new(&source, config.budget);
         Ok(Self {
             way: Way::new(api, key, spending, clock.clone()),
+            gate: Gate::new(&source),
             source,
             search: config.search.clone(),
             direct_messages: config.direct_messages,
@@ -149,7 +149,6 @@ impl X {
             troubles: Troubles::default(),
             me: OnceCell::new(),
             stored: Mutex::default(),
-            complained: AtomicBool::new(false),
         })
     }
 
