@@ -27,6 +27,7 @@ mod harness;
 mod helpdesk;
 mod instagram;
 mod jetstream;
+mod ledger;
 mod lemmy;
 mod linkedin;
 mod mastodon;
