@@ -198,11 +198,11 @@ impl ServiceAccount {
     ///
     /// # Errors
     /// There is none to be had, or the call had no success.
-    pub async fn reading<T, F>(&self, api: &Api, call: impl Fn(SecretString) -> F) -> Result<T, Failed>
+    pub async fn under<T, F>(&self, api: &Api, call: impl Fn(SecretString) -> F) -> Result<T, Failed>
     where
         F: Future<Output = Result<T, Failed>>,
     {
-        self.tokens.reading(|| self.fetch(api), call).await
+        self.tokens.under(|| self.fetch(api), call).await
     }
 
     /// A token is not accepted.

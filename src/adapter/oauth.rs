@@ -200,7 +200,7 @@ impl Grant {
     ///
     /// # Errors
     /// As [`Self::access`], or the call had no success.
-    pub async fn reading<T, F>(&self, call: impl Fn(SecretString) -> F) -> Result<T, Failed>
+    pub async fn under<T, F>(&self, call: impl Fn(SecretString) -> F) -> Result<T, Failed>
     where
         F: Future<Output = Result<T, Failed>>,
     {

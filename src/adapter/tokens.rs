@@ -29,9 +29,10 @@ pub struct Handed {
     /// What gets the next one.
     #[serde(default)]
     pub refresh_token: Option<SecretString>,
-    /// For how long it counts. A number, which some write as text. One that is none says nothing: it must not
-    /// cost us what else is in the answer, which no platform says twice.
-    #[serde(default, deserialize_with = "seconds")]
+    /// For how long it counts; Stack Exchange says `expires` (<https://api.stackexchange.com/docs/authentication>).
+    /// A number, which some write as text. One that is none says nothing: it must not cost us what else is in the
+    /// answer, which no platform says twice.
+    #[serde(default, alias = "expires", deserialize_with = "seconds")]
     pub expires_in: Option<Duration>,
 }
 
@@ -128,7 +129,7 @@ impl Tokens {
     ///
     /// # Errors
     /// There is none to be had, or the call had no success.
-    pub async fn reading<T, F, G>(
+    pub async fn under<T, F, G>(
         &self,
         fetch: impl Fn() -> F,
         call: impl Fn(SecretString) -> G,
@@ -252,6 +253,12 @@ mod tests {
         let handed: Handed = serde_json::from_str(&text).unwrap();
         assert_eq!(handed.refresh_token.unwrap().expose_secret(), "r");
         assert_eq!(handed.expires_in.map(|lasts| lasts.as_secs_f64()), lasts);
+    }
+
+    #[test]
+    fn stack_exchange_says_it_in_another_word() {
+        let handed: Handed = serde_json::from_str(r#"{"access_token": "a", "expires": 86400}"#).unwrap();
+        assert_eq!(handed.counting().1, Duration::from_secs(86_400));
     }
 
     #[test]

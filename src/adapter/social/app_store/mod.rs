@@ -105,7 +105,7 @@ impl Store {
             let call = self.api.reader().get(self.api.at(path)).query(query);
             self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        self.tokens.reading(|| self.sign(), call).await
+        self.tokens.under(|| self.sign(), call).await
     }
 }
 

@@ -123,7 +123,7 @@ impl Location {
             let call = self.api.reader().get(self.at(rest)).query(query);
             self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        self.grant.reading(call).await.map_err(limits)
+        self.grant.under(call).await.map_err(limits)
     }
 }
 

@@ -90,7 +90,7 @@ impl Play {
             let call = self.api.reader().get(self.at(rest)).query(query);
             self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        self.account.reading(&self.api, call).await.map_err(limits)
+        self.account.under(&self.api, call).await.map_err(limits)
     }
 }
 

@@ -79,7 +79,7 @@ impl Way {
             let call = self.dressed(self.api.reader().get(url.clone()), &token);
             self.api.read(call)
         };
-        self.grant.reading(call).await?.decode()
+        self.grant.under(call).await?.decode()
     }
 
     /// Makes a call that publishes: one attempt, on a connection of its own.

@@ -79,7 +79,7 @@ impl Way {
             let call = dressed(self.api.reader().get(url.clone()), &token);
             async { opened(self.api.read(call).await) }
         };
-        self.grant.reading(call).await
+        self.grant.under(call).await
     }
 
     /// Makes a call that publishes: one attempt, on a connection of its own.

@@ -106,7 +106,7 @@ impl Business {
             let call = self.api.reader().get(self.api.at(path)).query(query);
             self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        self.tokens.reading(|| self.sign_in(), call).await
+        self.tokens.under(|| self.sign_in(), call).await
     }
 }
 

@@ -177,7 +177,7 @@ impl Tube {
             let call = self.api.reader().get(self.at(what)).query(query);
             self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        let told = self.grant.reading(call).await;
+        let told = self.grant.under(call).await;
         told.map_err(|error| self.limits(error))
     }
 
