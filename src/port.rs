@@ -72,6 +72,8 @@ pub struct PostMessage {
     pub thread: ThreadId,
     /// The message.
     pub message: Message,
+    /// Whether it hands the case to the people there: one that is done with has to come back to them.
+    pub hands_over: bool,
     /// When an earlier attempt began, if there was one: then look for its result first.
     pub earlier: Option<Instant>,
 }
@@ -270,6 +272,11 @@ pub trait ChatPlatform: Send + Sync {
 
     /// Replaces what a message of ours says.
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError>;
+
+    /// Whether what somebody did in this chat is told in it, too.
+    fn hears_itself(&self) -> bool {
+        true
+    }
 
     /// Whether pictures are uploaded into its threads. A chat whose pages show them by themselves takes none.
     fn takes_pictures(&self) -> bool {

@@ -1,14 +1,16 @@
 //! What was stored in this run: what a sweep reads again is not offered to the database again.
 
+use crate::domain::{Post, listen};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many are remembered; then it is begun anew.
 const MOST_STORED: usize = 20_000;
 
-/// What was stored in this run, by its ids; where it can change, in which version.
+/// What was stored in this run, by its ids, and in which version. That of posts is whether they are written to us:
+/// what was merely found first is offered again when it turns out to be, because rules may have passed over it.
 #[derive(Debug)]
-pub struct Stored<V = ()>(Mutex<HashMap<String, V>>);
+pub struct Stored<V = bool>(Mutex<HashMap<String, V>>);
 
 impl<V> Default for Stored<V> {
     fn default() -> Self {
@@ -16,10 +18,34 @@ impl<V> Default for Stored<V> {
     }
 }
 
+/// A post as it is remembered: its id, and whether it is written to us.
+#[must_use]
+pub fn mark(post: &Post) -> (String, bool) {
+    (post.id.to_string(), listen::is_to_us(post))
+}
+
 impl Stored {
-    /// These were.
+    /// Whether this one was, and if it is written to us, as such.
+    pub fn knows(&self, id: &str, to_us: bool) -> bool {
+        self.held().get(id).is_some_and(|as_ours| *as_ours || !to_us)
+    }
+
+    /// The same of a post.
+    pub fn knows_post(&self, post: &Post) -> bool {
+        self.knows(post.id.as_str(), listen::is_to_us(post))
+    }
+
+    /// These were, and need not be offered again in any way.
     pub fn remember(&self, ids: impl IntoIterator<Item = String>) {
-        self.remember_as(ids.into_iter().map(|id| (id, ())));
+        self.remember_as(ids.into_iter().map(|id| (id, true)));
+    }
+
+    /// These were, as [`mark`] says.
+    pub fn remember_as(&self, marks: impl IntoIterator<Item = (String, bool)>) {
+        let mut stored = self.room();
+        for (id, to_us) in marks {
+            *stored.entry(id).or_default() |= to_us;
+        }
     }
 }
 
@@ -35,12 +61,16 @@ impl<V: Clone> Stored<V> {
     }
 
     /// These were, in these versions.
-    pub fn remember_as(&self, versions: impl IntoIterator<Item = (String, V)>) {
+    pub fn put(&self, versions: impl IntoIterator<Item = (String, V)>) {
+        self.room().extend(versions);
+    }
+
+    fn room(&self) -> MutexGuard<'_, HashMap<String, V>> {
         let mut stored = self.held();
         if stored.len() >= MOST_STORED {
             stored.clear();
         }
-        stored.extend(versions);
+        stored
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, V>> {

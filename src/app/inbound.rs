@@ -10,8 +10,8 @@ use super::understand::{Understood, label, lacks_case, understand, verb_of};
 use crate::command::{Command, Parsed};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, Case, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, NativeId, Notice, Person, Post,
-    Role, Sighting, SourceName, ThreadId,
+    Audience, Case, CaseNumber, ChannelId, ChatName, Clock, Form, Message, NO_CASE, NativeId, Notice, Person,
+    Post, Role, Sighting, SourceName, ThreadId,
 };
 use crate::store::Store;
 use chrono::TimeDelta;
@@ -170,6 +170,19 @@ impl Inbound {
     /// The database does not answer.
     pub async fn cursor(&self, source: &SourceName, stream: &str) -> Result<Option<String>, Unavailable> {
         Ok(self.store.cursor(source, stream).await?)
+    }
+
+    /// The case of a thread of a chat. `None`: no case has it, or it is not stored yet.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn case_of(
+        &self,
+        chat: &ChatName,
+        channel: &ChannelId,
+        thread: &ThreadId,
+    ) -> Result<Option<CaseNumber>, Unavailable> {
+        Ok(self.store.case_of_thread(chat, Some(channel), thread).await?)
     }
 
     /// The posts of a source that open cases stand on, the newest first: what a sweep reads again to

@@ -1,7 +1,7 @@
 //! Chats and networks: built from the configuration, joined into one server, connected.
 
 use super::lifecycle::Lifecycle;
-use crate::adapter::chat::console::{Console, Seat};
+use crate::adapter::chat::console::{Console, Notices, Seat};
 use crate::adapter::chat::discord::Discord;
 use crate::adapter::chat::helpdesk::Desk;
 use crate::adapter::chat::slack::Slack;
@@ -9,6 +9,7 @@ use crate::adapter::connector::Connector;
 use crate::adapter::guard::Guard;
 use crate::adapter::http;
 use crate::adapter::link::Link;
+use crate::adapter::meters;
 use crate::adapter::picture::Pictures;
 use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
@@ -54,6 +55,7 @@ pub(super) struct Adapters {
     pub networks: Vec<Arc<dyn Connector>>,
     pub playground: Option<Arc<Playground>>,
     pub attachments: Attachments,
+    clock: Arc<dyn Clock>,
 }
 
 /// What adapters are built with, beside the configuration.
@@ -132,6 +134,7 @@ impl Adapters {
             networks: Vec::new(),
             playground: None,
             attachments,
+            clock: Arc::clone(clock),
         };
         for source in &config.sources {
             let Source::Playground(section) = source else {
@@ -201,8 +204,13 @@ impl Adapters {
         let desks = self.desks.iter();
         let desks = desks.filter_map(|desk| Arc::clone(desk).routes(inbound.clone()));
         let square = self.playground.iter().map(|square| square.router(stop.clone()));
+        let (metered, clock) = (self.networks.clone(), Arc::clone(&self.clock));
+        let notices: Notices = Arc::new(move || meters::nearly_used_up(&metered, clock.now()));
         let console = self.console.iter();
-        let console = console.map(|console| console.router(reader.clone(), inbound.clone(), stop.clone()));
+        let console = console.map(|console| {
+            let (reader, inbound) = (reader.clone(), inbound.clone());
+            console.router(reader, inbound, Arc::clone(&notices), stop.clone())
+        });
         web::router(web::Parts {
             reader: reader.clone(),
             inbound: inbound.clone(),

@@ -306,8 +306,26 @@ async fn database(config: &Config) -> Vec<Finding> {
                 "see [database] url",
             ),
         });
+        findings.extend(waiting(config).await);
     }
     findings
+}
+
+/// The feeds that were set aside, which somebody has to decide about.
+async fn waiting(config: &Config) -> Vec<Finding> {
+    // Why it cannot be joined was told before.
+    let Ok(store) = Store::join(config.database.url.expose_secret()).await else {
+        return Vec::new();
+    };
+    let feeds = store.all_waiting().await.unwrap_or_default().into_iter();
+    store.close().await;
+    let finding = |(source, posts)| {
+        Finding::wrong(
+            format!("{posts} posts of {source} wait to be let in"),
+            format!("decide with `hearback rules let-in {source}`, or leave-out"),
+        )
+    };
+    feeds.map(finding).collect()
 }
 
 fn manifest(manifest: &Manifest) -> std::io::Result<Exit> {

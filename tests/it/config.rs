@@ -588,6 +588,18 @@ fn somebody_has_to_be_able_to_answer() {
 }
 
 #[test]
+fn an_agent_whom_no_chat_can_know_is_told() {
+    let agents = "[[agent]]\nname = \"Ada\"\nroles = [\"agent\"]\n\
+                  [[agent]]\nname = \"Grace\"\ndiscord = \"5\"\nroles = [\"agent\"]\n\
+                  [[agent]]\nname = \"Linus\"\ndiscord = \"6\"\nslack = \"U6\"\nroles = [\"agent\"]\n\
+                  [[agent]]\nname = \"Mary\"\nconsole_password = \"sixteen letters!\"\nroles = [\"agent\"]\n";
+    assert_snapshot!(added(agents), @"
+    c.toml:1: agent[0]: no chat that is configured knows this agent, who could do nothing; add `slack`, `discord` or `console_password`
+    c.toml:4: agent[1]: no chat that is configured knows this agent, who could do nothing; add a section [discord] for `discord`, or a `console_password`
+    ");
+}
+
+#[test]
 fn what_is_named_in_a_chat_needs_that_chat() {
     let team = "[[team]]\nname = \"managers\"\nslack_channel = \"C2\"\ndiscord_channel = \"3\"\n\
                 [[access]]\ndiscord_role = \"4\"\nroles = [\"lead\"]\n";

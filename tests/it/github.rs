@@ -8,7 +8,7 @@ use hearback::adapter::connector::Connector as _;
 use hearback::adapter::social::github::GitHub;
 use hearback::app::Response;
 use hearback::config;
-use hearback::domain::{ManualClock, ReplyState};
+use hearback::domain::{ManualClock, PostKind, ReplyState};
 use hearback::port::SocialPlatform as _;
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -65,6 +65,23 @@ async fn what_the_house_says_is_no_case() {
     let cases = scene.core.cases().await;
     assert_eq!(cases.len(), 2);
     assert_eq!(cases[0].conversation, cases[1].conversation);
+}
+
+/// What people say to each other below an issue is found, like the issue itself: rules decide about it.
+#[tokio::test]
+async fn only_what_names_us_is_written_to_us() {
+    let mut scene = Scene::new().await;
+    let issue = scene.server.open("ann", "it crashes");
+    scene.server.comment("bob", &issue, "here too");
+    scene
+        .server
+        .comment("eve", &issue, &format!("@{ME} can you look?"));
+    scene.sweep().await;
+    let mut kinds = Vec::new();
+    for case in scene.core.cases().await {
+        kinds.push(scene.core.posts(&case).await[0].kind);
+    }
+    assert_eq!(kinds, [PostKind::Post, PostKind::Post, PostKind::Mention]);
 }
 
 #[tokio::test]

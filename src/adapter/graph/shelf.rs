@@ -4,7 +4,7 @@ use super::Raw;
 use super::wire::name;
 use crate::adapter::api::Failed;
 use crate::adapter::reach::Reach;
-use crate::adapter::stored::Stored;
+use crate::adapter::stored::{self, Stored};
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::{Halt, Troubles};
 use crate::adapter::watch::{WATCHED, Watch};
@@ -169,19 +169,25 @@ impl Shelf {
         });
         found.posts.sort_by_key(|post| post.created_at);
         if !found.posts.is_empty() || cursor.is_some() {
-            let ids: Vec<_> = found.posts.iter().map(|post| post.id.to_string()).collect();
+            let marks: Vec<_> = found.posts.iter().map(stored::mark).collect();
             let posts = found.posts.into_iter();
             let posts = posts.map(|post| Sighting::Post(Box::new(post))).collect();
             inbound.posts_seen(&self.source, posts, cursor).await?;
-            self.stored.remember(ids);
+            self.stored.remember_as(marks);
         }
         found.failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Whether a post of this time counts and is not stored yet.
+    /// Whether what was written to us at this time counts and is not stored yet as such.
     #[must_use]
     pub fn counts(&self, id: &str, at: Instant, known: &Known) -> bool {
-        at >= known.0.since && !self.stored.has(id)
+        at >= known.0.since && !self.stored.knows(id, true)
+    }
+
+    /// Whether a post counts and is not stored yet, as what it is now.
+    #[must_use]
+    pub fn counts_post(&self, post: &Post, known: &Known) -> bool {
+        post.created_at >= known.0.since && !self.stored.knows_post(post)
     }
 
     /// Says that more was written than is read at once.

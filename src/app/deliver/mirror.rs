@@ -11,7 +11,7 @@ use crate::app::request::{Request, Settled};
 use crate::app::text;
 use crate::app::work::speaks_of;
 use crate::domain::{
-    Case, ChannelId, Doubted, Effect, EffectId, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
+    By, Case, ChannelId, Doubted, Effect, EffectId, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
     Instant, Lane, Message, MessageId, NO_CASE, Notice, ReplyId, ThreadId,
 };
 use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
@@ -245,7 +245,8 @@ impl Delivery {
             card: opened.card,
             shown,
         });
-        settled.extend(self.attachments(platform, row, channel, facts.firsts.get(&row.case)));
+        let first = facts.firsts.get(&row.case);
+        settled.extend(self.attachments(platform, row, channel, (first, None), facts));
         Ok(settled)
     }
 
@@ -341,6 +342,10 @@ impl Delivery {
         let (Some(record), Some(case)) = (facts.events.get(&event), facts.cases.get(&row.case)) else {
             return Ok(vec![Settled::Done(row.id)]);
         };
+        let here = matches!(&record.by, By::Agent { chat, .. } if chat == platform.name());
+        if here && !platform.hears_itself() {
+            return Ok(vec![Settled::Done(row.id)]);
+        }
         let reply = speaks_of(&record.event);
         let (told, source) = (record.event.clone(), case.source.clone());
         let place = (platform.name(), channel);
@@ -361,7 +366,10 @@ impl Delivery {
         };
         if let Event::PostAdded { post, .. } = &told {
             let post = facts.told.post(&source, post);
-            settled.extend(self.attachments(platform, row, channel, post));
+            settled.extend(self.attachments(platform, row, channel, (post, None), facts));
+        } else if let Event::PostEdited { post, added, .. } = &told {
+            let post = facts.told.post(&source, post);
+            settled.extend(self.attachments(platform, row, channel, (post, Some(added)), facts));
         }
         settled.push(match reply {
             Some(reply) => Settled::ReplyTold {
@@ -395,10 +403,12 @@ impl Delivery {
             channel: channel.clone(),
             thread: ThreadId::new(""),
             message,
+            hands_over: false,
             earlier: earlier(row),
         };
         let told = facts.events.get(&told_by(row));
         let reply = told.and_then(|record| speaks_of(&record.event));
+        order.hands_over = told.is_some_and(|record| matches!(record.event, Event::Escalated { .. }));
         while let Some((thread, _)) = facts.threads.get(&place) {
             order.thread = thread.clone();
             match timed(platform.post(&order)).await {

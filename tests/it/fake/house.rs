@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use hearback::app::{
-    App, Directory, Given, Group, Hearing, Home, Identity, Inbound, Input, Member, Parts, Place, Response,
-    TeamEntry, Worker,
+    App, Directory, Given, Group, Hearing, Home, Identity, Inbound, Input, Member, Parts, Place, Reader,
+    Response, TeamEntry, Worker,
 };
 use hearback::domain::{
     Agent, Case, CaseNumber, ChannelId, ChatName, Clock, ManualClock, MessageId, NativeId, Person, Post,
@@ -121,6 +121,8 @@ pub struct Beside {
 pub struct Core {
     /// The way in, for connectors.
     pub inbound: Inbound,
+    /// What pages of ours read.
+    pub reader: Reader,
     store: Store,
     worker: Worker,
     clock: ManualClock,
@@ -245,9 +247,15 @@ impl Core {
             stop: stop.clone(),
             ..Parts::around(store.clone(), Arc::new(clock.clone()))
         };
-        let App { inbound, worker, .. } = App::start(parts, &tracker).await.unwrap();
+        let App {
+            inbound,
+            worker,
+            reader,
+            ..
+        } = App::start(parts, &tracker).await.unwrap();
         let mut core = Self {
             inbound,
+            reader,
             store,
             worker,
             clock,
@@ -266,6 +274,7 @@ impl Core {
     pub async fn restart(self, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
         let Self {
             inbound,
+            reader,
             worker,
             store,
             chat,
@@ -275,7 +284,7 @@ impl Core {
             beside,
             ..
         } = self;
-        drop((inbound, worker, store));
+        drop((inbound, reader, worker, store));
         let setting = Setting {
             chat,
             beside,

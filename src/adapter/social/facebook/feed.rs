@@ -111,8 +111,9 @@ impl Facebook {
         let mut found = Found::of(walk.failed);
         for node in &nodes {
             found.moved(node.created_time);
-            if self.counts(node, known) {
-                found.posts.push(translate::node(&self.source, kind, None, node));
+            let post = translate::node(&self.source, kind, None, node);
+            if !self.is_own(node) && self.shelf.counts_post(&post, known) {
+                found.posts.push(post);
             }
         }
         Ok((found, nodes))
@@ -120,8 +121,11 @@ impl Facebook {
 
     /// Whether somebody else wrote it, lately, and it is not stored yet.
     fn counts(&self, node: &Node, known: &Known) -> bool {
-        let ours = node.from.as_ref().is_some_and(|who| self.is_ours(&who.id));
-        !ours && self.shelf.counts(&node.id, node.created_time, known)
+        !self.is_own(node) && self.shelf.counts(&node.id, node.created_time, known)
+    }
+
+    fn is_own(&self, node: &Node) -> bool {
+        node.from.as_ref().is_some_and(|who| self.is_ours(&who.id))
     }
 
     /// What was written under a post since it was read last.

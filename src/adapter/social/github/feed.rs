@@ -150,7 +150,7 @@ impl GitHub {
         holds: Holds,
         raw: &RawValue,
     ) -> Result<Option<Post>, serde_json::Error> {
-        Ok(match holds {
+        let post = match holds {
             Holds::Issues => {
                 let issue: Issue = serde_json::from_str(raw.get())?;
                 translate::issue(&self.source, repository, &issue)
@@ -159,7 +159,8 @@ impl GitHub {
                 let comment: Comment = serde_json::from_str(raw.get())?;
                 translate::comment(&self.source, repository, &comment)
             }
-        })
+        };
+        Ok(post.map(|post| self.addressed(post)))
     }
 
     /// The newest issues that a search finds, anywhere.
@@ -185,7 +186,7 @@ impl GitHub {
             });
             let Some(repository) = repository else { continue };
             let post = translate::issue(&self.source, &repository, &issue);
-            let new = post.filter(|post| {
+            let new = post.map(|post| self.addressed(post)).filter(|post| {
                 post.author.id != me && post.created_at >= oldest && !self.stored.has(post.id.as_str())
             });
             sightings.extend(new);

@@ -25,7 +25,7 @@ use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
 use crate::app::Inbound;
 use crate::config;
-use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
+use crate::domain::{Audience, Clock, NativeId, Post, PostKind, Reply, SourceName};
 use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
 use api::{Api, Failed};
 use async_trait::async_trait;
@@ -53,7 +53,7 @@ pub struct GitHub {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     link: Link,
-    known: RwLock<Option<NativeId>>,
+    known: RwLock<Option<(NativeId, String)>>,
     watch: Watch,
     troubles: Troubles,
     stored: Stored,
@@ -106,12 +106,26 @@ impl GitHub {
         }
         let user: User = self.api.get(&["user"], &[]).await?;
         let me = translate::account(&user);
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(me.clone());
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some((me.clone(), user.login));
         Ok(me)
     }
 
     fn me_already(&self) -> Option<NativeId> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|(me, _)| me.clone())
+    }
+
+    /// A post as what it is to us: one that names us is written to us.
+    fn addressed(&self, post: Post) -> Post {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let ours = |(_, login): &(NativeId, String)| translate::names(&post.text, login);
+        match known.as_ref().is_some_and(ours) {
+            true => Post {
+                kind: PostKind::Mention,
+                ..post
+            },
+            false => post,
+        }
     }
 
     /// Whether a repository is one of those that are configured.

@@ -84,7 +84,7 @@ async fn sighting(github: &GitHub, pushed: &Pushed) -> Result<Option<Sighting>, 
         "deleted" => place.map(|place| Sighting::Gone(place.id())),
         "created" | "opened" | "edited" => post
             .filter(|post| post.author.id != me)
-            .map(|post| Sighting::Post(Box::new(post))),
+            .map(|post| Sighting::Post(Box::new(github.addressed(post)))),
         _ => None,
     })
 }

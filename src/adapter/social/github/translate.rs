@@ -90,12 +90,12 @@ pub fn issue(source: &SourceName, repository: &str, issue: &Issue) -> Option<Pos
     })
 }
 
-/// A customer's comment; `None` as above.
+/// A customer's comment; `None` as above. Comments stand in one row, and none says which other one it answers:
+/// it is merely found.
 pub fn comment(source: &SourceName, repository: &str, comment: &Comment) -> Option<Post> {
     let author = customer(comment.user.as_ref(), &comment.author_association)?;
     let place = place(repository, comment)?;
     Some(Post {
-        kind: PostKind::Comment,
         in_reply_to: Some(place.root()),
         text: sound(comment.body.as_deref().unwrap_or_default()),
         url: Some(comment.html_url.clone()),

@@ -272,7 +272,7 @@ impl LinkedIn {
             Sighting::Post(post) => (post.id.to_string(), post.edited_at.unwrap_or(post.created_at)),
             Sighting::Gone(id) => (id.to_string(), Instant::MAX_UTC),
         };
-        self.stored.remember_as(sightings.iter().map(version));
+        self.stored.put(sightings.iter().map(version));
     }
 }
 

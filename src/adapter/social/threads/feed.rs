@@ -121,8 +121,9 @@ impl Threads {
             found.moved(post.timestamp);
             let ours = post.username.is_some() && post.username == handle;
             let met = found.posts.iter().any(|other| other.id.as_str() == post.id);
-            if !ours && !met && self.shelf.counts(&post.id, post.timestamp, known) {
-                found.posts.push(translate::post(&self.source, kind, post));
+            let post = translate::post(&self.source, kind, post);
+            if !ours && !met && self.shelf.counts_post(&post, known) {
+                found.posts.push(post);
             }
         }
     }

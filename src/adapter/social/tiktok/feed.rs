@@ -182,7 +182,7 @@ impl TikTok {
                         .await?,
                 );
             }
-            self.counted.remember_as([(id, comment.replies)]);
+            self.counted.put([(id, comment.replies)]);
         }
         Ok(answers)
     }

@@ -16,6 +16,7 @@ mod wire;
 
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
+use crate::adapter::meter::Meter;
 use crate::adapter::push::{Notice, Rejected};
 use crate::adapter::reviews::{Answer, Board, Measure, Page, Review, Reviews};
 use crate::adapter::tokens::{Handed, Tokens};
@@ -183,7 +184,7 @@ impl Board for Business {
         text: &str,
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed> {
-        let token = self.access().await?;
+        let token = self.access().await.map_err(Failed::unsent)?;
         let call = self
             .api
             .writer()
@@ -196,6 +197,10 @@ impl Board for Business {
             }
         });
         written.map(|_| None)
+    }
+
+    fn meter(&self) -> &Meter {
+        self.api.meter()
     }
 
     async fn examine(&self) -> Vec<Finding> {
