@@ -345,6 +345,7 @@ async fn a_case_that_is_escalated_again_comes_back_to_the_help_desk(
     scene.server.seal(0);
     scene.says("note 1 nobody has to act").await;
     assert_eq!(scene.server.tickets().len(), 1);
+    scene.says("claim 1").await;
     scene.says("escalate 1 support and again").await;
     let tickets = scene.server.tickets();
     assert_eq!(tickets.len(), 2, "{tickets:?}");
