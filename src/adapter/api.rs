@@ -97,6 +97,21 @@ impl Failed {
         }
     }
 
+    /// As a failure before the first byte of a publishing call left, such as that no token was to be had:
+    /// whatever it was, nothing was published.
+    #[must_use]
+    pub fn unsent(self) -> Self {
+        match self {
+            Self::Limited(_)
+            | Self::Unreached(_)
+            | Self::Status {
+                status: StatusCode::UNAUTHORIZED,
+                ..
+            } => self,
+            Self::Status { .. } | Self::Broken(_) => Self::Unreached(self.to_string()),
+        }
+    }
+
     /// As a failure before anything was published. What the platform refuses to show stays refused; what
     /// broke may be tried again.
     #[must_use]
@@ -239,6 +254,17 @@ impl Api {
     /// # Errors
     /// It had no success.
     pub async fn read(&self, call: RequestBuilder) -> Result<Answer, Failed> {
+        let answer = self.open(call).await?;
+        let headers = answer.headers().clone();
+        let body = http::body(answer).await.map_err(Failed::Broken)?;
+        Ok(Answer { headers, body })
+    }
+
+    /// Makes a call whose answer is read as it comes.
+    ///
+    /// # Errors
+    /// It had no success.
+    pub async fn open(&self, call: RequestBuilder) -> Result<reqwest::Response, Failed> {
         let answer = call.send().await.map_err(|error| {
             if http::never_sent(&error) {
                 Failed::Unreached(http::explain(&error))
@@ -248,19 +274,18 @@ impl Api {
         })?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         self.meter.read(&headers);
-        let body = http::body(answer).await;
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = http::body(answer).await.ok();
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let told = body.ok().and_then(|body| (self.waits)(&body));
+            let told = body.and_then(|body| (self.waits)(&body));
             let told = told.map(|wait| wait.clamp(http::LEAST_WAIT, http::LONGEST_WAIT));
             return Err(Failed::Limited(
                 told.unwrap_or_else(|| wait(&headers, self.clock.now())),
             ));
         }
-        if status.is_success() {
-            let body = body.map_err(Failed::Broken)?;
-            return Ok(Answer { headers, body });
-        }
-        let told = body.ok().and_then(|body| (self.spoken)(&body));
+        let told = body.and_then(|body| (self.spoken)(&body));
         Err(Failed::Status {
             status,
             told: told.map(|text| message::one_line(&text, MOST_REASON)),
@@ -329,6 +354,20 @@ mod tests {
             value.parse().unwrap(),
         )]);
         assert_eq!(wait(&headers, now), Duration::from_secs(seconds));
+    }
+
+    #[test]
+    fn what_failed_before_the_first_byte_was_not_sent() {
+        let status = |status, told: &str| Failed::Status {
+            status,
+            told: Some(told.to_owned()),
+        };
+        let broken = Failed::Broken("the vault is shut".to_owned());
+        assert_eq!(broken.unsent(), Failed::Unreached("the vault is shut".to_owned()));
+        let desk = status(StatusCode::INTERNAL_SERVER_ERROR, "oops").unsent();
+        assert!(matches!(desk, Failed::Unreached(why) if why.contains("oops")));
+        let refused = status(StatusCode::UNAUTHORIZED, "no");
+        assert_eq!(refused.clone().unsent(), refused);
     }
 
     #[test]

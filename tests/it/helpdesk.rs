@@ -1,6 +1,7 @@
 //! Help desks: an escalation to a team that is one becomes a ticket, whatever happens on the way, and what becomes
 //! of the ticket is told in the case's thread.
 
+use crate::fake::complaint::{complaint, person};
 use crate::fake::fault::Fault;
 use crate::fake::helpdesk::{EMAIL, FakeDesk, KEY};
 use crate::fake::house::{self, Beside, Core};
@@ -10,10 +11,7 @@ use hearback::adapter::chat::helpdesk::{CHANNEL, Desk, chat, speaker};
 use hearback::adapter::supervise::Lost;
 use hearback::app::{Group, Home, Response, TeamEntry};
 use hearback::config::Helpdesk;
-use hearback::domain::{
-    Author, ChannelId, Clock as _, ManualClock, Metrics, NativeId, Post, PostKind, Role, Sighting,
-    SourceName, Visibility,
-};
+use hearback::domain::{ChannelId, Clock as _, ManualClock, Post, Role, Sighting, SourceName};
 use rstest::rstest;
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -96,28 +94,10 @@ impl Scene {
 
     fn post(&self, id: &str, text: &str) -> Post {
         Post {
-            source: SourceName::new("shop"),
-            id: NativeId::new(id),
-            conversation: NativeId::new(id),
-            in_reply_to: None,
-            kind: PostKind::Post,
-            visibility: Visibility::Public,
             url: Some(format!("https://shop.example/{id}")),
-            author: Author {
-                id: NativeId::new("ann"),
-                handle: "ann".to_owned(),
-                name: "Ann".to_owned(),
-                followers: None,
-                url: None,
-            },
+            author: person("ann", "Ann"),
             text: text.to_owned(),
-            created_at: self.clock.now(),
-            edited_at: None,
-            deleted: false,
-            lang: None,
-            media: vec![],
-            metrics: Metrics::default(),
-            rating: None,
+            ..complaint(&"shop".into(), id, self.clock.now())
         }
     }
 

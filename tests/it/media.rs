@@ -1,15 +1,13 @@
 //! What is attached to posts: in the threads of both chats, and on the console's pages.
 
+use crate::fake::complaint::{complaint, person};
 use crate::fake::discord::TEXT;
 use crate::fake::gallery::{Gallery, SECRET};
 use crate::fake::house::Core;
 use crate::harness::run_test;
 use async_trait::async_trait;
 use hearback::config::{Config, Purpose};
-use hearback::domain::{
-    Author, Clock as _, ManualClock, Media, Metrics, Post, PostKind, Sighting, SourceName, SystemClock,
-    Visibility,
-};
+use hearback::domain::{Clock as _, ManualClock, Media, Post, PostKind, Sighting, SourceName, SystemClock};
 use hearback::port::{Attachments, NoPicture, Picture, PictureForm, Pictures};
 use hearback::runtime::{Options, Running};
 use image::GenericImageView as _;
@@ -141,28 +139,12 @@ fn post(clock: &ManualClock, id: &str, pictures: usize) -> Post {
         poster: None,
     };
     Post {
-        source: SourceName::new("fedi"),
-        id: id.into(),
         conversation: "p1".into(),
-        in_reply_to: None,
         kind: PostKind::Mention,
-        visibility: Visibility::Public,
-        url: None,
-        author: Author {
-            id: "ann".into(),
-            handle: "ann".to_owned(),
-            name: "Ann".to_owned(),
-            followers: None,
-            url: None,
-        },
+        author: person("ann", "Ann"),
         text: "It broke".to_owned(),
-        created_at: clock.now(),
-        edited_at: None,
-        deleted: false,
-        lang: None,
         media: (1..=pictures).map(media).collect(),
-        metrics: Metrics::default(),
-        rating: None,
+        ..complaint(&"fedi".into(), id, clock.now())
     }
 }
 

@@ -1,6 +1,7 @@
 //! What stands between the sources and the cases: rules, and the guard against a feed that shows its whole
 //! history at once. On both engines.
 
+use crate::fake::complaint::{complaint, person};
 use crate::fake::discord::{World, seen};
 use crate::fake::house::Core;
 use crate::fake::postgres;
@@ -8,10 +9,7 @@ use crate::fake::slack::CHANNEL;
 use crate::harness::{ADA, GRACE, run_test};
 use hearback::app::{Hearing, Intake, Response};
 use hearback::domain::listen::{Listening, Rule};
-use hearback::domain::{
-    Author, Clock as _, ManualClock, Metrics, NativeId, Notice, Post, PostKind, Sighting, SourceName,
-    Visibility,
-};
+use hearback::domain::{Clock as _, ManualClock, NativeId, Notice, Post, PostKind, Sighting, SourceName};
 use hearback::store::Why;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -196,28 +194,9 @@ async fn notices_come_to_both_chats() {
 
 fn post(id: &str, text: &str, clock: &ManualClock) -> Post {
     Post {
-        source: "fedi".into(),
-        id: id.into(),
-        conversation: id.into(),
-        in_reply_to: None,
-        kind: PostKind::Post,
-        visibility: Visibility::Public,
-        url: None,
-        author: Author {
-            id: format!("author of {id}").into(),
-            handle: "ann".to_owned(),
-            name: "Ann".to_owned(),
-            followers: None,
-            url: None,
-        },
+        author: person(&format!("author of {id}"), "Ann"),
         text: text.to_owned(),
-        created_at: clock.now(),
-        edited_at: None,
-        deleted: false,
-        lang: None,
-        media: Vec::new(),
-        metrics: Metrics::default(),
-        rating: None,
+        ..complaint(&"fedi".into(), id, clock.now())
     }
 }
 

@@ -16,6 +16,7 @@ use super::api::{Failed, Mend};
 use super::connector::{Connector, keep_sweeping};
 use super::finding::Finding;
 use super::link::Link;
+use super::meter::Meter;
 use super::oauth::{Door, Grant};
 use super::supervise::Lost;
 use super::trouble::Troubles;
@@ -119,6 +120,9 @@ pub trait Board: Send + Sync + Sized + 'static {
         text: &str,
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed>;
+
+    /// What is left of what it lets us do.
+    fn meter(&self) -> &Meter;
 
     /// What `doctor` asks.
     async fn examine(&self) -> Vec<Finding>;
@@ -258,8 +262,16 @@ impl<B: Board> Connector for Reviews<B> {
         keep_sweeping(self, pace, inbound, stop).await;
     }
 
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.board.meter())
+    }
+
+    /// Where little is left of a quota, known reviews are not read again: what is left is for new ones and answers.
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
         self.newest(inbound).await?;
+        if self.board.meter().is_scarce(self.clock.now()) {
+            return Ok(());
+        }
         self.known(inbound).await
     }
 

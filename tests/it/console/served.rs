@@ -1,9 +1,8 @@
 //! The console of `hearback serve`, for those who have a password.
 
+use crate::fake::complaint::{complaint, person};
 use hearback::config::{Config, Purpose};
-use hearback::domain::{
-    Author, Clock as _, Metrics, Post, PostKind, Sighting, SourceName, SystemClock, Visibility,
-};
+use hearback::domain::{Clock as _, Post, Sighting, SourceName, SystemClock};
 use hearback::runtime::{Options, Running};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use reqwest::StatusCode;
@@ -53,30 +52,11 @@ roles = ["lead"]
     Running::start(&config, listener, options).await.unwrap()
 }
 
-fn complaint(id: &str) -> Sighting {
+fn seen(id: &str) -> Sighting {
     Sighting::Post(Box::new(Post {
-        source: "shop".into(),
-        id: id.into(),
-        conversation: id.into(),
-        in_reply_to: None,
-        kind: PostKind::Post,
-        visibility: Visibility::Public,
-        url: None,
-        author: Author {
-            id: "ann".into(),
-            handle: "ann".to_owned(),
-            name: "Ann".to_owned(),
-            followers: None,
-            url: None,
-        },
+        author: person("ann", "Ann"),
         text: "My lamp is broken".to_owned(),
-        created_at: SystemClock.now(),
-        edited_at: None,
-        deleted: false,
-        lang: None,
-        media: Vec::new(),
-        metrics: Metrics::default(),
-        rating: None,
+        ..complaint(&"shop".into(), id, SystemClock.now())
     }))
 }
 
@@ -87,7 +67,7 @@ async fn the_console_is_for_those_who_have_a_password_and_nobody_acts_as_somebod
     let base = format!("http://{}", running.addr);
     let http = hearback::adapter::http::client(Duration::from_secs(20)).unwrap();
     let source = SourceName::new("shop");
-    let seen = running.inbound.posts_seen(&source, vec![complaint("p1")], None);
+    let seen = running.inbound.posts_seen(&source, vec![seen("p1")], None);
     seen.await.unwrap();
 
     for path in ["/", "/console/board", "/console/thread/1", "/console/events"] {
@@ -144,7 +124,7 @@ async fn a_feed_that_waits_stands_above_the_cases_until_a_lead_decides() {
     let base = format!("http://{}", running.addr);
     let http = hearback::adapter::http::client(Duration::from_secs(20)).unwrap();
     let source = SourceName::new("shop");
-    let many = (0..30).map(|n| complaint(&format!("p{n}"))).collect();
+    let many = (0..30).map(|n| seen(&format!("p{n}"))).collect();
     running.inbound.posts_seen(&source, many, None).await.unwrap();
 
     let board = async || {

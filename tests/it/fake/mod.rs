@@ -2,6 +2,7 @@
 
 pub mod app_store;
 pub mod bluesky;
+pub mod complaint;
 pub mod discord;
 pub mod discourse;
 pub mod door;

@@ -19,6 +19,7 @@ mod wire;
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
 use crate::adapter::jwt::Signer;
+use crate::adapter::meter::Meter;
 use crate::adapter::reviews::{Answer, Board, Measure, Page, Review, Reviews};
 use crate::adapter::tokens::Tokens;
 use crate::config;
@@ -183,7 +184,7 @@ impl Board for Store {
         text: &str,
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed> {
-        let token = self.access().await?;
+        let token = self.access().await.map_err(Failed::unsent)?;
         let call = self
             .api
             .writer()
@@ -200,6 +201,10 @@ impl Board for Store {
         })?;
         let made: wire::Made = told.decode()?;
         Ok(Some(translate::answer(made.data.attributes)))
+    }
+
+    fn meter(&self) -> &Meter {
+        self.api.meter()
     }
 
     async fn examine(&self) -> Vec<Finding> {

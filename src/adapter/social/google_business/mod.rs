@@ -23,6 +23,7 @@ mod wire;
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
 use crate::adapter::google::{self, is_stale, limits};
+use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
 use crate::adapter::oidc::{Caller, Stranger};
 use crate::adapter::reviews::{Answer, Board, Measure, Notice, Page, Rejected, Review, Reviews};
@@ -191,7 +192,7 @@ impl Board for Location {
         text: &str,
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed> {
-        let token = self.grant.access().await?;
+        let token = self.grant.access().await.map_err(Failed::unsent)?;
         let call = self.api.writer().put(self.at(&[review, "reply"]));
         let call = call
             .bearer_auth(token.expose_secret())
@@ -199,6 +200,10 @@ impl Board for Location {
         let told = self.api.publish(call, allowed).await.map_err(limits)?;
         let reply: wire::Reply = told.decode()?;
         Ok(Some(translate::answer(reply)))
+    }
+
+    fn meter(&self) -> &Meter {
+        self.api.meter()
     }
 
     async fn examine(&self) -> Vec<Finding> {

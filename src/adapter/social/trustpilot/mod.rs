@@ -16,6 +16,7 @@ mod wire;
 
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
+use crate::adapter::meter::Meter;
 use crate::adapter::reviews::{Answer, Board, Measure, Notice, Page, Rejected, Review, Reviews};
 use crate::adapter::tokens::Tokens;
 use crate::config;
@@ -195,7 +196,7 @@ impl Board for Business {
         text: &str,
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed> {
-        let token = self.access().await?;
+        let token = self.access().await.map_err(Failed::unsent)?;
         let call = self
             .api
             .writer()
@@ -208,6 +209,10 @@ impl Board for Business {
             }
         });
         written.map(|_| None)
+    }
+
+    fn meter(&self) -> &Meter {
+        self.api.meter()
     }
 
     async fn examine(&self) -> Vec<Finding> {
