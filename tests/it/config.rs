@@ -124,6 +124,7 @@ fn the_environment_is_laid_over_the_file() {
             ("HEARBACK__SOURCE__1__IDEMPOTENCY", "key"),
             ("HEARBACK__SOURCE__1__LIMIT", "500"),
             ("HEARBACK__AGENT__0__NAME", "Ada"),
+            ("HEARBACK__AGENT__0__SLACK", "U1"),
             ("HEARBACK__AGENT__0__ROLES", "agent,lead"),
             ("HEARBACK_TEST_REQUIRE", "postgres"),
             ("PATH", "/bin"),
