@@ -185,6 +185,8 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     spoken: Spoken,
     waits: Waits,
+    /// Whether a limit may be told by 403.
+    forbids: bool,
     meter: Meter,
 }
 
@@ -211,6 +213,7 @@ impl Api {
             clock,
             spoken,
             waits: |_| None,
+            forbids: false,
             meter: Meter::new(source),
         })
     }
@@ -219,6 +222,15 @@ impl Api {
     #[must_use]
     pub fn waiting(self, waits: Waits) -> Self {
         Self { waits, ..self }
+    }
+
+    /// The same, of a platform that tells of a limit by 403, too: with a time to wait, or with nothing left.
+    #[must_use]
+    pub fn forbidding(self) -> Self {
+        Self {
+            forbids: true,
+            ..self
+        }
     }
 
     /// The address everything is below.
@@ -285,7 +297,7 @@ impl Api {
             return Ok(answer);
         }
         let body = http::body(answer).await.ok();
-        if status == StatusCode::TOO_MANY_REQUESTS {
+        if status == StatusCode::TOO_MANY_REQUESTS || self.forbids && is_limit(status, &headers) {
             let told = body.and_then(|body| (self.waits)(&body));
             let told = told.map(|wait| wait.clamp(http::LEAST_WAIT, http::LONGEST_WAIT));
             return Err(Failed::Limited(
@@ -318,6 +330,13 @@ impl Api {
         let date = answer.headers().get(reqwest::header::DATE)?.to_str().ok()?;
         Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
     }
+}
+
+/// Whether a 403 tells of a limit.
+fn is_limit(status: StatusCode, headers: &HeaderMap) -> bool {
+    let left = headers.get("x-ratelimit-remaining");
+    status == StatusCode::FORBIDDEN
+        && (headers.contains_key("retry-after") || left.is_some_and(|left| left.as_bytes() == b"0"))
 }
 
 /// How long a limited call has to wait: `Retry-After`, or else when the quota is full again, in the forms

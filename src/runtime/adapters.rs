@@ -26,6 +26,7 @@ use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::reddit::Reddit;
 use crate::adapter::social::rss::Rss;
+use crate::adapter::social::stack_exchange::StackExchange;
 use crate::adapter::social::telegram::Telegram;
 use crate::adapter::social::threads::Threads;
 use crate::adapter::social::tiktok::TikTok;
@@ -291,6 +292,7 @@ fn network(
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),
         Source::Rss(section) => Arc::new(Rss::new(section, guard.clone(), clock)?),
+        Source::StackExchange(section) => Arc::new(StackExchange::new(section, timeout, clock, vault)?),
         Source::Telegram(section) => Arc::new(Telegram::new(section, timeout, clock)?),
         Source::Threads(section) => Arc::new(Threads::new(section, timeout, clock, vault)?),
         Source::TikTok(section) => Arc::new(TikTok::new(section, timeout, clock, vault)?),

@@ -3,16 +3,17 @@
 //! nothing is sent again by itself: the sweep finds what was missed.
 
 use super::GitHub;
-use super::translate::{self, Place};
-use super::wire::Pushed;
+use super::translate::{self, Place, Said, titled};
+use super::wire::{Pushed, PushedTalk};
 use crate::adapter::push::{self, Notice, Rejected};
 use crate::app::Inbound;
-use crate::domain::Sighting;
+use crate::domain::{Instant, Post, Sighting};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// What happened, and the signature.
@@ -35,34 +36,50 @@ async fn receive(State((github, inbound)): State<Door>, request: Request) -> Res
 async fn accept(github: &GitHub, inbound: &Inbound, notice: Notice) -> Result<StatusCode, Rejected> {
     verify(github, &notice)?;
     // A `ping`, and what happens to anything else, is nobody's post.
-    if !matches!(
-        push::once(&notice.headers, EVENT)?,
-        Some("issues" | "issue_comment")
-    ) {
-        return Ok(StatusCode::OK);
-    }
-    let pushed: Pushed = match serde_json::from_slice(&notice.body) {
-        Ok(pushed) => pushed,
-        Err(error) => {
-            let raw = String::from_utf8_lossy(&notice.body);
-            let place = (&github.source, "webhook");
-            let keeping = github.troubles.put_aside(inbound, place, &raw, &error, &raw);
-            keeping.await?;
-            return Ok(StatusCode::OK);
-        }
+    let sighting = match push::once(&notice.headers, EVENT)? {
+        Some("issues" | "issue_comment") => match parse(github, inbound, &notice.body).await? {
+            Some(pushed) => issue(github, &pushed).await?,
+            None => None,
+        },
+        Some("discussion" | "discussion_comment") => match parse(github, inbound, &notice.body).await? {
+            Some(pushed) => talk(github, &pushed).await?,
+            None => None,
+        },
+        Some(_) | None => None,
     };
-    if let Some(sighting) = sighting(github, &pushed).await? {
+    if let Some(sighting) = sighting {
         inbound.posts_seen(&github.source, vec![sighting], None).await?;
     }
     Ok(StatusCode::OK)
 }
 
-async fn sighting(github: &GitHub, pushed: &Pushed) -> Result<Option<Sighting>, Rejected> {
-    let repository = &pushed.repository.full_name;
-    if !github.hears(repository) {
+/// What a body says; what cannot be read is put aside.
+async fn parse<T: DeserializeOwned>(
+    github: &GitHub,
+    inbound: &Inbound,
+    body: &[u8],
+) -> Result<Option<T>, Rejected> {
+    match serde_json::from_slice(body) {
+        Ok(pushed) => Ok(Some(pushed)),
+        Err(error) => {
+            let raw = String::from_utf8_lossy(body);
+            let place = (&github.source, "webhook");
+            let keeping = github.troubles.put_aside(inbound, place, &raw, &error, &raw);
+            keeping.await?;
+            Ok(None)
+        }
+    }
+}
+
+/// What happened to an issue, or to a comment on one.
+async fn issue(github: &GitHub, pushed: &Pushed) -> Result<Option<Sighting>, Rejected> {
+    let named = &pushed.repository.full_name;
+    let Some(repository) = GitHub::spelled(&github.repositories, named) else {
+        return Ok(None);
+    };
+    if pushed.issue.pull_request.is_some() {
         return Ok(None);
     }
-    let me = github.me().await?;
     let (post, place) = match &pushed.comment {
         Some(comment) => (
             translate::comment(&github.source, repository, comment),
@@ -70,9 +87,10 @@ async fn sighting(github: &GitHub, pushed: &Pushed) -> Result<Option<Sighting>, 
         ),
         None => {
             let place = Place {
-                repository: repository.clone(),
+                repository: repository.to_owned(),
                 issue: pushed.issue.number,
                 comment: None,
+                talk: false,
             };
             (
                 translate::issue(&github.source, repository, &pushed.issue),
@@ -80,7 +98,56 @@ async fn sighting(github: &GitHub, pushed: &Pushed) -> Result<Option<Sighting>, 
             )
         }
     };
-    Ok(match pushed.action.as_str() {
+    sighting(github, &pushed.action, post, place).await
+}
+
+/// What happened to a discussion, or to a comment on one.
+async fn talk(github: &GitHub, pushed: &PushedTalk) -> Result<Option<Sighting>, Rejected> {
+    let named = &pushed.repository.full_name;
+    let Some(repository) = GitHub::spelled(&github.talks, named) else {
+        return Ok(None);
+    };
+    let discussion = &pushed.discussion;
+    let changed = |created: Instant, updated: Instant| {
+        (pushed.action == "edited" && updated > created).then_some(updated)
+    };
+    let said = match &pushed.comment {
+        Some(comment) => Said {
+            number: discussion.number,
+            comment: Some((comment.id, comment.parent_id)),
+            author: comment.user.as_ref(),
+            association: &comment.author_association,
+            text: comment.body.clone().unwrap_or_default(),
+            url: &comment.html_url,
+            created: comment.created_at,
+            edited: changed(comment.created_at, comment.updated_at),
+            likes: 0,
+        },
+        None => Said {
+            number: discussion.number,
+            comment: None,
+            author: discussion.user.as_ref(),
+            association: &discussion.author_association,
+            text: titled(&discussion.title, discussion.body.as_deref().unwrap_or_default()),
+            url: &discussion.html_url,
+            created: discussion.created_at,
+            edited: changed(discussion.created_at, discussion.updated_at),
+            likes: 0,
+        },
+    };
+    let post = said.post(&github.source, repository);
+    sighting(github, &pushed.action, post, Some(said.place(repository))).await
+}
+
+/// What is seen of it, if it is a customer's.
+async fn sighting(
+    github: &GitHub,
+    action: &str,
+    post: Option<Post>,
+    place: Option<Place>,
+) -> Result<Option<Sighting>, Rejected> {
+    let me = github.me().await?;
+    Ok(match action {
         "deleted" => place.map(|place| Sighting::Gone(place.id())),
         "created" | "opened" | "edited" => post
             .filter(|post| post.author.id != me)
