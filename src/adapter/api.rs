@@ -72,11 +72,14 @@ impl Failed {
     /// Whether it would meet every other call as well: it is nothing of what was asked for.
     #[must_use]
     pub fn is_everywhere(&self) -> bool {
-        match self {
-            Self::Limited(_) | Self::Unreached(_) => true,
-            Self::Status { status, .. } => *status == StatusCode::UNAUTHORIZED,
-            Self::Broken(_) => false,
-        }
+        matches!(self, Self::Limited(_) | Self::Unreached(_)) || self.is_unauthorized()
+    }
+
+    /// Whether the credentials are not accepted.
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        let unauthorized = StatusCode::UNAUTHORIZED;
+        matches!(self, Self::Status { status, .. } if *status == unauthorized)
     }
 
     /// What the supervisor does about it.
@@ -210,6 +213,8 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     spoken: Spoken,
     waits: Waits,
+    /// Whether a limit may be told by 403.
+    forbids: bool,
     meter: Meter,
 }
 
@@ -236,6 +241,7 @@ impl Api {
             clock,
             spoken,
             waits: |_| None,
+            forbids: false,
             meter: Meter::new(source),
         })
     }
@@ -244,6 +250,15 @@ impl Api {
     #[must_use]
     pub fn waiting(self, waits: Waits) -> Self {
         Self { waits, ..self }
+    }
+
+    /// The same, of a platform that tells of a limit by 403, too: with a time to wait, or with nothing left.
+    #[must_use]
+    pub fn forbidding(self) -> Self {
+        Self {
+            forbids: true,
+            ..self
+        }
     }
 
     /// The address everything is below.
@@ -310,7 +325,7 @@ impl Api {
             return Ok(answer);
         }
         let body = http::body(answer).await.ok();
-        if status == StatusCode::TOO_MANY_REQUESTS {
+        if status == StatusCode::TOO_MANY_REQUESTS || self.forbids && is_limit(status, &headers) {
             let told = body.and_then(|body| (self.waits)(&body));
             let told = told.map(|wait| wait.clamp(http::LEAST_WAIT, http::LONGEST_WAIT));
             return Err(Failed::Limited(
@@ -343,6 +358,13 @@ impl Api {
         let date = answer.headers().get(reqwest::header::DATE)?.to_str().ok()?;
         Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
     }
+}
+
+/// Whether a 403 tells of a limit.
+fn is_limit(status: StatusCode, headers: &HeaderMap) -> bool {
+    let left = headers.get("x-ratelimit-remaining");
+    status == StatusCode::FORBIDDEN
+        && (headers.contains_key("retry-after") || left.is_some_and(|left| left.as_bytes() == b"0"))
 }
 
 /// How long a limited call has to wait: `Retry-After`, or else when the quota is full again, in the forms

@@ -24,6 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 /// they are well below the three seconds that chats give for an answer.
 const LOOKS: u32 = 8;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Words that no platform minds, neither few nor many: what it refuses then it refuses whatever the words.
+const ORDINARY: &str = "Thank you for telling us about this.";
 
 /// Nothing was stored; the caller must not acknowledge.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -331,7 +333,7 @@ impl Inbound {
             .await?;
         let last = posts.first().map(|stored| &stored.post);
         let handle = last.map_or("", |post| post.author.handle.as_str());
-        let refusal = network.compose("-", handle, audience).refusal;
+        let refusal = network.compose(ORDINARY, handle, audience).refusal;
         let closed = || network.closed(last?, audience);
         let Some(why) = refusal.or_else(closed) else {
             let abilities = network.abilities();

@@ -26,6 +26,7 @@ use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::reddit::Reddit;
 use crate::adapter::social::rss::Rss;
+use crate::adapter::social::stack_exchange::StackExchange;
 use crate::adapter::social::telegram::Telegram;
 use crate::adapter::social::threads::Threads;
 use crate::adapter::social::tiktok::TikTok;
@@ -118,7 +119,7 @@ impl Adapters {
             }
             None => None,
         };
-        let guard = guard(config).context("Cannot build an HTTP client")?;
+        let guard = guard(config);
         let attachments = match config.media.pictures {
             config::Pictures::File => Attachments::Shown(Arc::new(Pictures::new(guard.clone()))),
             config::Pictures::Link => Attachments::Linked,
@@ -291,6 +292,7 @@ fn network(
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),
         Source::Rss(section) => Arc::new(Rss::new(section, guard.clone(), clock)?),
+        Source::StackExchange(section) => Arc::new(StackExchange::new(section, timeout, clock, vault)?),
         Source::Telegram(section) => Arc::new(Telegram::new(section, timeout, clock)?),
         Source::Threads(section) => Arc::new(Threads::new(section, timeout, clock, vault)?),
         Source::TikTok(section) => Arc::new(TikTok::new(section, timeout, clock, vault)?),
@@ -303,10 +305,9 @@ fn network(
 }
 
 /// The guard before addresses from outside.
-fn guard(config: &Config) -> reqwest::Result<Guard> {
+fn guard(config: &Config) -> Guard {
     let exempt = config.server.allow_private_hosts.iter();
-    let exempt: Vec<_> = exempt.map(|host| (host.host.clone(), host.port)).collect();
-    Guard::new(&exempt)
+    Guard::new(exempt.map(|host| (host.host.clone(), host.port)).collect())
 }
 
 /// The console: of the demo, or for those who have a password for it.

@@ -113,6 +113,13 @@ async fn linkedin_asks_whether_we_know_the_secret() {
         400
     );
 
+    // The same secret signs what LinkedIn sends: whoever asks must not have a request signed.
+    let mut forged = door.clone();
+    forged
+        .query_pairs_mut()
+        .append_pair("challengeCode", "hmacsha256={\"notifications\":[]}");
+    assert_eq!(client.get(forged).send().await.unwrap().status().as_u16(), 400);
+
     // What cannot be read now has to come again; what never can be is set aside.
     let urn = scene.server.comment("ann", "my parcel is late");
     let body = scene.server.push(&urn).to_string();

@@ -12,16 +12,15 @@ pub mod wire;
 
 use super::api::{Api, Failed, Mend};
 use super::finding::Finding;
+use super::push;
 use crate::domain::{Clock, Instant, NativeId, SourceName};
 use crate::port::{Look, Permit, PortError, Published};
-use hmac::{Hmac, Mac as _};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use sha2::Sha256;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::timeout_at;
@@ -40,6 +39,9 @@ pub const MEND: Mend = Mend {
 /// For how long a limited call waits where no header says for how long: usage counts over an hour that rolls
 /// (<https://developers.facebook.com/docs/graph-api/overview/rate-limiting>).
 const PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// A word of so many letters and digits may be a token.
+const SHORTEST_SECRET: usize = 40;
 
 /// An object as it came.
 pub type Raw = Box<RawValue>;
@@ -357,18 +359,27 @@ fn spoken(body: &[u8]) -> Option<String> {
     let Told { error } = serde_json::from_slice(body).ok()?;
     let sub = error.error_subcode.unwrap_or_default();
     let more = error.error_user_msg.map(|text| format!(" ({text})"));
-    Some(format!(
-        "#{}.{sub} {}{}",
-        error.code,
-        error.message,
-        more.unwrap_or_default()
-    ))
+    let said = format!("{}{}", error.message, more.unwrap_or_default());
+    Some(format!("#{}.{sub} {}", error.code, without_secrets(&said)))
+}
+
+/// A text without what may be a token: "Malformed access token" is followed by the token itself, which also is
+/// well but for a blank that somebody pasted with it.
+fn without_secrets(text: &str) -> String {
+    let secret = |word: &&str| {
+        let letters = word.trim_matches(|c: char| c.is_ascii_punctuation());
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-|".contains(&byte);
+        letters.len() >= SHORTEST_SECRET && letters.bytes().all(plain)
+    };
+    let words = text
+        .split(' ')
+        .map(|word| if secret(&word) { "[…]" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn proof(token: &SecretString, app_secret: &SecretString) -> anyhow::Result<String> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(app_secret.expose_secret().as_bytes())?;
-    mac.update(token.expose_secret().as_bytes());
-    Ok(hex::encode(mac.finalize().into_bytes()))
+    let mac = push::mac(app_secret)?;
+    Ok(hex::encode(push::sign(&mac, &[token.expose_secret().as_bytes()])))
 }
 
 #[cfg(test)]
@@ -421,6 +432,18 @@ mod tests {
             told: spoken(b"<html>#190 no</html>"),
         };
         assert!(matches!(refusal(page), PortError::Unknown(_)));
+    }
+
+    #[test]
+    fn a_token_in_an_error_is_not_shown() {
+        let token = "EAAB".repeat(40);
+        let message = format!("Malformed access token {token}\u{20}");
+        let told = spoken(
+            &json!({"error": {"message": message, "code": 190}})
+                .to_string()
+                .into_bytes(),
+        );
+        assert_eq!(told.unwrap().trim_end(), "#190.0 Malformed access token […]");
     }
 
     #[test]

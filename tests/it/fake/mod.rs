@@ -31,6 +31,7 @@ pub mod reviews;
 pub mod server;
 pub mod slack;
 pub mod specs;
+pub mod stack_exchange;
 pub mod telegram;
 pub mod threads;
 pub mod tiktok;

@@ -3,8 +3,9 @@
 use super::wire::{Account, Change, Entry, Envelope, MENTION, MENTIONED_MEDIA, Media, Named, Told};
 use super::{Instagram, translate};
 use crate::adapter::api::Failed;
-use crate::adapter::graph::door::{Door, Later, Pushed};
+use crate::adapter::graph::door::{Door, Pushed};
 use crate::adapter::graph::wire::{moment, name};
+use crate::adapter::push::Rejected;
 use crate::app::{Inbound, Unavailable};
 use crate::domain::{Instant, Post, Sighting};
 use async_trait::async_trait;
@@ -36,7 +37,7 @@ impl Pushed for Instagram {
         &self.door
     }
 
-    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Later> {
+    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Rejected> {
         let envelope: Envelope = match serde_json::from_slice(body) {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -55,7 +56,9 @@ impl Pushed for Instagram {
                     Err(Missed::Odd(error)) => self.aside(inbound, raw, &error).await?,
                     // Meta tells of it again; what it does not let us see, it never will.
                     Err(Missed::Unasked(error)) if will_pass(&error) => {
-                        return Err(Later(format!("what it names could not be read: {error}")));
+                        return Err(Rejected::Unavailable(format!(
+                            "what it names could not be read: {error}"
+                        )));
                     }
                     Err(Missed::Unasked(error)) => {
                         self.aside(inbound, raw, &error).await?;

@@ -37,8 +37,8 @@ const LOOKS_A_MINUTE: u32 = 50;
 const TRYING: TimeDelta = TimeDelta::hours(6);
 /// So many comments that cannot be read, and none that can, are more than the fault of one of them.
 const TOO_MANY: usize = 3;
-/// How many comments are remembered as stored.
-const MOST_STORED: usize = 20_000;
+/// How many of them are remembered.
+const MOST_TRIED: usize = 20_000;
 /// The cursor's name.
 const STREAM: &str = "notifications";
 
@@ -112,11 +112,7 @@ impl LinkedIn {
         if !heard.sightings.is_empty() || cursor.is_some() {
             inbound.posts_seen(&self.source, heard.sightings, cursor).await?;
         }
-        let mut stored = self.stored();
-        if stored.len() >= MOST_STORED {
-            stored.clear();
-        }
-        stored.extend(heard.of);
+        self.stored.put(heard.of);
         Ok(heard.missed.map(|(_, error)| error))
     }
 
@@ -220,7 +216,7 @@ impl LinkedIn {
     /// Whether a comment could not be read for long.
     fn was_tried(&self, urn: &str) -> bool {
         let mut tried = self.tried();
-        if tried.len() >= MOST_STORED {
+        if tried.len() >= MOST_TRIED {
             tried.clear();
         }
         let now = self.clock.now();
@@ -354,7 +350,7 @@ impl LinkedIn {
 
     /// Whether a notification was heard of in this run, or a newer one of the same comment.
     fn is_stored(&self, urn: &str, moment: i64) -> bool {
-        self.stored().get(urn).is_some_and(|known| *known >= moment)
+        self.stored.version(urn).is_some_and(|known| known >= moment)
     }
 }
 

@@ -28,7 +28,8 @@ use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
 use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
-use crate::adapter::push;
+use crate::adapter::push::{self, Gate};
+use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -43,7 +44,6 @@ use call::Way;
 use hmac::Hmac;
 use sha2::Sha256;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -71,11 +71,10 @@ pub struct LinkedIn {
     watch: Watch,
     troubles: Troubles,
     /// What was heard of each comment in this run: the moment of the newest notification.
-    stored: Mutex<HashMap<String, i64>>,
+    stored: Stored<i64>,
     /// Since when a comment cannot be read that a notification told of.
     tried: Mutex<HashMap<String, Instant>>,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for LinkedIn {
@@ -120,6 +119,7 @@ impl LinkedIn {
         let grant = Grant::new(desk, start, &source, vault, clock.clone())?;
         Ok(Self {
             way: Way::new(api, grant, config.version.clone()),
+            gate: Gate::new(&source),
             source,
             organization: config.organization.clone(),
             secret: config.client_secret.as_ref().map(push::mac).transpose()?,
@@ -129,14 +129,9 @@ impl LinkedIn {
             link: Link::new(format!("source:{name}")),
             watch: Watch::default(),
             troubles: Troubles::default(),
-            stored: Mutex::default(),
+            stored: Stored::default(),
             tried: Mutex::default(),
-            complained: AtomicBool::new(false),
         })
-    }
-
-    fn stored(&self) -> MutexGuard<'_, HashMap<String, i64>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tried(&self) -> MutexGuard<'_, HashMap<String, Instant>> {

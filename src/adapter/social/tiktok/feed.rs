@@ -33,8 +33,6 @@ const MOST_PAGES: usize = 100;
 const BATCH: usize = 30;
 /// How many known posts are read again in a minute.
 const LOOKS_A_MINUTE: u32 = 60;
-/// How many comments are remembered.
-const MOST_STORED: usize = 20_000;
 
 /// The id of a comment here: without its video nothing can be asked about it.
 pub fn native(comment: &Comment) -> String {
@@ -121,7 +119,7 @@ impl TikTok {
             value,
         });
         self.store(inbound, &comments, cursor).await?;
-        self.counted().extend(counts);
+        self.counted.put(counts);
         Ok(())
     }
 
@@ -200,7 +198,7 @@ impl TikTok {
             .filter(|comment| comment.root() == comment.comment_id)
         {
             let id = native(comment);
-            let known = self.counted().get(&id).copied().unwrap_or(0);
+            let known = self.counted.version(&id).unwrap_or(0);
             if comment.replies > known {
                 answers.extend(
                     self.below(inbound, &comment.video_id, &comment.comment_id)
@@ -247,7 +245,7 @@ impl TikTok {
 
     /// Whether a comment is somebody else's, and not stored in this run.
     pub(super) fn concerns(&self, comment: &Comment) -> bool {
-        !comment.owner && !self.stored().contains(&native(comment))
+        !comment.owner && !self.stored.has(&native(comment))
     }
 
     pub(super) async fn store(
@@ -266,12 +264,7 @@ impl TikTok {
         if !posts.is_empty() || cursor.is_some() {
             inbound.posts_seen(&self.source, posts, cursor).await?;
         }
-        let mut stored = self.stored();
-        if stored.len() >= MOST_STORED {
-            stored.clear();
-            self.counted().clear();
-        }
-        stored.extend(comments.into_iter().map(native));
+        self.stored.remember(comments.into_iter().map(native));
         Ok(())
     }
 
@@ -331,7 +324,7 @@ impl TikTok {
         let since = self.since(inbound).await?;
         answers.retain(|comment| comment.at() >= since && self.concerns(comment));
         self.store(inbound, &answers, None).await?;
-        self.counted().extend(counts);
+        self.counted.put(counts);
         Ok(())
     }
 }
