@@ -59,12 +59,6 @@ impl Scene {
         self.site.sweep(&self.core.inbound).await.unwrap();
         self.core.deliver().await;
     }
-
-    /// The one post of a case.
-    async fn kind(&self, case: usize) -> PostKind {
-        let cases = self.core.cases().await;
-        self.core.posts(&cases[case]).await[0].kind
-    }
 }
 
 #[tokio::test]
@@ -84,9 +78,9 @@ async fn what_was_only_found_is_for_the_rules_and_what_names_us_is_written_to_us
     let cases = scene.core.cases().await;
     assert_eq!(cases.len(), kinds.len());
     let mut told = Vec::new();
-    for case in 0..cases.len() {
-        told.push(scene.kind(case).await);
-        assert_eq!(cases[case].conversation, cases[0].conversation);
+    for case in &cases {
+        told.push(scene.core.posts(case).await[0].kind);
+        assert_eq!(case.conversation, cases[0].conversation);
     }
     let named = told.iter().filter(|kind| **kind == PostKind::Mention).count();
     assert_eq!((told[0], named), (PostKind::Post, 1), "{told:?}");
