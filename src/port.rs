@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
 
 /// Why a call had no success, and so what may be done next.
 #[derive(Debug, thiserror::Error)]
@@ -500,6 +501,12 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// It is not kept.
     async fn put(&self, source: &SourceName, name: &str, secret: &SecretString) -> Result<(), Unkept>;
+
+    /// Where work counts at whose end something is put here. Whoever closes the vault waits for it: what a
+    /// platform has just given must not be lost with the process.
+    fn under_way(&self) -> TaskTracker {
+        TaskTracker::new()
+    }
 }
 
 /// Why a secret cannot be kept or read, in words.

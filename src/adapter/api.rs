@@ -69,6 +69,19 @@ impl Failed {
         )
     }
 
+    /// Whether it would meet every other call as well: it is nothing of what was asked for.
+    #[must_use]
+    pub fn is_everywhere(&self) -> bool {
+        matches!(self, Self::Limited(_) | Self::Unreached(_)) || self.is_unauthorized()
+    }
+
+    /// Whether the credentials are not accepted.
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        let unauthorized = StatusCode::UNAUTHORIZED;
+        matches!(self, Self::Status { status, .. } if *status == unauthorized)
+    }
+
     /// What the supervisor does about it.
     #[must_use]
     pub fn lost(self, mend: &Mend) -> Lost {
@@ -83,6 +96,28 @@ impl Failed {
                 ..
             } => Lost::Hopeless(format!("{self}: {}", mend.forbidden)),
             Self::Status { .. } | Self::Unreached(_) | Self::Broken(_) => Lost::Broken(self.to_string()),
+        }
+    }
+
+    /// As a failure of the publishing call. Definite are the statuses with which `platform` refuses before it
+    /// publishes, where it speaks as its API does; 401 is one of them. Nobody knows what any other means.
+    #[must_use]
+    pub fn refusal(self, platform: &str, definite: &[u16]) -> PortError {
+        match &self {
+            Self::Limited(wait) => PortError::RetryAfter(*wait),
+            Self::Unreached(why) => PortError::NotReached(why.clone()),
+            Self::Broken(why) => PortError::Unknown(why.clone()),
+            Self::Status {
+                status,
+                told: Some(_),
+            } => match status.as_u16() {
+                401 => PortError::Unauthorized(self.to_string()),
+                status if definite.contains(&status) => {
+                    PortError::Refused(format!("{platform} refused: {self}"))
+                }
+                _ => PortError::Unknown(self.to_string()),
+            },
+            Self::Status { told: None, .. } => PortError::Unknown(self.to_string()),
         }
     }
 

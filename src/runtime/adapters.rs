@@ -119,7 +119,7 @@ impl Adapters {
             }
             None => None,
         };
-        let guard = guard(config).context("Cannot build an HTTP client")?;
+        let guard = guard(config);
         let attachments = match config.media.pictures {
             config::Pictures::File => Attachments::Shown(Arc::new(Pictures::new(guard.clone()))),
             config::Pictures::Link => Attachments::Linked,
@@ -305,10 +305,9 @@ fn network(
 }
 
 /// The guard before addresses from outside.
-fn guard(config: &Config) -> reqwest::Result<Guard> {
+fn guard(config: &Config) -> Guard {
     let exempt = config.server.allow_private_hosts.iter();
-    let exempt: Vec<_> = exempt.map(|host| (host.host.clone(), host.port)).collect();
-    Guard::new(&exempt)
+    Guard::new(exempt.map(|host| (host.host.clone(), host.port)).collect())
 }
 
 /// The console: of the demo, or for those who have a password for it.

@@ -21,6 +21,7 @@ use std::io::{IsTerminal as _, Write as _, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
 
 /// How long a question of `doctor` may take.
 const QUESTION: Duration = Duration::from_secs(10);
@@ -198,7 +199,7 @@ impl Adapters {
             installation: "doctor",
             clock,
             vault: match &store {
-                Ok(store) => vault::of(config, store),
+                Ok(store) => vault::of(config, store, &TaskTracker::new()),
                 Err(error) => Arc::new(vault::NoVault(error.to_string())),
             },
             demo: None,

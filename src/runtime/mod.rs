@@ -118,7 +118,7 @@ impl Running {
         let surroundings = Surroundings {
             installation: &installation,
             clock: &clock,
-            vault: vault::of(config, &store),
+            vault: vault::of(config, &store, &lifecycle.tasks),
             demo: demo.as_ref(),
             base: &link(addr),
         };

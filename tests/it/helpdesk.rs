@@ -315,6 +315,9 @@ async fn a_case_that_is_escalated_again_comes_back_to_the_help_desk(
     scene.says("note 1 nobody has to act").await;
     assert!(scene.server.tickets()[0].done);
     scene.says("reopen 1").await;
+    assert!(!scene.server.tickets()[0].done, "it is theirs again");
+    scene.server.close(0);
+    scene.says("claim 1").await;
     assert!(scene.server.tickets()[0].done);
     scene.says("escalate 1 support it broke again").await;
     let tickets = scene.server.tickets();
@@ -325,6 +328,7 @@ async fn a_case_that_is_escalated_again_comes_back_to_the_help_desk(
     scene.server.seal(0);
     scene.says("note 1 nobody has to act").await;
     assert_eq!(scene.server.tickets().len(), 1);
+    scene.says("claim 1").await;
     scene.says("escalate 1 support and again").await;
     let tickets = scene.server.tickets();
     assert_eq!(tickets.len(), 2, "{tickets:?}");

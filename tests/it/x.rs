@@ -176,15 +176,25 @@ async fn x_asks_whether_we_know_the_secret_and_is_believed_only_with_it() {
     let ours = Server::start(account.clone().routes(core.inbound.clone()).unwrap()).await;
     let door = ours.url.join("/webhooks/x").unwrap();
     let mut question = door.clone();
-    question.query_pairs_mut().append_pair("crc_token", "abc&ä");
+    question
+        .query_pairs_mut()
+        .append_pair("crc_token", "MGFh+Yj/I4-_=");
     let client = hearback::adapter::http::client(Duration::from_secs(5)).unwrap();
     let told: serde_json::Value = client.get(question).send().await.unwrap().json().await.unwrap();
-    let expected = x::signature(x::CLIENT_SECRET, "abc&ä".as_bytes());
+    let expected = x::signature(x::CLIENT_SECRET, b"MGFh+Yj/I4-_=");
     assert_eq!(told, json!({"response_token": expected}));
     assert_eq!(
         client.get(door.clone()).send().await.unwrap().status().as_u16(),
         400
     );
+
+    // The same secret signs what X sends: whoever asks must not have a request signed.
+    let mut forged = door.clone();
+    forged.query_pairs_mut().append_pair("crc_token", "{\"data\":{}}");
+    assert_eq!(client.get(forged).send().await.unwrap().status().as_u16(), 400);
+    let signed = [(SIGNED, x::signature(x::CLIENT_SECRET, b"7"))];
+    assert_eq!(deliver(&door, &signed, "7").await.0.as_u16(), 400);
+    assert_eq!(core.set_aside().await, 0);
 
     let id = scene.server.write("ann", "@shop my parcel is late");
     let body = scene.server.event("post.mention.create", &id).to_string();

@@ -11,8 +11,9 @@ use crate::adapter::watch::{WATCHED, Watch};
 use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Clock, Instant, NativeId, Post, Sighting, SourceName};
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How many known posts are read again in a minute: each is a call, and calls count by how many the account
@@ -20,6 +21,10 @@ use std::time::Duration;
 const LOOKS_A_MINUTE: u32 = 10;
 /// So many posts that all look gone at once are a permission that is gone.
 const TOO_MANY_GONE: usize = 3;
+/// So many lists that cannot be read, and none that can, are more than the fault of one of them.
+const TOO_MANY_BROKEN: usize = 3;
+/// What stands before the secrets in the addresses of further pages, which are parts of objects.
+const SECRETS: [&str; 2] = ["access_token=", "appsecret_proof="];
 
 /// What a reading brought.
 #[derive(Debug, Default)]
@@ -30,6 +35,10 @@ pub struct Found {
     pub newest: Option<Instant>,
     /// Why it ended early.
     pub failed: Option<Failed>,
+    /// Lists of it that were read to their end.
+    read: Vec<String>,
+    /// How many of them could not be read.
+    broken: usize,
 }
 
 impl Found {
@@ -52,6 +61,8 @@ impl Found {
 #[derive(Debug, Default)]
 pub struct Looks {
     sightings: Vec<Sighting>,
+    /// Others' answers that stand there and are not stored yet, the oldest first.
+    pub also: Vec<Post>,
     missing: Vec<NativeId>,
     stand: usize,
     failed: Option<Failed>,
@@ -68,6 +79,8 @@ pub struct Shelf {
     watch: Watch,
     poll: Duration,
     stored: Stored,
+    /// Lists that could not be read, and back to when they have to be.
+    behind: Mutex<HashMap<String, Instant>>,
 }
 
 impl Shelf {
@@ -81,7 +94,50 @@ impl Shelf {
             watch: Watch::default(),
             poll,
             stored: Stored::default(),
+            behind: Mutex::default(),
         }
+    }
+
+    /// Back to when one of many lists of a feed is read: as the others, but where it could not be read before.
+    #[must_use]
+    pub fn horizon(&self, list: &str, known: &Known) -> Instant {
+        let horizon = known.0.horizon();
+        let behind = self.behind().get(list).copied();
+        behind.map_or(horizon, |behind| behind.min(horizon))
+    }
+
+    /// Whether one of many lists could not be read before.
+    #[must_use]
+    pub fn is_behind(&self, list: &str) -> bool {
+        self.behind().contains_key(list)
+    }
+
+    /// Notes how the reading of one of many lists of a feed ended, and says whether it was read. One that cannot be
+    /// read is said once, and stops none of the others: what is missing of it is read when it can be again.
+    pub fn ended(&self, found: &mut Found, (list, known): (&str, &Known), failed: Option<Failed>) -> bool {
+        let error = match failed {
+            None => {
+                found.read.push(list.to_owned());
+                return true;
+            }
+            // It went meanwhile, with all that stood in it.
+            Some(error) if error.is_missing() => {
+                found.read.push(list.to_owned());
+                return false;
+            }
+            Some(error) => error,
+        };
+        self.behind()
+            .entry(list.to_owned())
+            .or_insert_with(|| known.0.horizon());
+        found.broken += 1;
+        let all = found.read.is_empty() && found.broken >= TOO_MANY_BROKEN;
+        if all || error.is_everywhere() {
+            found.failed = Some(error);
+        } else {
+            self.troubles.say((&self.source, list), &error, self.clock.now());
+        }
+        false
     }
 
     /// Reads one of many lists, which stops none of the others.
@@ -142,7 +198,8 @@ impl Shelf {
         raw: &str,
     ) -> Result<(), Unavailable> {
         let place = (&self.source, stream);
-        self.troubles.put_aside(inbound, place, name, error, raw).await
+        let (name, raw, error) = (redacted(name), redacted(raw), redacted(&error.to_string()));
+        self.troubles.put_aside(inbound, place, &name, &error, &raw).await
     }
 
     /// Stores what was found, the oldest first, with how far it was read. What could not be read to its end is
@@ -174,6 +231,10 @@ impl Shelf {
             let posts = posts.map(|post| Sighting::Post(Box::new(post))).collect();
             inbound.posts_seen(&self.source, posts, cursor).await?;
             self.stored.remember_as(marks);
+        }
+        for list in found.read {
+            self.behind().remove(&list);
+            self.troubles.over(&list);
         }
         found.failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -240,8 +301,14 @@ impl Shelf {
             let gone = looks.missing.into_iter().filter(|id| self.watch.is_gone(id));
             looks.sightings.extend(gone.map(Sighting::Gone));
         }
+        let marks: Vec<_> = looks.also.iter().map(stored::mark).collect();
+        let also = looks.also.into_iter();
+        looks
+            .sightings
+            .extend(also.map(|post| Sighting::Post(Box::new(post))));
         if !looks.sightings.is_empty() {
             inbound.posts_seen(&self.source, looks.sightings, None).await?;
+            self.stored.remember_as(marks);
         }
         looks.failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -254,5 +321,47 @@ impl Shelf {
             edited_at: Some(self.clock.now()),
             ..known.clone()
         })))
+    }
+
+    fn behind(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A text as people may see it: an object with a list in it has the token in the address of the list's next page.
+fn redacted(text: &str) -> String {
+    let mut text = text.to_owned();
+    for name in SECRETS {
+        let mut parts = text.split(name);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find(['&', '"', '\\', ' ']).unwrap_or(part.len());
+            out.push_str(name);
+            out.push('…');
+            out.push_str(&part[end..]);
+        }
+        text = out;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(
+        r#"{"next":"https://a.example/x?access_token=SECRET&after=QVFI"}"#,
+        r#"{"next":"https://a.example/x?access_token=…&after=QVFI"}"#
+    )]
+    #[case(
+        r#"{"next":"https:\/\/a.example\/x?after=b&appsecret_proof=SECRET&access_token=SECRET"}"#,
+        r#"{"next":"https:\/\/a.example\/x?after=b&appsecret_proof=…&access_token=…"}"#
+    )]
+    #[case("access_token=SECRET", "access_token=…")]
+    #[case("nothing", "nothing")]
+    fn what_is_put_aside_has_no_token_in_it(#[case] text: &str, #[case] shown: &str) {
+        assert_eq!(redacted(text), shown);
     }
 }

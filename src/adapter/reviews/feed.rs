@@ -16,12 +16,9 @@ use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{MutexGuard, PoisonError};
 
 /// The most pages of one reading.
 const MOST_PAGES: usize = 100;
-/// How many reviews are remembered as stored.
-const MOST_STORED: usize = 20_000;
 /// After how many failures in a row known reviews are left for the next sweep.
 const MOST_FAILED: usize = 5;
 /// The cursor's name, and where unreadable reviews are set aside.
@@ -161,7 +158,7 @@ impl<B: Board> Reviews<B> {
         let known = inbound.known_posts(&self.source, &ids).await?;
         let known: HashMap<_, _> = known.into_iter().map(|post| (post.id.clone(), post)).collect();
         let posts = reviews.iter().map(|review| {
-            let again = self.stored().contains_key(&review.post.id);
+            let again = self.stored.has(review.post.id.as_str());
             let post = dated(
                 review,
                 known.get(&review.post.id),
@@ -170,15 +167,10 @@ impl<B: Board> Reviews<B> {
             Sighting::Post(Box::new(post))
         });
         inbound.posts_seen(&self.source, posts.collect(), cursor).await?;
-        let mut stored = self.stored();
-        if stored.len() >= MOST_STORED {
-            stored.clear();
-        }
-        stored.extend(
-            reviews
-                .into_iter()
-                .map(|review| (review.post.id.clone(), seen(&review))),
-        );
+        let versions = reviews
+            .iter()
+            .map(|review| (review.post.id.to_string(), seen(review)));
+        self.stored.put(versions);
         Ok(())
     }
 
@@ -218,11 +210,7 @@ impl<B: Board> Reviews<B> {
     }
 
     fn is_news(&self, review: &Review) -> bool {
-        self.stored().get(&review.post.id) != Some(&seen(review))
-    }
-
-    fn stored(&self) -> MutexGuard<'_, HashMap<NativeId, Seen>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stored.version(review.post.id.as_str()) != Some(seen(review))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::app::text;
 use crate::app::work::speaks_of;
 use crate::domain::{
     By, Case, ChannelId, Doubted, Effect, EffectId, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
-    Instant, Lane, Message, MessageId, NO_CASE, Notice, ReplyId, ThreadId,
+    Instant, Lane, Message, MessageId, NO_CASE, Notice, ReplyId, Status, ThreadId,
 };
 use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use std::collections::{HashMap, HashSet};
@@ -408,7 +408,8 @@ impl Delivery {
         };
         let told = facts.events.get(&told_by(row));
         let reply = told.and_then(|record| speaks_of(&record.event));
-        order.hands_over = told.is_some_and(|record| matches!(record.event, Event::Escalated { .. }));
+        let case = facts.cases.get(&row.case);
+        order.hands_over = told.is_some_and(|record| hands_over(&record.event, case));
         while let Some((thread, _)) = facts.threads.get(&place) {
             order.thread = thread.clone();
             match timed(platform.post(&order)).await {
@@ -521,6 +522,12 @@ fn latest_cards(effects: &[EffectRow]) -> HashSet<EffectId> {
         }
     }
     latest.into_values().collect()
+}
+
+/// Whether an event brings the case to a team, or back to it.
+fn hands_over(event: &Event, case: Option<&Case>) -> bool {
+    let back = matches!(event, Event::Reopened) && case.is_some_and(|case| case.status == Status::Escalated);
+    back || matches!(event, Event::Escalated { .. })
 }
 
 /// The event that an effect tells; none has the number zero.

@@ -402,12 +402,34 @@ impl Core {
         replies
     }
 
+    /// Posts cannot be stored any more, or can be again; what is known can be read.
+    pub async fn refuse_posts(&self, refused: bool) {
+        let url = format!("sqlite:{}", self.folder.path().join("cases.db").display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let order = if refused {
+            // An error that is none of the content's, as of a disk that is full.
+            "CREATE TRIGGER broken BEFORE INSERT ON posts BEGIN INSERT INTO nowhere VALUES (1); END"
+        } else {
+            "DROP TRIGGER broken"
+        };
+        sqlx::raw_sql(order).execute(&mut connection).await.unwrap();
+    }
+
     /// How many things were set aside.
     pub async fn set_aside(&self) -> i64 {
         let url = format!("sqlite:{}", self.folder.path().join("cases.db").display());
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
         let counting = sqlx::query_scalar("SELECT count(*) FROM asides");
         counting.fetch_one(&mut connection).await.unwrap()
+    }
+
+    /// What was set aside, as people see it.
+    pub async fn asides(&self) -> String {
+        let url = format!("sqlite:{}", self.folder.path().join("cases.db").display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let reading =
+            sqlx::query_scalar("SELECT group_concat(origin || ' ' || reason || ' ' || raw) FROM asides");
+        reading.fetch_one(&mut connection).await.unwrap()
     }
 
     /// Everything that stands in a case's thread.

@@ -23,7 +23,7 @@ use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
 use crate::adapter::meter::Meter;
-use crate::adapter::push;
+use crate::adapter::push::{self, Gate};
 use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
@@ -37,7 +37,6 @@ use async_trait::async_trait;
 use hmac::Hmac;
 use sha2::Sha256;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -66,10 +65,9 @@ pub struct GitHub {
     watch: Watch,
     troubles: Troubles,
     stored: Stored,
+    gate: Gate,
     /// When the discussions were stirred last that were read in this run.
     read: Mutex<HashMap<NativeId, Instant>>,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
 }
 
 impl std::fmt::Debug for GitHub {
@@ -96,6 +94,7 @@ impl GitHub {
         Ok(Self {
             api: Api::new(config.url.clone(), &source, token, reply_timeout, clock.clone())?,
             hook: config.webhook_secret.as_ref().map(push::mac).transpose()?,
+            gate: Gate::new(&source),
             source,
             repositories: config.repositories.clone(),
             talks: config.discussions.clone(),
@@ -109,7 +108,6 @@ impl GitHub {
             troubles: Troubles::default(),
             stored: Stored::default(),
             read: Mutex::default(),
-            complained: AtomicBool::new(false),
         })
     }
 

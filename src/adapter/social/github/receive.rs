@@ -5,17 +5,16 @@
 use super::GitHub;
 use super::translate::{self, Place, Said, titled};
 use super::wire::{Pushed, PushedTalk};
-use crate::adapter::push::{self, Rejected};
-use crate::app::{Inbound, Unavailable};
+use crate::adapter::push::{self, Notice, Rejected};
+use crate::app::Inbound;
 use crate::domain::{Instant, Post, Sighting};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::post;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What happened, and the signature.
 const EVENT: &str = "x-github-event";
@@ -24,47 +23,34 @@ const SIGNATURE: &str = "x-hub-signature-256";
 type Door = (Arc<GitHub>, Inbound);
 
 pub(super) fn routes(github: Arc<GitHub>, inbound: Inbound) -> Router {
-    let path = format!("/webhooks/{}", github.source);
     Router::new()
-        .route(&path, post(receive))
+        .route(&github.gate.path(), post(receive))
         .with_state((github, inbound))
 }
 
 async fn receive(State((github, inbound)): State<Door>, request: Request) -> Response {
-    match accept(&github, &inbound, request).await {
-        Ok(answer) => answer,
-        Err(rejected) => rejected.answer(&github.source, &github.complained),
-    }
+    let accept = |notice| accept(&github, &inbound, notice);
+    github.gate.pass(request, accept).await
 }
 
-async fn accept(github: &GitHub, inbound: &Inbound, request: Request) -> Result<Response, Rejected> {
-    let (head, body) = request.into_parts();
-    let body = push::collect(&head.headers, body).await?;
-    verify(github, &head.headers, &body)?;
-    github.complained.store(false, Ordering::Relaxed);
+async fn accept(github: &GitHub, inbound: &Inbound, notice: Notice) -> Result<StatusCode, Rejected> {
+    verify(github, &notice)?;
     // A `ping`, and what happens to anything else, is nobody's post.
-    let sighting = match push::once(&head.headers, EVENT)? {
-        Some("issues" | "issue_comment") => match parse(github, inbound, &body).await? {
+    let sighting = match push::once(&notice.headers, EVENT)? {
+        Some("issues" | "issue_comment") => match parse(github, inbound, &notice.body).await? {
             Some(pushed) => issue(github, &pushed).await?,
             None => None,
         },
-        Some("discussion" | "discussion_comment") => match parse(github, inbound, &body).await? {
+        Some("discussion" | "discussion_comment") => match parse(github, inbound, &notice.body).await? {
             Some(pushed) => talk(github, &pushed).await?,
             None => None,
         },
         Some(_) | None => None,
     };
     if let Some(sighting) = sighting {
-        inbound
-            .posts_seen(&github.source, vec![sighting], None)
-            .await
-            .map_err(unavailable)?;
+        inbound.posts_seen(&github.source, vec![sighting], None).await?;
     }
-    Ok(StatusCode::OK.into_response())
-}
-
-fn unavailable(error: Unavailable) -> Rejected {
-    Rejected::Unavailable(error.to_string())
+    Ok(StatusCode::OK)
 }
 
 /// What a body says; what cannot be read is put aside.
@@ -79,7 +65,7 @@ async fn parse<T: DeserializeOwned>(
             let raw = String::from_utf8_lossy(body);
             let place = (&github.source, "webhook");
             let keeping = github.troubles.put_aside(inbound, place, &raw, &error, &raw);
-            keeping.await.map_err(unavailable)?;
+            keeping.await?;
             Ok(None)
         }
     }
@@ -160,8 +146,7 @@ async fn sighting(
     post: Option<Post>,
     place: Option<Place>,
 ) -> Result<Option<Sighting>, Rejected> {
-    let unknown = |error: super::api::Failed| Rejected::Unavailable(error.to_string());
-    let me = github.me().await.map_err(unknown)?;
+    let me = github.me().await?;
     Ok(match action {
         "deleted" => place.map(|place| Sighting::Gone(place.id())),
         "created" | "opened" | "edited" => post
@@ -171,22 +156,8 @@ async fn sighting(
     })
 }
 
-fn verify(github: &GitHub, headers: &HeaderMap, body: &[u8]) -> Result<(), Rejected> {
-    let told = push::once(headers, SIGNATURE)?.ok_or_else(|| {
-        Rejected::Unproven(format!(
-            "the header {SIGNATURE} is missing: give the webhook a secret"
-        ))
-    })?;
-    let given = told.strip_prefix("sha256=").and_then(|hex| hex::decode(hex).ok());
-    let fits = |mac| {
-        given
-            .as_ref()
-            .is_some_and(|given| push::is_signed(mac, &[body], given))
-    };
-    if github.hook.as_ref().is_some_and(fits) {
-        return Ok(());
-    }
-    Err(Rejected::Unproven(format!(
-        "{SIGNATURE} does not fit: check webhook_secret and the webhook's secret"
-    )))
+fn verify(github: &GitHub, notice: &Notice) -> Result<(), Rejected> {
+    let mend = "check webhook_secret and the webhook's secret";
+    let mac = github.hook.as_ref().ok_or_else(|| Rejected::unproven(mend))?;
+    push::verify_hex(mac, notice, SIGNATURE, mend)
 }

@@ -18,7 +18,7 @@ mod wire;
 
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
-use crate::adapter::google::{self, ServiceAccount, is_stale, limits};
+use crate::adapter::google::{self, ServiceAccount, limits};
 use crate::adapter::meter::{Allowance, Meter, Window};
 use crate::adapter::reviews::{Answer, Board, Measure, Page, Review, Reviews};
 use crate::config;
@@ -26,7 +26,6 @@ use crate::domain::{Clock, Instant, NativeId, Post, SourceName};
 use crate::port::Permit;
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -98,26 +97,14 @@ impl Play {
         self.api.at(&[&head, rest].concat())
     }
 
-    /// Reads, with a new token where the old one is over.
     async fn get(&self, rest: &[&str], query: &[(&str, &str)]) -> Result<Told, Failed> {
-        let call = |token: &SecretString| {
+        let call = |token: SecretString| {
             self.api.meter().spent(1, self.clock.now());
-            authorized(self.api.reader().get(self.at(rest)).query(query), token)
+            let call = self.api.reader().get(self.at(rest)).query(query);
+            self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        let token = self.account.access(&self.api).await?;
-        match self.api.read(call(&token)).await {
-            Err(error) if is_stale(&error) => {
-                self.account.refuse(&token);
-                let token = self.account.access(&self.api).await?;
-                self.api.read(call(&token)).await.map_err(limits)
-            }
-            other => other.map_err(limits),
-        }
+        self.account.under(&self.api, call).await.map_err(limits)
     }
-}
-
-fn authorized(call: RequestBuilder, token: &SecretString) -> RequestBuilder {
-    call.bearer_auth(token.expose_secret())
 }
 
 #[async_trait]
@@ -186,9 +173,11 @@ impl Board for Play {
     ) -> Result<Option<Answer>, Failed> {
         let token = self.account.access(&self.api).await.map_err(Failed::unsent)?;
         let call = self.api.writer().post(self.at(&[&format!("{review}:reply")]));
-        let call = authorized(call.json(&json!({"replyText": text})), &token);
+        let call = call
+            .bearer_auth(token.expose_secret())
+            .json(&json!({"replyText": text}));
         let told = self.api.publish(call, allowed).await.map_err(|error| {
-            if is_stale(&error) {
+            if error.is_unauthorized() {
                 self.account.refuse(&token);
             }
             limits(error)

@@ -34,6 +34,7 @@ use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
 use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
+use crate::adapter::push::Gate;
 use crate::adapter::supervise::{Lost, supervise};
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -99,8 +100,7 @@ pub struct X {
     me: RwLock<Option<(Mark, Me)>>,
     /// Versions of posts that were stored in this run.
     stored: Mutex<HashSet<String>>,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
     /// Whether the budget was used up at the last look.
     resting: AtomicBool,
 }
@@ -137,6 +137,7 @@ impl X {
         let money = (Bill::new(&source), config.budget.map(price::budget));
         Ok(Self {
             way: Way::new(api, key, money, clock.clone()),
+            gate: Gate::new(&source),
             source,
             search: config.search.clone(),
             direct_messages: config.direct_messages,
@@ -152,7 +153,6 @@ impl X {
             troubles: Troubles::default(),
             me: RwLock::default(),
             stored: Mutex::default(),
-            complained: AtomicBool::new(false),
             resting: AtomicBool::new(false),
         })
     }

@@ -12,7 +12,7 @@ use super::call::author;
 use super::price::Paid;
 use super::translate::{self, Me};
 use super::wire::{Event, Gone, Includes, Message, Messages, Push, Tweet};
-use crate::adapter::push::{self, Rejected};
+use crate::adapter::push::{self, Notice, Rejected};
 use crate::app::Inbound;
 use crate::domain::{NativeId, Sighting};
 use axum::extract::{Query, Request, State};
@@ -29,7 +29,6 @@ use serde::Deserialize;
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The header signed with the client secret, and the one with the consumer secret.
@@ -80,15 +79,14 @@ impl Secrets {
     /// What proves that we know the secret.
     fn response(&self, token: &str) -> Option<String> {
         let mac = self.client.as_ref().or(self.consumer.as_ref())?;
-        let signed = push::sign(mac, &[token.as_bytes()]);
+        let signed = push::challenged(mac, token)?;
         Some(format!("sha256={}", BASE64_STANDARD.encode(signed)))
     }
 }
 
 pub(super) fn routes(x: Arc<X>, inbound: Inbound) -> Router {
-    let path = format!("/webhooks/{}", x.source);
     Router::new()
-        .route(&path, get(prove).post(receive))
+        .route(&x.gate.path(), get(prove).post(receive))
         .with_state((x, inbound))
 }
 
@@ -96,30 +94,23 @@ async fn prove(
     State((x, _)): State<(Arc<X>, Inbound)>,
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
-    let token = asked.get("crc_token").filter(|token| !token.is_empty());
-    let secrets = x.secrets.as_ref();
+    let (token, secrets) = (asked.get("crc_token"), x.secrets.as_ref());
     match token.and_then(|token| secrets?.response(token)) {
         Some(response) => Json(serde_json::json!({"response_token": response})).into_response(),
-        None => push::tell(StatusCode::BAD_REQUEST, "crc_token is missing"),
+        None => push::tell(StatusCode::BAD_REQUEST, "crc_token is missing, or is none"),
     }
 }
 
 async fn receive(State((x, inbound)): State<(Arc<X>, Inbound)>, request: Request) -> Response {
-    match accept(&x, &inbound, request).await {
-        Ok(()) => StatusCode::OK.into_response(),
-        Err(rejected) => rejected.answer(&x.source, &x.complained),
-    }
-}
-
-async fn accept(x: &X, inbound: &Inbound, request: Request) -> Result<(), Rejected> {
-    let (head, body) = request.into_parts();
-    let body = push::collect(&head.headers, body).await?;
-    if let Some(secrets) = &x.secrets {
-        secrets.verify(&head.headers, &body)?;
-    }
-    x.complained.store(false, Ordering::Relaxed);
-    let text = String::from_utf8_lossy(&body);
-    x.taken(inbound, "webhook", &text).await
+    let accept = async |notice: Notice| {
+        if let Some(secrets) = &x.secrets {
+            secrets.verify(&notice.headers, &notice.body)?;
+        }
+        let text = push::object(&notice)?;
+        x.taken(&inbound, "webhook", &text).await?;
+        Ok(StatusCode::OK)
+    };
+    x.gate.pass(request, accept).await
 }
 
 impl X {

@@ -3,7 +3,7 @@
 
 use super::wire::{Channels, Comment, Comments, Threads};
 use crate::adapter::api::{Answer, Api, Failed, Mend};
-use crate::adapter::google::{self, is_stale, reason};
+use crate::adapter::google::{self, reason};
 use crate::adapter::http;
 use crate::adapter::meter::{Allowance, Meter, Window};
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
@@ -220,22 +220,13 @@ impl Tube {
         self.api.at(&["youtube", "v3", what])
     }
 
-    /// Reads, with a newer token where the old one is over.
     async fn get(&self, what: &str, query: &[(&str, &str)]) -> Result<Answer, Failed> {
-        let call = |token: &SecretString| {
+        let call = |token: SecretString| {
+            self.spend(READING);
             let call = self.api.reader().get(self.at(what)).query(query);
-            call.bearer_auth(token.expose_secret())
+            self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        let token = self.grant.access().await?;
-        self.spend(READING);
-        let told = match self.api.read(call(&token)).await {
-            Err(error) if is_stale(&error) => {
-                let token = self.grant.renew(&token).await?;
-                self.spend(READING);
-                self.api.read(call(&token)).await
-            }
-            other => other,
-        };
+        let told = self.grant.under(call).await;
         told.map_err(|error| self.limits(error))
     }
 
