@@ -36,7 +36,7 @@ pub use hearing::Hearing;
 pub use inbound::{Cursor, Given, Inbound, Input, Intake, Place, Response, Unavailable};
 pub use orders::{Outside, Verdict};
 pub use pauses::{Pause, Pauses};
-pub use read::{BoardEntry, Entry, Reader, ThreadView};
+pub use read::{BoardEntry, Entry, NoticeEntry, Reader, ThreadView};
 
 use crate::domain::care::Care;
 use crate::domain::{ButtonKey, ChatName, Clock, SourceName, Standing};

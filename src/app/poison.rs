@@ -105,6 +105,7 @@ impl Desk {
                 if let Ok(Ok(one)) = taken.await {
                     intake.accepted += one.accepted;
                     intake.duplicates += one.duplicates;
+                    intake.unheard += one.unheard;
                 }
                 Ok(())
             }

@@ -1,6 +1,7 @@
 //! Several sources at once: while one batch is being committed the next is made ready on top of it. What
 //! the database refuses meanwhile costs nobody else a post, a number or a place in the log.
 
+use crate::fake::complaint::complaint;
 use crate::fake::postgres;
 use hearback::app::{App, Parts};
 use hearback::domain::case::fold;
@@ -18,40 +19,16 @@ const POSTS: usize = 8;
 /// In every so many calls of a source one post is refused by the database.
 const REFUSED: usize = 5;
 
-fn written(source: &SourceName, id: String, at: Instant) -> Sighting {
-    Sighting::Post(Box::new(Post {
-        source: source.clone(),
-        id: id.as_str().into(),
-        conversation: id.as_str().into(),
-        in_reply_to: None,
-        kind: PostKind::Post,
-        visibility: Visibility::Public,
-        url: None,
-        author: Author {
-            id: id.as_str().into(),
-            handle: id.clone(),
-            name: id,
-            followers: None,
-            url: None,
-        },
-        text: "It does not work.".to_owned(),
-        created_at: at,
-        edited_at: None,
-        deleted: false,
-        lang: None,
-        media: Vec::new(),
-        metrics: Metrics::default(),
-        rating: None,
-    }))
-}
-
 /// A call's posts; the third one of every fifth call is of a kind that the database takes from nobody.
 fn call(source: &SourceName, number: usize, at: Instant) -> Vec<Sighting> {
     let id = |place| match number.is_multiple_of(REFUSED) && place == 2 {
         true => format!("refused{number}"),
         false => format!("p{number}-{place}"),
     };
-    (0..POSTS).map(|place| written(source, id(place), at)).collect()
+    let post = |place: usize| complaint(source, &id(place), at);
+    (0..POSTS)
+        .map(|place| Sighting::Post(Box::new(post(place))))
+        .collect()
 }
 
 async fn side_by_side(database: &str) {

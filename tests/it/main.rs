@@ -47,6 +47,7 @@ mod rules;
 mod serve;
 mod sim;
 mod slack;
+mod stack_exchange;
 mod store;
 mod telegram;
 mod threads;

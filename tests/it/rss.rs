@@ -38,7 +38,7 @@ impl Scene {
             poll: Duration::from_secs(900),
             approval: None,
         };
-        let feed = Arc::new(Rss::new(&config, Guard::new(&[]).unwrap(), house::clock(&clock)).unwrap());
+        let feed = Arc::new(Rss::new(&config, Guard::new(Vec::new()), house::clock(&clock)).unwrap());
         let core = Core::start(&clock, vec![feed.clone()]).await;
         Self {
             site,

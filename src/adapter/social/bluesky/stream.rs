@@ -260,7 +260,7 @@ impl Bluesky {
         match (event.operation.as_str(), event.record) {
             ("create", Some(record)) => {
                 if let Some(reason) = concerns(&record, me, &self.search)
-                    && !self.stored.has(&uri)
+                    && !self.stored.knows(&uri, reason.is_some())
                 {
                     let reason = reason.map(str::to_owned);
                     jetstream.arrive(News::Written { uri, reason });
@@ -318,18 +318,19 @@ impl Bluesky {
             });
             let seen = inbound.posts_seen(&self.source, sightings, value);
             seen.await.map_err(|error| Lost::Broken(error.to_string()))?;
-            self.stored.remember(uris);
+            self.stored.remember_as(uris);
             kept = cursor.unwrap_or(kept);
         }
     }
 
-    /// Reads posts that the stream told of, those that our server has; the others later. Gives their ids.
+    /// Reads posts that the stream told of, those that our server has; the others later. Gives their ids, and
+    /// whether they are written to us.
     async fn found(
         &self,
         jetstream: &Jetstream,
         written: Vec<Waiting>,
         sightings: &mut Vec<Sighting>,
-    ) -> Vec<String> {
+    ) -> Vec<(String, bool)> {
         let uris: Vec<_> = written.iter().filter_map(|held| held.news.written()).collect();
         if uris.is_empty() {
             return Vec::new();
@@ -357,7 +358,8 @@ impl Bluesky {
                 return Vec::new();
             }
         }
-        views.into_iter().map(|view| view.uri).collect()
+        let told = views.into_iter().map(|view| (view.uri, view.reason.is_some()));
+        told.collect()
     }
 }
 

@@ -17,7 +17,7 @@ mod wire;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
-use crate::adapter::push;
+use crate::adapter::push::{self, Gate};
 use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
@@ -30,7 +30,6 @@ use api::{Api, Failed};
 use async_trait::async_trait;
 use hmac::Hmac;
 use sha2::Sha256;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -65,8 +64,7 @@ pub struct Discourse {
     watch: Watch,
     troubles: Troubles,
     stored: Stored,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for Discourse {
@@ -93,6 +91,7 @@ impl Discourse {
         Ok(Self {
             api: Api::new(config.url.clone(), &source, key, reply_timeout, clock.clone())?,
             hook: config.webhook_secret.as_ref().map(push::mac).transpose()?,
+            gate: Gate::new(&source),
             source,
             search: config.search.clone(),
             poll: config.poll,
@@ -103,7 +102,6 @@ impl Discourse {
             watch: Watch::default(),
             troubles: Troubles::default(),
             stored: Stored::default(),
-            complained: AtomicBool::new(false),
         })
     }
 
