@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
 
 /// Why a call had no success, and so what may be done next.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,8 @@ pub struct PostMessage {
     pub thread: ThreadId,
     /// The message.
     pub message: Message,
+    /// Whether it hands the case to the people there: one that is done with has to come back to them.
+    pub hands_over: bool,
     /// When an earlier attempt began, if there was one: then look for its result first.
     pub earlier: Option<Instant>,
 }
@@ -270,6 +273,11 @@ pub trait ChatPlatform: Send + Sync {
     /// Replaces what a message of ours says.
     async fn edit(&self, order: &EditMessage) -> Result<(), PortError>;
 
+    /// Whether what somebody did in this chat is told in it, too.
+    fn hears_itself(&self) -> bool {
+        true
+    }
+
     /// Whether pictures are uploaded into its threads. A chat whose pages show them by themselves takes none.
     fn takes_pictures(&self) -> bool {
         false
@@ -338,7 +346,8 @@ pub struct Composed {
     pub limit: usize,
     /// What is counted, in the plural: `characters`, `bytes`.
     pub unit: &'static str,
-    /// Why the platform cannot take these words as they are, and what to do, whatever their length.
+    /// Why the platform cannot take these words as they are, and what to do: whatever their length, or because
+    /// there are too few of them.
     pub refusal: Option<String>,
 }
 
@@ -449,6 +458,11 @@ pub trait SocialPlatform: Send + Sync {
     /// The text as it would be published to this author, with its length.
     fn compose(&self, text: &str, author_handle: &str, audience: Audience) -> Composed;
 
+    /// The same, for the post that is answered, where the form of an answer hangs on what it answers.
+    fn compose_to(&self, text: &str, post: &Post, audience: Audience) -> Composed {
+        self.compose(text, &post.author.handle, audience)
+    }
+
     /// Why a post, as it is stored, cannot be answered here whatever the words, and the way out: told before
     /// anybody writes them. `None`: it can be, as far as is known.
     fn closed(&self, post: &Post, audience: Audience) -> Option<String> {
@@ -487,6 +501,12 @@ pub trait Vault: Send + Sync {
     /// # Errors
     /// It is not kept.
     async fn put(&self, source: &SourceName, name: &str, secret: &SecretString) -> Result<(), Unkept>;
+
+    /// Where work counts at whose end something is put here. Whoever closes the vault waits for it: what a
+    /// platform has just given must not be lost with the process.
+    fn under_way(&self) -> TaskTracker {
+        TaskTracker::new()
+    }
 }
 
 /// Why a secret cannot be kept or read, in words.

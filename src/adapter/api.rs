@@ -69,6 +69,19 @@ impl Failed {
         )
     }
 
+    /// Whether it would meet every other call as well: it is nothing of what was asked for.
+    #[must_use]
+    pub fn is_everywhere(&self) -> bool {
+        matches!(self, Self::Limited(_) | Self::Unreached(_)) || self.is_unauthorized()
+    }
+
+    /// Whether the credentials are not accepted.
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        let unauthorized = StatusCode::UNAUTHORIZED;
+        matches!(self, Self::Status { status, .. } if *status == unauthorized)
+    }
+
     /// What the supervisor does about it.
     #[must_use]
     pub fn lost(self, mend: &Mend) -> Lost {
@@ -95,6 +108,28 @@ impl Failed {
         }
     }
 
+    /// As a failure of the publishing call. Definite are the statuses with which `platform` refuses before it
+    /// publishes, where it speaks as its API does; 401 is one of them. Nobody knows what any other means.
+    #[must_use]
+    pub fn refusal(self, platform: &str, definite: &[u16]) -> PortError {
+        match &self {
+            Self::Limited(wait) => PortError::RetryAfter(*wait),
+            Self::Unreached(why) => PortError::NotReached(why.clone()),
+            Self::Broken(why) => PortError::Unknown(why.clone()),
+            Self::Status {
+                status,
+                told: Some(_),
+            } => match status.as_u16() {
+                401 => PortError::Unauthorized(self.to_string()),
+                status if definite.contains(&status) => {
+                    PortError::Refused(format!("{platform} refused: {self}"))
+                }
+                _ => PortError::Unknown(self.to_string()),
+            },
+            Self::Status { told: None, .. } => PortError::Unknown(self.to_string()),
+        }
+    }
+
     /// As a failure of a look, which proves nothing about what was looked for.
     #[must_use]
     pub fn unread(self) -> PortError {
@@ -103,6 +138,21 @@ impl Failed {
             Self::Status { .. } | Self::Unreached(_) | Self::Broken(_) => {
                 PortError::Unknown(format!("the look-up: {self}"))
             }
+        }
+    }
+
+    /// As a failure before the first byte of a publishing call left, such as that no token was to be had:
+    /// whatever it was, nothing was published.
+    #[must_use]
+    pub fn unsent(self) -> Self {
+        match self {
+            Self::Limited(_)
+            | Self::Unreached(_)
+            | Self::Status {
+                status: StatusCode::UNAUTHORIZED,
+                ..
+            } => self,
+            Self::Status { .. } | Self::Broken(_) => Self::Unreached(self.to_string()),
         }
     }
 
@@ -172,6 +222,8 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     spoken: Spoken,
     waits: Waits,
+    /// Whether a limit may be told by 403.
+    forbids: bool,
     meter: Meter,
 }
 
@@ -198,6 +250,7 @@ impl Api {
             clock,
             spoken,
             waits: |_| None,
+            forbids: false,
             meter: Meter::new(source),
         })
     }
@@ -206,6 +259,15 @@ impl Api {
     #[must_use]
     pub fn waiting(self, waits: Waits) -> Self {
         Self { waits, ..self }
+    }
+
+    /// The same, of a platform that tells of a limit by 403, too: with a time to wait, or with nothing left.
+    #[must_use]
+    pub fn forbidding(self) -> Self {
+        Self {
+            forbids: true,
+            ..self
+        }
     }
 
     /// The address everything is below.
@@ -248,6 +310,17 @@ impl Api {
     /// # Errors
     /// It had no success.
     pub async fn read(&self, call: RequestBuilder) -> Result<Answer, Failed> {
+        let answer = self.open(call).await?;
+        let headers = answer.headers().clone();
+        let body = http::body(answer).await.map_err(Failed::Broken)?;
+        Ok(Answer { headers, body })
+    }
+
+    /// Makes a call whose answer is read as it comes.
+    ///
+    /// # Errors
+    /// It had no success.
+    pub async fn open(&self, call: RequestBuilder) -> Result<reqwest::Response, Failed> {
         let answer = call.send().await.map_err(|error| {
             if http::never_sent(&error) {
                 Failed::Unreached(http::explain(&error))
@@ -257,19 +330,18 @@ impl Api {
         })?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         self.meter.read(&headers);
-        let body = http::body(answer).await;
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            let told = body.ok().and_then(|body| (self.waits)(&body));
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = http::body(answer).await.ok();
+        if status == StatusCode::TOO_MANY_REQUESTS || self.forbids && is_limit(status, &headers) {
+            let told = body.and_then(|body| (self.waits)(&body));
             let told = told.map(|wait| wait.clamp(http::LEAST_WAIT, http::LONGEST_WAIT));
             return Err(Failed::Limited(
                 told.unwrap_or_else(|| wait(&headers, self.clock.now())),
             ));
         }
-        if status.is_success() {
-            let body = body.map_err(Failed::Broken)?;
-            return Ok(Answer { headers, body });
-        }
-        let told = body.ok().and_then(|body| (self.spoken)(&body));
+        let told = body.and_then(|body| (self.spoken)(&body));
         Err(Failed::Status {
             status,
             told: told.map(|text| message::one_line(&text, MOST_REASON)),
@@ -295,6 +367,13 @@ impl Api {
         let date = answer.headers().get(reqwest::header::DATE)?.to_str().ok()?;
         Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
     }
+}
+
+/// Whether a 403 tells of a limit.
+fn is_limit(status: StatusCode, headers: &HeaderMap) -> bool {
+    let left = headers.get("x-ratelimit-remaining");
+    status == StatusCode::FORBIDDEN
+        && (headers.contains_key("retry-after") || left.is_some_and(|left| left.as_bytes() == b"0"))
 }
 
 /// How long a limited call has to wait: `Retry-After`, or else when the quota is full again, in the forms
@@ -338,6 +417,20 @@ mod tests {
             value.parse().unwrap(),
         )]);
         assert_eq!(wait(&headers, now), Duration::from_secs(seconds));
+    }
+
+    #[test]
+    fn what_failed_before_the_first_byte_was_not_sent() {
+        let status = |status, told: &str| Failed::Status {
+            status,
+            told: Some(told.to_owned()),
+        };
+        let broken = Failed::Broken("the vault is shut".to_owned());
+        assert_eq!(broken.unsent(), Failed::Unreached("the vault is shut".to_owned()));
+        let desk = status(StatusCode::INTERNAL_SERVER_ERROR, "oops").unsent();
+        assert!(matches!(desk, Failed::Unreached(why) if why.contains("oops")));
+        let refused = status(StatusCode::UNAUTHORIZED, "no");
+        assert_eq!(refused.clone().unsent(), refused);
     }
 
     #[test]

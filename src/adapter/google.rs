@@ -3,7 +3,7 @@
 use super::api::{Api, Failed};
 use super::jwt::Signer;
 use super::oauth::Door;
-use super::tokens::Tokens;
+use super::tokens::{Handed, Tokens};
 use crate::domain::Clock;
 use anyhow::Context as _;
 use reqwest::StatusCode;
@@ -126,18 +126,6 @@ pub fn token_url(base: &Url) -> anyhow::Result<Url> {
     })
 }
 
-/// Whether a token is not accepted.
-#[must_use]
-pub fn is_stale(error: &Failed) -> bool {
-    matches!(
-        error,
-        Failed::Status {
-            status: StatusCode::UNAUTHORIZED,
-            ..
-        }
-    )
-}
-
 /// What stands in the file of a service account's key.
 #[derive(Deserialize)]
 struct KeyFile {
@@ -206,17 +194,23 @@ impl ServiceAccount {
         self.tokens.access(async || self.fetch(api).await).await
     }
 
+    /// Makes a call that reads, and once more with a new token where this one is not accepted.
+    ///
+    /// # Errors
+    /// There is none to be had, or the call had no success.
+    pub async fn under<T, F>(&self, api: &Api, call: impl Fn(SecretString) -> F) -> Result<T, Failed>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        self.tokens.under(|| self.fetch(api), call).await
+    }
+
     /// A token is not accepted.
     pub fn refuse(&self, stale: &SecretString) {
         self.tokens.refuse(stale);
     }
 
     async fn fetch(&self, api: &Api) -> Result<(SecretString, Duration), Failed> {
-        #[derive(Deserialize)]
-        struct Handed {
-            access_token: SecretString,
-            expires_in: u64,
-        }
         let now = self.clock.now().timestamp();
         let claims = json!({
             "iss": self.email, "scope": self.scope, "aud": self.desk.as_str(), "iat": now, "exp": now + ASSERTED,
@@ -232,8 +226,7 @@ impl ServiceAccount {
         let call = api.reader().post(self.desk.clone());
         let call = call.header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         let answer = api.read(call.body(form)).await.map_err(denied)?;
-        let handed: Handed = answer.decode()?;
-        Ok((handed.access_token, Duration::from_secs(handed.expires_in)))
+        Ok(answer.decode::<Handed>()?.counting())
     }
 }
 

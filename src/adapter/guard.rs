@@ -19,6 +19,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 /// How many redirects are followed.
@@ -77,35 +78,57 @@ pub type Exempt = (Host, Option<u16>);
 
 /// Fetches what stands at addresses from outside. Cheap to clone; all clones share their connections.
 #[derive(Debug, Clone)]
-pub struct Guard {
+pub struct Guard(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     /// For what is public only.
-    public: Client,
-    /// For the hosts that the configuration exempts, if it exempts any: a client holds the roots of TLS, some
-    /// megabytes.
-    private: Option<Client>,
-    allowed: Arc<[Exempt]>,
+    public: Lazy,
+    /// For the hosts that the configuration exempts.
+    private: Lazy,
+    allowed: Vec<Exempt>,
     port: fn(u16) -> bool,
+}
+
+/// A client that is made when it is needed: it holds the roots of TLS, some megabytes.
+#[derive(Debug)]
+struct Lazy {
+    made: OnceCell<Client>,
+    lookup: Option<Checked>,
+}
+
+impl Lazy {
+    fn new(lookup: Option<Checked>) -> Self {
+        Self {
+            made: OnceCell::new(),
+            lookup,
+        }
+    }
+
+    async fn client(&self) -> Result<&Client, Barred> {
+        let make = async || {
+            http::outside(LONGEST, self.lookup).map_err(|error| {
+                Barred::Unreached(format!("no HTTP client can be made: {}", http::explain(&error)))
+            })
+        };
+        self.made.get_or_try_init(make).await
+    }
 }
 
 impl Guard {
     /// A guard that exempts these hosts.
-    ///
-    /// # Errors
-    /// No HTTP client can be made.
-    pub fn new(allowed: &[Exempt]) -> reqwest::Result<Self> {
+    #[must_use]
+    pub fn new(allowed: Vec<Exempt>) -> Self {
         Self::with(allowed, |port| matches!(port, 80 | 443), Checked::default())
     }
 
-    fn with(allowed: &[Exempt], port: fn(u16) -> bool, checked: Checked) -> reqwest::Result<Self> {
-        Ok(Self {
-            public: http::outside(LONGEST, Some(checked))?,
-            private: match allowed {
-                [] => None,
-                _ => Some(http::outside(LONGEST, None)?),
-            },
-            allowed: allowed.into(),
+    fn with(allowed: Vec<Exempt>, port: fn(u16) -> bool, checked: Checked) -> Self {
+        Self(Arc::new(Inner {
+            public: Lazy::new(Some(checked)),
+            private: Lazy::new(None),
+            allowed,
             port,
-        })
+        }))
     }
 
     /// Whether an address may be fetched as far as it says itself; where its name leads to is seen when it is
@@ -130,7 +153,7 @@ impl Guard {
         if self.is_exempt(&url) {
             return Ok(url);
         }
-        if !url.port_or_known_default().is_some_and(self.port) {
+        if !url.port_or_known_default().is_some_and(self.0.port) {
             return forbidden("only the ports 80 and 443 are asked");
         }
         let literal = match url.host() {
@@ -160,10 +183,9 @@ impl Guard {
     async fn follow(&self, ask: &Ask<'_>) -> Result<Fetched, Barred> {
         let mut url = self.check(ask.url)?;
         for _ in 0..=MOST_REDIRECTS {
-            let client = match &self.private {
-                Some(private) if self.is_exempt(&url) => private,
-                Some(_) | None => &self.public,
-            };
+            let exempt = self.is_exempt(&url);
+            let lazy = if exempt { &self.0.private } else { &self.0.public };
+            let client = lazy.client().await?;
             let call = client.get(url.clone()).headers(ask.headers.clone());
             let answer = call.send().await.map_err(|error| barred(&error))?;
             match next(&url, &answer) {
@@ -179,7 +201,8 @@ impl Guard {
     fn is_exempt(&self, url: &Url) -> bool {
         let port = url.port_or_known_default();
         let host = url.host().map(|host| host.to_owned());
-        self.allowed
+        self.0
+            .allowed
             .iter()
             .any(|(exempt, its)| Some(exempt) == host.as_ref() && (its.is_none() || *its == port))
     }
@@ -243,6 +266,7 @@ impl From<NotPublic> for Barred {
 type Lookup = fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 
 /// The look-up of names for connections: finds only what is public.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Checked {
     lookup: Lookup,
     public: fn(IpAddr) -> bool,

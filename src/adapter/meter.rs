@@ -3,7 +3,7 @@
 
 use super::quota::{self, Quota, Told};
 use crate::domain::{Instant, SourceName};
-use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveTime};
+use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, NaiveTime, TimeDelta, Weekday};
 use reqwest::header::HeaderMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,35 +11,74 @@ use std::time::Duration;
 /// The share of what may be used from which on the team is told.
 const NEARLY: f64 = 0.8;
 
-/// For how long an allowance is; in UTC.
+/// For how long an allowance is; in UTC, unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
+    /// From one full hour to the next.
+    Hour,
     /// From midnight to midnight.
     Day,
+    /// From midnight to midnight in California, where Google counts the days of its quotas
+    /// (<https://developers.google.com/youtube/v3/getting-started#quota>).
+    PacificDay,
     /// From the first of a month to the next.
     Month,
 }
 
 impl Window {
-    /// The day on which the window of this moment begins, and the moment at which it ends.
-    fn of(self, now: Instant) -> (NaiveDate, Option<Instant>) {
+    /// When the window of this moment begins, and when it ends.
+    fn of(self, now: Instant) -> (Instant, Instant) {
         let today = now.date_naive();
-        let (first, next) = match self {
-            Self::Day => (today, today.checked_add_days(Days::new(1))),
+        match self {
+            Self::Hour => {
+                let begin = DateTime::from_timestamp(now.timestamp().div_euclid(3600) * 3600, 0);
+                let begin = begin.unwrap_or(now);
+                (begin, begin + TimeDelta::hours(1))
+            }
+            Self::Day => (midnight(today), midnight(after(today))),
+            Self::PacificDay => {
+                // In summer the day is an hour further than that.
+                let winter = (now - WINTER).date_naive();
+                let day = Some(after(winter)).filter(|day| in_california(*day) <= now);
+                let day = day.unwrap_or(winter);
+                (in_california(day), in_california(after(day)))
+            }
             Self::Month => {
                 let first = today.with_day(1).unwrap_or(today);
-                (first, first.checked_add_months(Months::new(1)))
+                let next = first.checked_add_months(Months::new(1)).unwrap_or(first);
+                (midnight(first), midnight(next))
             }
-        };
-        (first, next.map(|next| next.and_time(NaiveTime::MIN).and_utc()))
+        }
     }
 
     fn word(self) -> &'static str {
         match self {
-            Self::Day => "today",
+            Self::Hour => "this hour",
+            Self::Day | Self::PacificDay => "today",
             Self::Month => "this month",
         }
     }
+}
+
+/// How far California is behind UTC.
+const WINTER: TimeDelta = TimeDelta::hours(8);
+const SUMMER: TimeDelta = TimeDelta::hours(7);
+
+fn after(day: NaiveDate) -> NaiveDate {
+    day.checked_add_days(Days::new(1)).unwrap_or(day)
+}
+
+fn midnight(day: NaiveDate) -> Instant {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
+/// Midnight in California. Summer begins there on the second Sunday of March and ends on the first of November,
+/// both times some hours after midnight (15 U.S.C. 260a).
+fn in_california(day: NaiveDate) -> Instant {
+    let sunday = |month, n| NaiveDate::from_weekday_of_month_opt(day.year(), month, Weekday::Sun, n);
+    let is_summer =
+        sunday(3, 2).is_some_and(|begin| day > begin) && sunday(11, 1).is_some_and(|end| day <= end);
+    midnight(day) + if is_summer { SUMMER } else { WINTER }
 }
 
 /// What a source may use in a window, counted by us: what it is told with [`Meter::spent`].
@@ -97,9 +136,11 @@ struct Read {
     told: Option<Told>,
     /// When the quota is full again.
     reset: Option<Instant>,
+    /// Whether what the platform tells is about the call that it answers, and no other.
+    by_call: bool,
     allowance: Option<Allowance>,
-    /// The day on which the window began, and what was used since.
-    used: Option<(NaiveDate, u64)>,
+    /// When the window began, and what was used since.
+    used: Option<(Instant, u64)>,
 }
 
 impl Meter {
@@ -127,6 +168,12 @@ impl Meter {
         let mut read = self.lock();
         read.told = Some(told);
         read.reset = None;
+    }
+
+    /// The platform has a quota for each of its calls: what it tells says nothing of the source, and the team
+    /// does not hear of it.
+    pub fn by_call(&self) {
+        self.lock().by_call = true;
     }
 
     /// As it was last told.
@@ -158,12 +205,34 @@ impl Meter {
         self.gauge("hearback_allowance_used", units(used, allowance.parts));
     }
 
+    /// The platform says that nothing is left of the allowance, whatever was counted here.
+    pub fn exhausted(&self, now: Instant) {
+        let left = {
+            let read = self.lock();
+            let most = read.allowance.map_or(0, |allowance| allowance.most);
+            most.saturating_sub(read.used_at(now))
+        };
+        self.spent(left, now);
+    }
+
+    /// The share of the allowance that is used up, from 0 on; 0 where there is none.
+    #[must_use]
+    pub fn share(&self, now: Instant) -> f64 {
+        let read = self.lock();
+        let most = read.allowance.map(|allowance| allowance.most.max(1));
+        most.map_or(0.0, |most| units(read.used_at(now), 1) / units(most, 1))
+    }
+
     /// Whether nothing is left of the allowance. A connector then does what it can without spending.
     #[must_use]
     pub fn is_used_up(&self, now: Instant) -> bool {
-        let read = self.lock();
-        let most = read.allowance.map_or(u64::MAX, |allowance| allowance.most);
-        read.used_at(now) >= most
+        self.share(now) >= 1.0
+    }
+
+    /// Whether little is left of the quota or the allowance. What can wait then waits.
+    #[must_use]
+    pub fn is_scarce(&self, now: Instant) -> bool {
+        self.usage(now).iter().any(Usage::is_nearly_all)
     }
 
     /// What was used of the quota and of the allowance.
@@ -173,7 +242,7 @@ impl Meter {
         let quota = read
             .told
             .map(|told| told.quota)
-            .filter(|_| read.reset.is_none_or(|reset| now < reset));
+            .filter(|_| !read.by_call && read.reset.is_none_or(|reset| now < reset));
         let there = quota.map(|Quota { limit, left }| Usage {
             of: Counted::There,
             share: 1.0 - left / limit,
@@ -185,7 +254,7 @@ impl Meter {
             of: Counted::Here,
             share: units(used, 1) / units(allowance.most.max(1), 1),
             words: allowance.words(used),
-            until: allowance.window.of(now).1,
+            until: Some(allowance.window.of(now).1),
         });
         there.into_iter().chain(here).collect()
     }
@@ -195,14 +264,15 @@ impl Meter {
     pub fn kept(&self, now: Instant) -> Option<String> {
         let read = self.lock();
         let first = read.allowance?.window.of(now).0;
-        Some(format!("{first} {}", read.used_at(now)))
+        Some(format!("{} {}", first.to_rfc3339(), read.used_at(now)))
     }
 
     /// Takes up again what was kept; what was used meanwhile counts as well.
     pub fn restore(&self, kept: &str) {
         let mut read = self.lock();
         let parsed = kept.split_once(' ');
-        let parsed = parsed.and_then(|(first, used)| Some((first.parse().ok()?, used.parse::<u64>().ok()?)));
+        let parsed = parsed
+            .and_then(|(first, used)| Some((first.parse::<Instant>().ok()?, used.parse::<u64>().ok()?)));
         let (Some((first, used)), Some(allowance)) = (parsed, read.allowance) else {
             return;
         };
@@ -270,7 +340,7 @@ fn reset(headers: &HeaderMap) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::TimeDelta;
+    use rstest::rstest;
 
     fn dollars() -> Allowance {
         Allowance {
@@ -319,14 +389,84 @@ mod tests {
         assert_eq!(again.usage(noon())[0].words, "4.50 of 5.00 dollars today");
         again.restore("nonsense");
         let tomorrow = noon() + TimeDelta::days(1);
-        assert_eq!(again.kept(tomorrow).unwrap(), "2026-11-27 0");
+        assert_eq!(again.kept(tomorrow).unwrap(), "2026-11-27T00:00:00+00:00 0");
+    }
+
+    #[rstest]
+    #[case::hour(
+        Window::Hour,
+        "2026-12-31T23:59:59Z",
+        "2026-12-31T23:00:00Z",
+        "2027-01-01T00:00:00Z"
+    )]
+    #[case::month(
+        Window::Month,
+        "2026-12-31T23:59:59Z",
+        "2026-12-01T00:00:00Z",
+        "2027-01-01T00:00:00Z"
+    )]
+    #[case::winter(
+        Window::PacificDay,
+        "2026-11-27T07:59:59Z",
+        "2026-11-26T08:00:00Z",
+        "2026-11-27T08:00:00Z"
+    )]
+    #[case::next(
+        Window::PacificDay,
+        "2026-11-27T08:00:00Z",
+        "2026-11-27T08:00:00Z",
+        "2026-11-28T08:00:00Z"
+    )]
+    #[case::summer(
+        Window::PacificDay,
+        "2026-07-01T07:00:00Z",
+        "2026-07-01T07:00:00Z",
+        "2026-07-02T07:00:00Z"
+    )]
+    #[case::spring(
+        Window::PacificDay,
+        "2026-03-08T20:00:00Z",
+        "2026-03-08T08:00:00Z",
+        "2026-03-09T07:00:00Z"
+    )]
+    #[case::autumn(
+        Window::PacificDay,
+        "2026-11-02T07:30:00Z",
+        "2026-11-01T07:00:00Z",
+        "2026-11-02T08:00:00Z"
+    )]
+    fn a_window_has_a_begin_and_an_end(
+        #[case] window: Window,
+        #[case] now: Instant,
+        #[case] begin: Instant,
+        #[case] end: Instant,
+    ) {
+        assert_eq!(window.of(now), (begin, end));
     }
 
     #[test]
-    fn a_month_ends_with_its_last_day() {
-        let (first, next) = Window::Month.of("2026-12-31T23:59:59Z".parse().unwrap());
-        assert_eq!(first.to_string(), "2026-12-01");
-        assert_eq!(next, Some("2027-01-01T00:00:00Z".parse().unwrap()));
+    fn a_platform_that_says_that_nothing_is_left_is_believed() {
+        let meter = Meter::new(&SourceName::new("x"));
+        meter.exhausted(noon());
+        assert!(!meter.is_used_up(noon()), "there is nothing that ends");
+        meter.allow(dollars());
+        meter.spent(4_500_000, noon());
+        assert!(meter.is_scarce(noon()) && !meter.is_used_up(noon()));
+        meter.exhausted(noon());
+        assert!(meter.is_used_up(noon()));
+        assert_eq!(meter.usage(noon())[0].words, "5.00 of 5.00 dollars today");
+    }
+
+    #[test]
+    fn a_quota_of_one_call_is_none_of_the_source() {
+        let meter = Meter::new(&SourceName::new("x"));
+        let quota = Quota {
+            limit: 15.0,
+            left: 0.0,
+        };
+        meter.by_call();
+        meter.tell(Told { quota, regain: None });
+        assert_eq!((meter.last(), meter.usage(noon())), (Some(quota), vec![]));
     }
 
     #[test]

@@ -15,6 +15,27 @@ const TOLD: &str = "meter told";
 /// The team is told of the quota of a platform once in its window, and no more often than this.
 const LEAST: TimeDelta = TimeDelta::hours(1);
 
+/// What is nearly used up at present, as the team is told of it.
+#[must_use]
+pub fn nearly_used_up(networks: &[Arc<dyn Connector>], now: Instant) -> Vec<Notice> {
+    let of_network = |network: &Arc<dyn Connector>| {
+        let usages = network.meter().map_or_else(Vec::new, |meter| meter.usage(now));
+        let nearly = usages.into_iter().filter(Usage::is_nearly_all);
+        nearly
+            .map(|usage| notice(network.source(), usage))
+            .collect::<Vec<_>>()
+    };
+    networks.iter().flat_map(of_network).collect()
+}
+
+fn notice(source: &SourceName, usage: Usage) -> Notice {
+    Notice::Spending {
+        source: source.clone(),
+        used: usage.words,
+        until: usage.until,
+    }
+}
+
 /// The meters of all sources.
 pub struct Meters {
     networks: Vec<Arc<dyn Connector>>,
@@ -98,17 +119,13 @@ impl Meters {
         if self.told.get(&key).is_some_and(|until| now < *until) {
             return Ok(());
         }
-        let notice = Notice::Spending {
-            source: source.clone(),
-            used: usage.words,
-            until: usage.until,
-        };
-        inbound.announce(notice).await?;
-        let until = match usage.of {
+        let of = usage.of;
+        let until = match of {
             Counted::There => usage.until.unwrap_or(now).max(now + LEAST),
             Counted::Here => usage.until.unwrap_or(now + LEAST),
         };
-        if usage.of == Counted::Here {
+        inbound.announce(notice(source, usage)).await?;
+        if of == Counted::Here {
             keep(inbound, source, TOLD, until.to_rfc3339()).await?;
         }
         self.told.insert(key, until);

@@ -6,11 +6,16 @@
 //! still holds; an answer that was lost changes nothing, the same refresh token is tried again; and if the
 //! platform refuses it, what is stored is read once more, because another process may have been faster.
 
-use super::api::{Answer, Api, Failed};
+mod desk;
+mod door;
+
+pub use desk::Desk;
+pub use door::{Door, Walk};
+
+use super::api::{Api, Failed};
+use super::tokens::{Handed, Pace};
 use crate::domain::{Clock, Instant, SourceName};
 use crate::port::{Unkept, Vault};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use reqwest::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -19,31 +24,16 @@ use sha2::{Digest as _, Sha256};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio_util::task::TaskTracker;
 use url::Url;
 
 /// How long the token's address may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Under this name tokens are kept.
 const KEPT: &str = "oauth";
-/// How long nothing is asked after a renewal that failed.
-const PAUSE: TimeDelta = TimeDelta::seconds(30);
-/// The least and the most before its end that an access token is renewed; between them a fifth of its life.
+/// The least and the most before its end that an access token is renewed; between them a fifth of its life. Of a
+/// very short life half.
 const LEAST_EARLY: TimeDelta = TimeDelta::seconds(60);
 const MOST_EARLY: TimeDelta = TimeDelta::days(1);
-
-/// Where a platform hands out tokens, and as whom we ask.
-#[derive(Debug, Clone)]
-pub struct Desk {
-    /// The token endpoint.
-    pub token_url: Url,
-    /// Our application.
-    pub client_id: String,
-    /// Its secret, if it has one.
-    pub client_secret: Option<SecretString>,
-    /// Whether the application is named by HTTP Basic instead of in the form.
-    pub basic: bool,
-}
 
 /// What the configuration gives to begin with.
 #[derive(Debug, Clone, Default)]
@@ -89,21 +79,12 @@ impl Tokens {
     }
 }
 
-/// What the token endpoint answers (RFC 6749, 5.1).
-#[derive(Deserialize)]
-struct Given {
-    access_token: String,
-    refresh_token: Option<String>,
-    expires_in: Option<f64>,
-}
-
 /// What is known, and who may change it.
 #[derive(Default)]
 struct Held {
     /// Given by the platform and not stored yet: not used before it is.
     unstored: Option<Tokens>,
-    /// Nothing is asked before this.
-    rests: Option<(Instant, Failed)>,
+    pace: Pace,
 }
 
 /// Where the access token of a source comes from.
@@ -146,7 +127,13 @@ impl Grant {
         let mark = start.mark(desk.as_ref());
         let desk = match desk {
             Some(desk) => {
-                let api = Api::new(desk.token_url.clone(), source, PATIENCE, clock.clone(), spoken)?;
+                let api = Api::new(
+                    desk.token_url.clone(),
+                    source,
+                    PATIENCE,
+                    clock.clone(),
+                    desk::spoken,
+                )?;
                 Some((desk, api))
             }
             None => None,
@@ -209,17 +196,34 @@ impl Grant {
         self.newer(Some(stale.expose_secret())).await
     }
 
+    /// Makes a call that reads, and once more with a newer token where this one is not accepted.
+    ///
+    /// # Errors
+    /// As [`Self::access`], or the call had no success.
+    pub async fn under<T, F>(&self, call: impl Fn(SecretString) -> F) -> Result<T, Failed>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        let token = self.access().await?;
+        match call(token.clone()).await {
+            Err(error) if error.is_unauthorized() => call(self.renew(&token).await?).await,
+            done => done,
+        }
+    }
+
     /// Our application; empty where the token is fixed.
     #[must_use]
     pub fn client_id(&self) -> &str {
         self.0.desk.as_ref().map_or("", |(desk, _)| &desk.client_id)
     }
 
-    /// A token other than `stale`. In a task of its own: a caller that goes away, as at the deadline of a reply,
-    /// must not take the answer with it, for the platform may have made the old refresh token worthless.
+    /// A token other than `stale`. In a task of its own: a caller that goes away, as at the deadline of a reply
+    /// or when the process stops, must not take the answer with it, for the platform may have made the old
+    /// refresh token worthless.
     async fn newer(&self, stale: Option<&str>) -> Result<SecretString, Failed> {
         let (inner, stale) = (Arc::clone(&self.0), stale.map(str::to_owned));
-        let renewing = TaskTracker::new().spawn(async move { inner.newer(stale.as_deref()).await });
+        let under_way = self.0.vault.under_way();
+        let renewing = under_way.spawn(async move { inner.newer(stale.as_deref()).await });
         let ended = renewing.await;
         ended.unwrap_or_else(|error| Err(Failed::Broken(format!("the renewal ended early: {error}"))))
     }
@@ -256,9 +260,7 @@ impl Inner {
             return Ok(token);
         }
         if let Some(unstored) = held.unstored.clone() {
-            self.store(&unstored).await?;
-            held.unstored = None;
-            return self.know(unstored);
+            return self.take(&mut held, unstored).await;
         }
         let Some((desk, api)) = &self.desk else {
             return match self.start.access.clone().filter(|_| stale.is_none()) {
@@ -266,32 +268,27 @@ impl Inner {
                 None => Err(none("the configured token is not accepted")),
             };
         };
-        if let Some((until, why)) = &held.rests
-            && now < *until
-        {
-            return Err(why.clone());
-        }
         // What is stored may have been renewed by another process, or written by `connect`.
         let stored = self.stored().await?;
         let in_force = |tokens: &Tokens| tokens.renew.is_none_or(|at| now < at) || tokens.refresh.is_none();
-        if other(&stored) && in_force(&stored) {
-            return self.know(stored);
+        if other(&stored) {
+            let token = self.know(stored.clone())?;
+            if in_force(&stored) {
+                held.pace = Pace::default();
+                return Ok(token);
+            }
+            // It holds still, and is needed if it cannot be renewed now.
         }
-        if stale.is_none() && stored.access.is_some() {
-            // It holds still, and may be needed if it cannot be renewed now.
-            self.know(stored.clone())?;
+        if let Some(why) = held.pace.rests(now) {
+            return Err(why);
         }
         let Some(refresh) = stored.refresh.clone() else {
             return Err(none("the token has ended, and there is no refresh token"));
         };
         match self.ask(api, desk, &refresh).await {
             Ok(given) => {
-                held.rests = None;
-                let tokens = self.given(given, Some(refresh));
-                held.unstored = Some(tokens.clone());
-                self.store(&tokens).await?;
-                held.unstored = None;
-                self.know(tokens)
+                held.pace = Pace::default();
+                self.take(&mut held, self.given(given, Some(refresh))).await
             }
             Err(error) => {
                 let again = if is_refusal(&error) {
@@ -307,7 +304,7 @@ impl Inner {
                 } else {
                     error
                 };
-                held.rests = Some((now + PAUSE, why.clone()));
+                held.pace.end(&why, now);
                 Err(why)
             }
         }
@@ -328,11 +325,25 @@ impl Inner {
 
     /// What is stored, or what the configuration says where that is newer.
     async fn stored(&self) -> Result<Tokens, Failed> {
-        let stored = self.vault.get(&self.source, KEPT).await.map_err(unkept)?;
-        let stored = stored.and_then(|text| serde_json::from_str::<Tokens>(text.expose_secret()).ok());
-        Ok(stored
-            .filter(|tokens| tokens.from == self.mark)
-            .unwrap_or_else(|| self.begun()))
+        let Some(text) = self.vault.get(&self.source, KEPT).await.map_err(unkept)? else {
+            return Ok(self.begun());
+        };
+        // What the configuration says is older than what is stored: it must not be shown to the platform again.
+        let stored: Tokens = serde_json::from_str(text.expose_secret())
+            .map_err(|_| none("what is stored for this source is not of this version of Hearback"))?;
+        Ok(if stored.from == self.mark {
+            stored
+        } else {
+            self.begun()
+        })
+    }
+
+    /// Stores what was given, and uses it then.
+    async fn take(&self, held: &mut Held, tokens: Tokens) -> Result<SecretString, Failed> {
+        held.unstored = Some(tokens.clone());
+        self.store(&tokens).await?;
+        held.unstored = None;
+        self.know(tokens)
     }
 
     async fn store(&self, tokens: &Tokens) -> Result<(), Failed> {
@@ -343,24 +354,24 @@ impl Inner {
             .map_err(unkept)
     }
 
-    async fn ask(&self, api: &Api, desk: &Desk, refresh: &str) -> Result<Given, Failed> {
+    async fn ask(&self, api: &Api, desk: &Desk, refresh: &str) -> Result<Handed, Failed> {
         if self.wrapped {
-            return ask_wrapped(api, desk, refresh).await;
+            return desk::ask_wrapped(api, desk, refresh).await;
         }
         let form = [("grant_type", "refresh_token"), ("refresh_token", refresh)];
-        call(api, desk, &form).await?.decode()
+        desk::call(api, desk, &form).await?.decode()
     }
 
-    fn given(&self, given: Given, refresh: Option<String>) -> Tokens {
+    fn given(&self, given: Handed, refresh: Option<String>) -> Tokens {
         let now = self.clock.now();
-        let lasts = given.expires_in.filter(|seconds| (0.0..1e10).contains(seconds));
-        #[expect(clippy::cast_possible_truncation, reason = "checked just now")]
-        let lasts = lasts.map(|seconds| TimeDelta::seconds(seconds as i64));
+        let lasts = given.expires_in.and_then(|lasts| TimeDelta::from_std(lasts).ok());
+        let early = |lasts: TimeDelta| (lasts / 5).clamp(LEAST_EARLY, MOST_EARLY).min(lasts / 2);
+        let next = given.refresh_token.map(|next| next.expose_secret().to_owned());
         Tokens {
             from: self.mark.clone(),
-            access: Some(given.access_token),
-            refresh: given.refresh_token.or(refresh),
-            renew: lasts.map(|lasts| now + lasts - (lasts / 5).clamp(LEAST_EARLY, MOST_EARLY)),
+            access: Some(given.access_token.expose_secret().to_owned()),
+            refresh: next.filter(|next| !next.is_empty()).or(refresh),
+            renew: lasts.map(|lasts| now + lasts - early(lasts)),
             ends: lasts.map(|lasts| now + lasts),
         }
     }
@@ -376,112 +387,8 @@ impl Inner {
             ("redirect_uri", redirect.as_str()),
             ("code_verifier", verifier),
         ];
-        let tokens = self.given(call(api, desk, &form).await?.decode()?, None);
-        held.unstored = Some(tokens.clone());
-        self.store(&tokens).await?;
-        held.unstored = None;
-        self.know(tokens).map(drop)
-    }
-}
-
-/// Asks a desk that wraps. A code that begins with 4 is about the request, so about the refresh token.
-async fn ask_wrapped(api: &Api, desk: &Desk, refresh: &str) -> Result<Given, Failed> {
-    #[derive(Deserialize)]
-    struct Wrapped {
-        code: i64,
-        #[serde(default)]
-        message: String,
-        #[serde(default)]
-        data: serde_json::Value,
-    }
-    let body = serde_json::json!({
-        "client_id": desk.client_id,
-        "client_secret": desk.client_secret.as_ref().map(|secret| secret.expose_secret()),
-        "grant_type": "refresh_token",
-        "refresh_token": refresh,
-    });
-    let answer = api
-        .read(api.writer().post(desk.token_url.clone()).json(&body))
-        .await?;
-    let told: Wrapped = answer.decode()?;
-    let said = format!("{}: {}", told.code, told.message);
-    match told.code {
-        0 => serde_json::from_value(told.data)
-            .map_err(|error| Failed::Broken(format!("the answer is not what the API describes ({error})"))),
-        40_100 => Err(Failed::Limited(super::http::DEFAULT_WAIT)),
-        40_000..=49_999 => Err(Failed::Status {
-            status: StatusCode::BAD_REQUEST,
-            told: Some(format!("invalid_grant: {said}")),
-        }),
-        _ => Err(Failed::Broken(said)),
-    }
-}
-
-async fn call(api: &Api, desk: &Desk, form: &[(&str, &str)]) -> Result<Answer, Failed> {
-    // The writing client: what gives a token must not be repeated on its own.
-    let call = api.writer().post(desk.token_url.clone());
-    let mut form = form.to_vec();
-    let secret = desk.client_secret.as_ref().map(|secret| secret.expose_secret());
-    let call = if desk.basic {
-        call.basic_auth(&desk.client_id, secret)
-    } else {
-        form.extend(secret.map(|secret| ("client_secret", secret)));
-        call
-    };
-    form.push(("client_id", &desk.client_id));
-    api.read(
-        call.header(reqwest::header::ACCEPT, "application/json")
-            .form(&form),
-    )
-    .await
-}
-
-/// Where a person lets us in, with a browser.
-#[derive(Debug, Clone)]
-pub struct Door {
-    /// The authorisation endpoint.
-    pub authorise_url: Url,
-    /// What we ask for. Nothing here lets us remove, hide or report what a customer wrote.
-    pub scopes: &'static [&'static str],
-    /// What the platform wants to be told beside that.
-    pub extra: &'static [(&'static str, &'static str)],
-}
-
-/// A walk through the door: what the browser is sent with, and what it has to bring back.
-pub struct Walk {
-    /// The address to open.
-    pub url: Url,
-    /// Brought back unchanged, or it is somebody else's.
-    pub state: String,
-    /// Shows that who redeems the code is who asked for it (<https://www.rfc-editor.org/rfc/rfc7636>).
-    pub verifier: String,
-    /// Where the browser is sent back to.
-    pub redirect: Url,
-}
-
-impl Door {
-    /// Begins a walk.
-    #[must_use]
-    pub fn walk(&self, client_id: &str, redirect: Url) -> Walk {
-        let random = || URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-        let (state, verifier) = (random(), random());
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
-        let mut url = self.authorise_url.clone();
-        url.query_pairs_mut()
-            .append_pair("response_type", "code")
-            .append_pair("client_id", client_id)
-            .append_pair("redirect_uri", redirect.as_str())
-            .append_pair("scope", &self.scopes.join(" "))
-            .append_pair("state", &state)
-            .append_pair("code_challenge", &challenge)
-            .append_pair("code_challenge_method", "S256")
-            .extend_pairs(self.extra);
-        Walk {
-            url,
-            state,
-            verifier,
-            redirect,
-        }
+        let given = desk::call(api, desk, &form).await?.decode()?;
+        self.take(&mut held, self.given(given, None)).await.map(drop)
     }
 }
 
@@ -501,18 +408,4 @@ fn is_refusal(error: &Failed) -> bool {
 
 fn unkept(error: Unkept) -> Failed {
     Failed::Broken(format!("the stored token cannot be read or written: {error}"))
-}
-
-/// The endpoint's own words: `{"error": CODE, "error_description": …}` (RFC 6749, 5.2).
-fn spoken(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Told {
-        error: String,
-        error_description: Option<String>,
-    }
-    let told: Told = serde_json::from_slice(body).ok()?;
-    Some(match told.error_description {
-        Some(description) => format!("{}: {description}", told.error),
-        None => told.error,
-    })
 }

@@ -23,6 +23,8 @@ const SKEW: i64 = 60;
 /// How long keys are believed, and how soon they are read again for one that is not among them.
 const FRESH: TimeDelta = TimeDelta::hours(6);
 const AGAIN: TimeDelta = TimeDelta::minutes(1);
+/// How long they are believed at most where no newer ones can be read.
+const OLDEST: TimeDelta = TimeDelta::hours(24);
 
 /// A public key (RFC 7517).
 #[derive(Debug, Clone, Deserialize)]
@@ -41,6 +43,8 @@ struct Keys {
 struct Held {
     keys: Vec<Key>,
     read_at: Option<Instant>,
+    /// When it was last asked for them in vain, and why.
+    failed: Option<(Instant, Failed)>,
 }
 
 /// Why a caller is not let in.
@@ -126,20 +130,42 @@ impl Caller {
         Ok(())
     }
 
-    /// Google's key of this name. Keys change every few days: one that is not known is looked for.
+    /// Google's key of this name. Keys change every few days: one that is not known is looked for. Strangers can
+    /// name as many as they like: Google is asked once a minute for them, whether it answers or not.
     async fn key(&self, api: &Api, kid: &str) -> Result<Option<Key>, Stranger> {
         let mut held = self.held.lock().await;
         let now = self.clock.now();
-        let known = |held: &Held| held.keys.iter().find(|key| key.kid == kid).cloned();
-        let age = held.read_at.map(|at| now - at);
-        let wait = if known(&held).is_some() { FRESH } else { AGAIN };
-        if age.is_none_or(|age| age >= wait) {
-            let call = api.reader().get(self.at.clone());
-            let read = api.read(call).await.and_then(|answer| answer.decode::<Keys>());
-            held.keys = read.map_err(Stranger::NoKeys)?.keys;
-            held.read_at = Some(now);
+        let known = held.keys.iter().find(|key| key.kid == kid).cloned();
+        let since = |at: Instant| now - at;
+        let age = held.read_at.map(since);
+        let fresh = age.is_some_and(|age| age < if known.is_some() { FRESH } else { AGAIN });
+        if fresh {
+            return Ok(known);
         }
-        Ok(known(&held))
+        // One that is known is believed for a while longer where no newer ones can be had.
+        let or_known = |why: &Failed| match &known {
+            Some(known) if age.is_some_and(|age| age < OLDEST) => Ok(Some(known.clone())),
+            Some(_) | None => Err(Stranger::NoKeys(why.clone())),
+        };
+        if let Some((_, why)) = held.failed.as_ref().filter(|(at, _)| since(*at) < AGAIN) {
+            return or_known(why);
+        }
+        let call = api.reader().get(self.at.clone());
+        match api.read(call).await.and_then(|answer| answer.decode::<Keys>()) {
+            Ok(Keys { keys }) => {
+                let key = keys.iter().find(|key| key.kid == kid).cloned();
+                *held = Held {
+                    keys,
+                    read_at: Some(now),
+                    failed: None,
+                };
+                Ok(key)
+            }
+            Err(why) => {
+                held.failed = Some((now, why.clone()));
+                or_known(&why)
+            }
+        }
     }
 }
 
@@ -206,6 +232,7 @@ mod tests {
     use super::*;
     use crate::domain::ManualClock;
     use rstest::rstest;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     fn claims(aud: &str, email: &str, verified: bool, from: i64, to: i64) -> Claims {
         Claims {
@@ -238,6 +265,49 @@ mod tests {
         let caller = Caller::new("us".to_owned(), "push@x".to_owned(), None, Arc::new(clock)).unwrap();
         let told = claims(aud, email, verified, now + from, now + to);
         assert_eq!(caller.check(&told).is_ok(), good);
+    }
+
+    #[tokio::test]
+    async fn whatever_strangers_name_google_is_asked_once_a_minute() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        static BROKEN: AtomicBool = AtomicBool::new(false);
+        let keys = || async {
+            ASKED.fetch_add(1, Ordering::SeqCst);
+            if BROKEN.load(Ordering::SeqCst) {
+                return Err(axum::http::StatusCode::BAD_GATEWAY);
+            }
+            Ok(r#"{"keys": [{"kid": "known", "n": "AQAB", "e": "AQAB"}]}"#)
+        };
+        let router = axum::Router::new().route("/", axum::routing::get(keys));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        tokio_util::task::TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
+
+        let clock = ManualClock::default();
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let patience = std::time::Duration::from_secs(5);
+        let api = Api::new(at.clone(), &"maps".into(), patience, shared.clone(), |_| None).unwrap();
+        let caller = Caller::new("us".to_owned(), "push@x".to_owned(), Some(at), shared).unwrap();
+        let looked = async |kid: &str| {
+            let key = caller.key(&api, kid).await;
+            (key.map(|key| key.is_some()), ASKED.load(Ordering::SeqCst))
+        };
+        assert_eq!(looked("strange").await, (Ok(false), 1));
+        assert_eq!(looked("stranger").await, (Ok(false), 1));
+        assert_eq!(looked("known").await, (Ok(true), 1));
+        BROKEN.store(true, Ordering::SeqCst);
+        clock.advance(std::time::Duration::from_secs(61));
+        let (unanswered, asked) = looked("strange").await;
+        assert!(matches!(unanswered, Err(Stranger::NoKeys(_))) && asked == 2);
+        assert!(looked("stranger").await.0.is_err() && ASKED.load(Ordering::SeqCst) == 2);
+        clock.advance(std::time::Duration::from_secs(7 * 3600));
+        assert_eq!(
+            looked("known").await,
+            (Ok(true), 3),
+            "it is believed a while longer"
+        );
+        clock.advance(std::time::Duration::from_secs(24 * 3600));
+        assert!(looked("known").await.0.is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::port::{NoPicture, Picture, PictureForm, Pictures as Port};
 use async_trait::async_trait;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
@@ -20,6 +21,8 @@ use tokio::sync::Semaphore;
 
 /// The most bytes of a file that is fetched: some networks take pictures of 16 MB.
 const MOST_FETCHED: usize = 16 * 1024 * 1024;
+/// How many are fetched at once: each is held in memory until it is read.
+const FETCHES: usize = 4;
 /// The time for fetching it.
 const FETCHING: Duration = Duration::from_secs(20);
 /// The most pixels of a picture that is read.
@@ -41,6 +44,8 @@ const FORMATS: &str = "image/png, image/jpeg, image/gif, image/webp";
 /// Gets pictures.
 pub struct Pictures {
     guard: Guard,
+    /// Who holds one fetches a picture, and has it read then.
+    fetches: Semaphore,
     /// Who holds it reads a picture.
     turn: Arc<Semaphore>,
 }
@@ -51,6 +56,7 @@ impl Pictures {
     pub fn new(guard: Guard) -> Self {
         Self {
             guard,
+            fetches: Semaphore::new(FETCHES),
             turn: Arc::new(Semaphore::new(1)),
         }
     }
@@ -78,6 +84,7 @@ impl Pictures {
 #[async_trait]
 impl Port for Pictures {
     async fn get(&self, url: &str) -> Result<Picture, NoPicture> {
+        let _fetching = self.fetches.acquire().await;
         let bytes = self.fetch(url).await?;
         // The permit goes along: who asked may be gone before the picture is read.
         let turn = Arc::clone(&self.turn).acquire_owned().await;
@@ -114,12 +121,14 @@ fn redraw(bytes: &[u8], most: usize) -> Result<Picture, NoPicture> {
         let why = "it is no picture that can be read (PNG, JPEG, GIF, WebP)";
         return Err(NoPicture::Never(why.to_owned()));
     };
-    let picture = unpack(bytes, format)?;
-    let picture = if picture.width().max(picture.height()) > SHOWN_SIDE {
+    let (picture, turned) = unpack(bytes, format)?;
+    let mut picture = if picture.width().max(picture.height()) > SHOWN_SIDE {
         picture.thumbnail(SHOWN_SIDE, SHOWN_SIDE)
     } else {
         picture
     };
+    // Upright, once it is small: turning makes a second one.
+    picture.apply_orientation(turned);
     // Drawings and screenshots stay sharp; photographs stay small.
     let drawn = matches!(format, ImageFormat::Png | ImageFormat::Gif) || picture.color().has_alpha();
     let written = if drawn {
@@ -133,8 +142,8 @@ fn redraw(bytes: &[u8], most: usize) -> Result<Picture, NoPicture> {
     }
 }
 
-/// The picture, upright: how it is turned stands in what is not kept.
-fn unpack(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, NoPicture> {
+/// The picture, and how it is to be turned, which stands in what is not kept.
+fn unpack(bytes: &[u8], format: ImageFormat) -> Result<(DynamicImage, Orientation), NoPicture> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(LONGEST_SIDE);
     limits.max_image_height = Some(LONGEST_SIDE);
@@ -147,12 +156,9 @@ fn unpack(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, NoPicture> 
         let why = format!("its {width} × {height} pixels are too many");
         return Err(NoPicture::Never(why));
     }
-    let turned = decoder.orientation().ok();
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| unreadable(&error))?;
-    if let Some(turned) = turned {
-        picture.apply_orientation(turned);
-    }
-    Ok(picture)
+    let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let picture = DynamicImage::from_decoder(decoder).map_err(|error| unreadable(&error))?;
+    Ok((picture, turned))
 }
 
 fn png(picture: &DynamicImage) -> Result<Picture, NoPicture> {

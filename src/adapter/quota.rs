@@ -48,7 +48,8 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn number(headers: &HeaderMap, name: &str) -> Option<f64> {
-    text(headers, name)?.trim().parse().ok()
+    let number: f64 = text(headers, name)?.trim().parse().ok()?;
+    number.is_finite().then_some(number)
 }
 
 fn paired(headers: &HeaderMap) -> Option<Quota> {
@@ -140,6 +141,7 @@ mod tests {
     #[case::used(&[("x-ratelimit-used", "4"), ("x-ratelimit-remaining", "596.0")], Some((600.0, 596.0)))]
     #[case::by_the_hour(&[("x-rate-limit", "user-hour-lim:3500;user-hour-rem:500;")], Some((3500.0, 500.0)))]
     #[case::nothing(&[("x-rate-limit", "soon"), ("x-ratelimit-remaining", "7")], None)]
+    #[case::no_number(&[("ratelimit-limit", "inf"), ("ratelimit-remaining", "NaN")], None)]
     #[case::no_whole(&[("ratelimit-limit", "0"), ("ratelimit-remaining", "0")], None)]
     fn each_form_is_read(#[case] headers_told: &[(&'static str, &str)], #[case] quota: Option<(f64, f64)>) {
         let told = told(&headers(headers_told));

@@ -1,9 +1,10 @@
 //! What went wrong beside the mentions: said once, and remembered until it is well again.
 
-use super::api::Failed;
+use super::api::{Failed, Mend};
 use super::supervise::Lost;
 use crate::app::{Inbound, Unavailable};
 use crate::domain::{Instant, SourceName};
+use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,17 @@ pub enum Halt {
     Network(Failed),
     /// Nothing can be stored, so nothing is to be read.
     Store(Unavailable),
+}
+
+impl Halt {
+    /// What the supervisor does about it.
+    #[must_use]
+    pub fn lost(self, mend: &Mend) -> Lost {
+        match self {
+            Self::Network(error) => error.lost(mend),
+            Self::Store(error) => Lost::Broken(error.to_string()),
+        }
+    }
 }
 
 impl From<Failed> for Halt {
@@ -44,8 +56,8 @@ struct Known {
     feeds: HashMap<String, String>,
     /// Until when a feed is left alone, because the server wants it so.
     resting: HashMap<String, Instant>,
-    /// What was said or kept, and is not to be again.
-    once: HashSet<String>,
+    /// The marks of what was said or kept, and is not to be again: what is said may be as long as strangers like.
+    once: HashSet<[u8; 32]>,
 }
 
 impl Troubles {
@@ -108,7 +120,7 @@ impl Troubles {
 
     /// Whether [`Self::note`] was called with this.
     pub fn knows(&self, what: &str) -> bool {
-        self.held().once.contains(what)
+        self.held().once.contains(&mark(what))
     }
 
     /// Remembers something; says whether it is the first time.
@@ -117,7 +129,7 @@ impl Troubles {
         if known.once.len() >= MOST {
             known.once.clear();
         }
-        known.once.insert(what.to_owned())
+        known.once.insert(mark(what))
     }
 
     /// Keeps what cannot be read for people to look at: once, though it comes by with every sweep.
@@ -154,6 +166,10 @@ impl Troubles {
     fn held(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn mark(what: &str) -> [u8; 32] {
+    Sha256::digest(what).into()
 }
 
 #[cfg(test)]

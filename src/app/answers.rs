@@ -57,7 +57,7 @@ fn compose(
     if let Some(why) = network.closed(&target, audience) {
         return Err(text::refused(why));
     }
-    let composed = network.compose(words, &target.author.handle, audience);
+    let composed = network.compose_to(words, &target, audience);
     if let Some(why) = composed.refusal {
         return Err(text::cannot_answer(&why, target.url.as_deref()));
     }

@@ -5,22 +5,18 @@
 use super::approvals::Approvals;
 use super::deliver::Idle;
 use super::directory::Directory;
-use super::hearing::{Gate, Hearing, MOST_COUNTED, Memory};
-use super::inbound::{Intake, Unavailable};
-use super::intake;
-use super::needs::{Needs, echoes};
+use super::hearing::{Hearing, Memory};
 use super::part::Part;
 use super::pauses::{Pause, Pauses, Stopped};
 use super::request::Request;
-use super::work::{Flight, PostKey, Tempers, Work};
+use super::work::{Flight, Tempers, Work};
 use crate::domain::care::Care;
-use crate::domain::{
-    ButtonKey, CaseNumber, Clock, EffectRow, NativeId, ReplyId, Sighting, SourceName, Standing,
-};
+use crate::domain::{ButtonKey, Clock, EffectRow, Instant, Sighting, SourceName, Standing};
 use crate::port::SocialPlatform;
-use crate::store::{Aside, CaseFilter, Changes, Counters, Error, PauseRow, Seal, Store};
+use crate::store::{CaseFilter, Changes, Counters, Error, PauseRow, Seal, Store};
 use chrono::TimeDelta;
-use std::collections::{BTreeSet, HashMap};
+use futures_util::future::BoxFuture;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -34,8 +30,6 @@ const MOST_REQUESTS: usize = 256;
 /// The most cards that are renewed when publishing is stopped or goes on: the open cases
 /// that wait longest.
 const MOST_CARDS: i64 = 1_000;
-/// The most of a thing set aside that is kept.
-const MOST_RAW: usize = 64 * 1024;
 
 /// What the ledger decides by.
 pub struct Rules {
@@ -74,76 +68,195 @@ pub(super) struct Desk {
     pub store: Store,
     pub rules: Arc<Rules>,
     pub clock: Arc<dyn Clock>,
-    pub counters: Counters,
     pub requests: mpsc::Receiver<Request>,
     pub outbox: mpsc::UnboundedSender<Vec<EffectRow>>,
     /// The lanes whose effects are begun with their commit.
     pub idle: Idle,
-    /// Replies whose end is not known.
-    pub flights: Vec<Flight>,
+    /// What is remembered since the last commit.
+    pub state: State,
     /// Whether a commit ended without a certain answer, so that the counters must be read again.
     pub doubtful: bool,
-    /// When agents' replies were flagged lately, by their keys.
-    pub tempers: Tempers,
-    /// What is remembered of the sources.
-    pub memory: Memory,
     /// Whether the last commit failed because the database takes nothing, and that was said.
     pub stuck: bool,
 }
 
+/// What the ledger remembers from one commit to the next.
+#[derive(Debug, Clone, Default)]
+pub(super) struct State {
+    pub counters: Counters,
+    /// Replies whose end is not known.
+    pub flights: Vec<Flight>,
+    /// When agents' replies were flagged lately, by their keys.
+    pub tempers: Tempers,
+    /// What is remembered of the sources.
+    pub memory: Memory,
+}
+
+/// What a batch changes, ready to be committed.
+struct Ready {
+    changes: Changes,
+    after: State,
+    now: Instant,
+    /// Where publishing was stopped before.
+    were: Stopped,
+    /// Where it is then.
+    pauses: Stopped,
+}
+
+/// A commit, and what is true once it has ended well.
+struct Landing {
+    commit: BoxFuture<'static, Result<(), Error>>,
+    effects: Vec<EffectRow>,
+    after: State,
+    were: Stopped,
+    pauses: Stopped,
+}
+
+/// A batch whose commit is under way.
+struct UnderWay {
+    parts: Vec<Part>,
+    /// The sources whose posts it is about; none if it is about anything else.
+    sources: Option<HashSet<SourceName>>,
+    landing: Landing,
+    began: std::time::Instant,
+}
+
+impl UnderWay {
+    /// Whether what a batch will look at is not touched by this one, so that it may be looked at before
+    /// the commit has ended. All that posts touch belongs to their source.
+    fn is_apart(&self, sources: Option<&HashSet<SourceName>>) -> bool {
+        match (&self.sources, sources) {
+            (Some(ours), Some(theirs)) => ours.is_disjoint(theirs),
+            _ => false,
+        }
+    }
+}
+
 impl Desk {
-    /// Works until every handle is gone.
+    /// Works until every handle is gone. While a commit is under way, the next batch is made ready
+    /// where the two have nothing to do with each other.
     pub async fn run(mut self) {
         let mut kept = None;
+        let mut under_way: Option<UnderWay> = None;
         loop {
-            let first = match kept.take() {
-                Some(request) => request,
-                None => match self.requests.recv().await {
-                    Some(request) => request,
-                    None => return,
+            let batch = match &mut under_way {
+                None => next(&mut self.requests, &mut kept).await,
+                Some(before) => tokio::select! {
+                    biased;
+                    done = &mut before.landing.commit => {
+                        if let Some(before) = under_way.take() {
+                            self.ended(before, done).await;
+                        }
+                        continue;
+                    }
+                    batch = next(&mut self.requests, &mut kept) => batch,
                 },
             };
-            let mut batch = vec![first];
-            let mut posts = weight(&batch[0]);
-            while batch.len() < MOST_REQUESTS && posts < MOST_POSTS {
-                match self.requests.try_recv() {
-                    Ok(request) if posts + weight(&request) > MOST_POSTS => {
-                        kept = Some(request);
-                        break;
-                    }
-                    Ok(request) => {
-                        posts += weight(&request);
-                        batch.push(request);
-                    }
-                    Err(_) => break,
+            let Some(batch) = batch else {
+                if let Some(before) = under_way {
+                    self.end(before).await;
                 }
-            }
-            self.write(batch).await;
+                return;
+            };
+            let parts = batch.into_iter().map(Part::from).collect();
+            under_way = match under_way {
+                None => self.begin(parts).await,
+                Some(before) => Box::pin(self.begin_beside(before, parts)).await,
+            };
         }
     }
 
-    /// Writes a batch in one commit; content that the database refuses is found by writing the
-    /// requests one by one, and set aside, so that it blocks nothing.
-    async fn write(&mut self, batch: Vec<Request>) {
+    /// Makes a batch ready and begins its commit.
+    async fn begin(&mut self, mut parts: Vec<Part>) -> Option<UnderWay> {
         let began = std::time::Instant::now();
-        let mut parts: Vec<_> = batch.into_iter().map(Part::from).collect();
-        let done = self.attempt(&mut parts).await;
-        metrics::histogram!("hearback_commit_seconds").record(began.elapsed().as_secs_f64());
-        match done {
-            Ok(()) => {
-                if std::mem::take(&mut self.stuck) {
-                    tracing::info!("Writing again.");
-                }
-                parts.into_iter().for_each(Part::answer);
+        match self.prepare_anew(&mut parts).await {
+            Ok(ready) => Some(self.under_way(parts, ready, began)),
+            Err(error) => {
+                self.refused(parts, error).await;
+                None
             }
-            Err(Error::Unavailable(reason)) => {
+        }
+    }
+
+    /// The same while another commit is under way. That one is answered as soon as it has ended; if it
+    /// ends badly, what was made ready on top of it is made ready again.
+    async fn begin_beside(&mut self, before: UnderWay, mut parts: Vec<Part>) -> Option<UnderWay> {
+        if !before.is_apart(about(&parts).as_ref()) {
+            self.end(before).await;
+            return self.begin(parts).await;
+        }
+        let began = std::time::Instant::now();
+        let UnderWay {
+            parts: others,
+            landing,
+            began: before_began,
+            ..
+        } = before;
+        let Landing {
+            commit,
+            effects,
+            after,
+            ..
+        } = landing;
+        let outbox = self.outbox.clone();
+        let ending = async move {
+            let done = commit.await;
+            record(before_began);
+            match done {
+                Ok(()) => {
+                    hand_on(&outbox, effects);
+                    others.into_iter().for_each(Part::answer);
+                    Ok(())
+                }
+                Err(error) => Err((others, error)),
+            }
+        };
+        let (ended, ready) = tokio::join!(ending, self.prepare(&mut parts, &after));
+        match (ended, ready) {
+            (Ok(()), Ok(ready)) => {
+                self.stands(after);
+                Some(self.under_way(parts, ready, began))
+            }
+            (Ok(()), Err(error)) => {
+                self.stands(after);
+                self.refused(parts, error).await;
+                None
+            }
+            (Err((others, error)), _) => {
+                self.doubtful = true;
+                self.refused(others, error).await;
+                self.begin(parts).await
+            }
+        }
+    }
+
+    /// Waits for the end of a commit.
+    async fn end(&mut self, mut before: UnderWay) {
+        let done = (&mut before.landing.commit).await;
+        self.ended(before, done).await;
+    }
+
+    /// A commit has ended: its parts are answered.
+    async fn ended(&mut self, before: UnderWay, done: Result<(), Error>) {
+        record(before.began);
+        match self.land(before.landing, done).await {
+            Ok(()) => before.parts.into_iter().for_each(Part::answer),
+            Err(error) => self.refused(before.parts, error).await,
+        }
+    }
+
+    /// A batch was not written. Content that the database refuses is found by writing the requests one
+    /// by one, and set aside, so that it blocks nothing.
+    async fn refused(&mut self, parts: Vec<Part>, error: Error) {
+        match error {
+            Error::Unavailable(reason) => {
                 // Whoever is refused comes again, a thousand times: it is said once.
                 if !std::mem::replace(&mut self.stuck, true) {
                     tracing::error!(reason, "Cannot write; nothing is acknowledged until it can.");
                 }
                 parts.into_iter().for_each(|part| part.fail(&reason));
             }
-            Err(error) => {
+            error => {
                 tracing::warn!(%error, "The database refused a batch; its parts are written one by one.");
                 for part in parts {
                     self.write_alone(part).await;
@@ -152,169 +265,112 @@ impl Desk {
         }
     }
 
-    async fn write_alone(&mut self, part: Part) {
-        let mut parts = vec![part];
-        match self.attempt(&mut parts).await {
-            Ok(()) => parts.into_iter().for_each(Part::answer),
-            Err(Error::Unavailable(reason)) => parts.into_iter().for_each(|part| part.fail(&reason)),
-            Err(error) => {
-                for part in parts {
-                    self.poisoned(part, &error.to_string()).await;
-                }
-            }
-        }
-    }
-
-    /// A request that cannot be written: posts are split until the bad one is alone, then it is set
-    /// aside; of a delivery only that it ended is kept.
-    async fn poisoned(&mut self, part: Part, reason: &str) {
-        match part.request {
-            Request::Posts {
-                source,
-                sightings,
-                cursor,
-                gate,
-                answer,
-            } => {
-                let done = self.one_by_one(&source, sightings, cursor, gate).await;
-                let _ = answer.send(done.map_err(|error| Unavailable(error.to_string())));
-            }
-            Request::Settle { settled, answer } => {
-                tracing::error!(reason, "What became of a delivery could not be written.");
-                let settled = settled.into_iter().map(|one| one.without_words(reason)).collect();
-                let mut parts = vec![Part::from(Request::Settle { settled, answer })];
-                match self.attempt(&mut parts).await {
-                    Ok(()) => parts.into_iter().for_each(Part::answer),
-                    Err(error) => parts.into_iter().for_each(|part| part.fail(&error.to_string())),
-                }
-            }
-            request @ (Request::Command { .. }
-            | Request::Begin { .. }
-            | Request::Claim { .. }
-            | Request::LookAtPauses { .. }
-            | Request::Announce { .. }
-            | Request::Aside { .. }) => {
-                tracing::error!(reason, "A request could not be written.");
-                Part::from(request).fail(reason);
-            }
-        }
-    }
-
-    /// Writes posts one by one. What was written before an error is a duplicate the next time.
-    async fn one_by_one(
-        &mut self,
-        source: &SourceName,
-        mut sightings: Vec<Sighting>,
-        cursor: Option<super::inbound::Cursor>,
-        gate: Gate,
-    ) -> Result<Intake, Error> {
-        let mut intake = Intake::default();
-        let last = sightings.pop();
-        for sighting in sightings {
-            self.one_sighting(source, (sighting, gate), None, &mut intake)
-                .await?;
-        }
-        if let Some(sighting) = last {
-            self.one_sighting(source, (sighting, gate), cursor, &mut intake)
-                .await?;
-        }
-        Ok(intake)
-    }
-
-    async fn one_sighting(
-        &mut self,
-        source: &SourceName,
-        (sighting, gate): (Sighting, Gate),
-        cursor: Option<super::inbound::Cursor>,
-        intake: &mut Intake,
-    ) -> Result<(), Error> {
-        let raw = format!("{sighting:?}");
-        let (answer, taken) = tokio::sync::oneshot::channel();
-        let alone = Request::Posts {
-            source: source.clone(),
-            sightings: vec![sighting],
-            cursor: cursor.clone(),
-            gate,
-            answer,
-        };
-        let mut parts = vec![Part::from(alone)];
-        match self.attempt(&mut parts).await {
-            Ok(()) => {
-                parts.into_iter().for_each(Part::answer);
-                if let Ok(Ok(one)) = taken.await {
-                    intake.accepted += one.accepted;
-                    intake.duplicates += one.duplicates;
-                }
-                Ok(())
-            }
-            Err(Error::Unavailable(reason)) => Err(Error::Unavailable(reason)),
-            Err(error) => {
-                tracing::warn!(%source, %error, "A post was set aside.");
-                metrics::counter!("hearback_set_aside_total", "source" => source.to_string()).increment(1);
-                let row = Aside {
-                    at: self.clock.now(),
-                    origin: source.to_string(),
-                    reason: error.to_string(),
-                    raw: shortened(raw),
-                };
-                let cursors = cursor.map(|cursor| crate::store::CursorRow {
-                    source: source.clone(),
-                    stream: cursor.stream,
-                    value: cursor.value,
-                });
-                let changes = Changes {
-                    asides: vec![row],
-                    cursors: cursors.into_iter().collect(),
-                    ..Changes::default()
-                };
-                self.store.commit(changes).await?;
-                intake.set_aside += 1;
-                Ok(())
-            }
-        }
-    }
-
     /// Loads, works, commits. The outcome of each part is kept in it, to be answered after the commit.
-    async fn attempt(&mut self, parts: &mut [Part]) -> Result<(), Error> {
+    pub(super) async fn attempt(&mut self, parts: &mut [Part]) -> Result<(), Error> {
+        let ready = self.prepare_anew(parts).await?;
+        let mut landing = self.launch(ready);
+        let done = (&mut landing.commit).await;
+        self.land(landing, done).await
+    }
+
+    /// Makes parts ready while no commit is under way.
+    async fn prepare_anew(&mut self, parts: &mut [Part]) -> Result<Ready, Error> {
         if self.doubtful {
-            self.counters = self.store.counters().await?;
+            self.state.counters = self.store.counters().await?;
             self.doubtful = false;
             // An empty batch tells the worker to look into the outbox itself.
             let _ = self.outbox.send(Vec::new());
         }
-        let mut work = self.load(parts).await?;
-        let paused = self.rules.pauses.read();
+        self.prepare(parts, &self.state).await
+    }
+
+    /// Loads and works, on top of a state.
+    async fn prepare(&self, parts: &mut [Part], state: &State) -> Result<Ready, Error> {
+        let mut work = self.load(parts, state).await?;
+        let were = self.rules.pauses.read();
         for part in parts.iter_mut() {
             part.work(&mut work, &self.rules);
         }
-        let before = self.counters;
         let now = work.now;
-        let (pauses, tempers) = (
-            std::mem::take(&mut work.pauses),
-            std::mem::take(&mut work.tempers),
-        );
+        let pauses = std::mem::take(&mut work.pauses);
+        let tempers = std::mem::take(&mut work.tempers);
         let memory = std::mem::take(&mut work.memory);
-        let (mut changes, after, flights) = work.finish(before);
+        let (changes, counters, flights) = work.finish(state.counters);
+        let after = State {
+            counters,
+            flights,
+            tempers,
+            memory,
+        };
+        Ok(Ready {
+            changes,
+            after,
+            now,
+            were,
+            pauses,
+        })
+    }
+
+    fn under_way(&self, parts: Vec<Part>, ready: Ready, began: std::time::Instant) -> UnderWay {
+        UnderWay {
+            sources: about(&parts),
+            landing: self.launch(ready),
+            parts,
+            began,
+        }
+    }
+
+    /// A commit, which begins when it is waited for.
+    fn launch(&self, ready: Ready) -> Landing {
+        let Ready {
+            mut changes,
+            after,
+            now,
+            were,
+            pauses,
+        } = ready;
         self.idle.begin(&mut changes.effects, now);
         let mut effects = changes.effects.clone();
         // Here the attempt that is written down is still to come.
         effects.iter_mut().for_each(|row| row.attempts = 0);
-        let committed = self.store.commit(changes).await;
-        // Whatever was refused or cut off: the numbers are those of the database.
-        self.doubtful = committed.is_err();
-        committed?;
-        self.counters = after;
-        self.flights = flights;
-        self.tempers = tempers;
-        self.memory = memory;
-        self.rules.pauses.replace(pauses.clone());
-        if !effects.is_empty() {
-            let _ = self.outbox.send(effects);
+        let store = self.store.clone();
+        Landing {
+            commit: Box::pin(async move { store.commit(changes).await }),
+            effects,
+            after,
+            were,
+            pauses,
         }
-        if pauses != paused {
+    }
+
+    /// What a commit leaves behind.
+    async fn land(&mut self, landing: Landing, done: Result<(), Error>) -> Result<(), Error> {
+        // Whatever was refused or cut off: the numbers are those of the database.
+        self.doubtful = done.is_err();
+        done?;
+        let Landing {
+            effects,
+            after,
+            were,
+            pauses,
+            ..
+        } = landing;
+        self.stands(after);
+        let changed = pauses != were;
+        self.rules.pauses.replace(pauses);
+        hand_on(&self.outbox, effects);
+        if changed {
             self.show_pauses().await;
         }
         Ok(())
+    }
+
+    /// This is what is true now.
+    fn stands(&mut self, after: State) {
+        self.state = after;
+        if std::mem::take(&mut self.stuck) {
+            tracing::info!("Writing again.");
+        }
     }
 
     /// Every card says whether something is published at all, and so do the messages about replies
@@ -330,7 +386,7 @@ impl Desk {
             open: true,
             owner: None,
         };
-        let mut work = self.empty_work();
+        let mut work = self.empty_work(&self.state);
         let cases = self.store.list_cases(&open, MOST_CARDS).await?;
         let numbers: BTreeSet<_> = cases.iter().map(|case| case.number).collect();
         work.cases
@@ -340,21 +396,21 @@ impl Desk {
         for number in numbers {
             work.renew(&self.rules.directory, number);
         }
-        let (changes, after, _) = work.finish(self.counters);
+        let (changes, counters, _) = work.finish(self.state.counters);
         let effects = changes.effects.clone();
         let committed = self.store.commit(changes).await;
         self.doubtful = committed.is_err();
         committed?;
-        self.counters = after;
-        let _ = self.outbox.send(effects);
+        self.state.counters = counters;
+        hand_on(&self.outbox, effects);
         Ok(())
     }
 
-    fn empty_work(&self) -> Work {
-        let mut work = Work::new(self.clock.now(), self.counters, self.flights.clone());
+    pub(super) fn empty_work(&self, state: &State) -> Work {
+        let mut work = Work::new(self.clock.now(), state.counters, state.flights.clone());
         work.pauses = self.rules.pauses.read();
-        work.tempers.clone_from(&self.tempers);
-        work.memory.clone_from(&self.memory);
+        work.tempers.clone_from(&state.tempers);
+        work.memory.clone_from(&state.memory);
         work
     }
 
@@ -363,193 +419,65 @@ impl Desk {
         self.rules.pauses.replace(stopped(&self.store.pauses().await?));
         Ok(())
     }
+}
 
-    /// Loads everything that the parts will look at, set-wise.
-    async fn load(&self, parts: &[Part]) -> Result<Work, Error> {
-        let mut work = self.empty_work();
-        let Needs {
-            posts,
-            talks,
-            mut cases,
-            opened,
-            mut replies,
-            mut inbox,
-            pauses,
-            answered,
-            published,
-            minded,
-        } = Needs::of(parts, &self.rules.hearing);
-        replies.extend(echoes(parts, &self.flights));
-        if pauses {
-            let rows = self.store.pauses().await?;
-            work.pauses = stopped(&rows);
-            work.unlogged = rows.into_iter().filter(|row| !row.logged).collect();
-        }
-        let posts: Vec<_> = posts.into_iter().collect();
-        let talks: Vec<_> = talks.into_iter().collect();
-        inbox.extend(posts.iter().map(intake::tombstone));
-        let known = self.store.known(&posts, &talks, &inbox).await?;
-        for stored in known.posts {
-            cases.insert(stored.case);
-            work.know(stored);
-        }
-        work.own = known.own.into_iter().collect();
-        for case in known.cases {
-            work.talks.insert(
-                (
-                    case.source.clone(),
-                    case.conversation.clone(),
-                    case.author.clone(),
-                ),
-                case.number,
-            );
-            cases.insert(case.number);
-            work.cases.insert(case.number, case);
-        }
-        self.load_heard(&mut work, &posts, minded).await?;
-        work.inbox = known.inbox.into_iter().map(|row| (row.key, row.answer)).collect();
-        // What the customer wrote there, and what went to the same post before.
-        let numbers: Vec<_> = answered.iter().copied().collect();
-        for stored in self.store.posts_of_cases(&numbers).await? {
-            work.know(stored);
-        }
-        for number in answered {
-            for reply in self.store.replies_of(number).await? {
-                work.know_reply(reply);
+/// What waits, as far as it fits into one commit. None when every handle is gone.
+async fn next(requests: &mut mpsc::Receiver<Request>, kept: &mut Option<Request>) -> Option<Vec<Request>> {
+    let first = match kept.take() {
+        Some(request) => request,
+        None => requests.recv().await?,
+    };
+    let mut posts = weight(&first);
+    let mut batch = vec![first];
+    while batch.len() < MOST_REQUESTS && posts < MOST_POSTS {
+        match requests.try_recv() {
+            Ok(request) if posts + weight(&request) > MOST_POSTS => {
+                *kept = Some(request);
+                break;
             }
+            Ok(request) => {
+                posts += weight(&request);
+                batch.push(request);
+            }
+            Err(_) => break,
         }
-        self.load_cases(&mut work, cases, replies).await?;
-        self.load_opened(&mut work, opened).await?;
-        self.load_published(&mut work, published).await?;
-        Ok(work)
     }
+    Some(batch)
+}
 
-    /// What is known of posts of sources that do not hear everything.
-    async fn load_heard(
-        &self,
-        work: &mut Work,
-        posts: &[PostKey],
-        minded: BTreeSet<SourceName>,
-    ) -> Result<(), Error> {
-        let of_minded = posts.iter().filter(|(source, _)| minded.contains(source));
-        let of_minded: Vec<_> = of_minded.cloned().collect();
-        work.unheard = self.store.unheard(&of_minded).await?;
-        for source in minded {
-            if self.rules.hearing.floods.contains_key(&source) {
-                let count = self.store.count_some_posts(&source, MOST_COUNTED).await?;
-                work.known.insert(source, count);
-            }
-        }
-        Ok(())
+/// The sources whose posts these are, if they are nothing but posts.
+fn about(parts: &[Part]) -> Option<HashSet<SourceName>> {
+    let mut sources = HashSet::new();
+    for part in parts {
+        let Request::Posts {
+            source, sightings, ..
+        } = &part.request
+        else {
+            return None;
+        };
+        sources.insert(source.clone());
+        let foreign = sightings.iter().filter_map(|sighting| match sighting {
+            Sighting::Post(post) => (post.source != *source).then(|| post.source.clone()),
+            Sighting::Gone(_) => None,
+        });
+        sources.extend(foreign);
     }
+    Some(sources)
+}
 
-    /// Whether what platforms say they published was there before.
-    async fn load_published(
-        &self,
-        work: &mut Work,
-        published: Vec<(ReplyId, NativeId)>,
-    ) -> Result<(), Error> {
-        let key = |(reply, id): (ReplyId, NativeId)| Some((work.replies.get(&reply)?.source.clone(), id));
-        let keys: Vec<PostKey> = published.into_iter().filter_map(key).collect();
-        if keys.is_empty() {
-            return Ok(());
-        }
-        let known = self.store.known(&keys, &[], &[]).await?;
-        known.posts.into_iter().for_each(|stored| work.know(stored));
-        work.own.extend(known.own);
-        Ok(())
-    }
-
-    /// Of cases whose thread opened only how they stand is asked.
-    async fn load_opened(&self, work: &mut Work, mut opened: BTreeSet<CaseNumber>) -> Result<(), Error> {
-        opened.retain(|number| !work.cases.contains_key(number));
-        let opened: Vec<_> = opened.into_iter().collect();
-        for case in self.store.cases(&opened).await? {
-            work.cases.insert(case.number, case);
-        }
-        Ok(())
-    }
-
-    async fn load_cases(
-        &self,
-        work: &mut Work,
-        mut cases: BTreeSet<CaseNumber>,
-        mut replies: BTreeSet<ReplyId>,
-    ) -> Result<(), Error> {
-        if !replies.is_empty() {
-            let ids: Vec<_> = replies.iter().copied().collect();
-            for reply in self.store.replies(&ids).await? {
-                cases.insert(reply.case);
-                work.know_reply(reply);
-            }
-        }
-        if cases.is_empty() {
-            return Ok(());
-        }
-        let missing: Vec<_> = cases
-            .iter()
-            .copied()
-            .filter(|number| !work.cases.contains_key(number))
-            .collect();
-        if !missing.is_empty() {
-            work.cases.extend(
-                self.store
-                    .cases(&missing)
-                    .await?
-                    .into_iter()
-                    .map(|case| (case.number, case)),
-            );
-        }
-        let numbers: Vec<_> = cases.into_iter().collect();
-        for thread in self.store.threads(&numbers).await? {
-            work.threads.entry(thread.case).or_default().push(thread);
-        }
-        let mut targets = Vec::new();
-        for case in work.cases.values() {
-            if let Some(pending) = &case.pending
-                && !work.replies.contains_key(&pending.id)
-            {
-                replies.insert(pending.id);
-            }
-            let key = (case.source.clone(), case.last_post.clone());
-            if !work.posts.contains_key(&key) {
-                targets.push(key);
-            }
-        }
-        let pending: Vec<_> = replies
-            .into_iter()
-            .filter(|id| !work.replies.contains_key(id))
-            .collect();
-        if !pending.is_empty() {
-            for reply in self.store.replies(&pending).await? {
-                work.know_reply(reply);
-            }
-        }
-        for reply in work.replies.values() {
-            let key = (reply.source.clone(), reply.target.clone());
-            if !work.posts.contains_key(&key) && !targets.contains(&key) {
-                targets.push(key);
-            }
-        }
-        if !targets.is_empty() {
-            let mut bereft = Vec::new();
-            for stored in self.store.posts(&targets).await? {
-                if stored.post.deleted {
-                    bereft.push(stored.case);
-                }
-                work.know(stored);
-            }
-            // Where the last post is gone, an earlier one can be answered.
-            for stored in self.store.posts_of_cases(&bereft).await? {
-                work.know(stored);
-            }
-        }
-        Ok(())
+/// Tells the worker what is owed.
+fn hand_on(outbox: &mpsc::UnboundedSender<Vec<EffectRow>>, effects: Vec<EffectRow>) {
+    if !effects.is_empty() {
+        let _ = outbox.send(effects);
     }
 }
 
+fn record(began: std::time::Instant) {
+    metrics::histogram!("hearback_commit_seconds").record(began.elapsed().as_secs_f64());
+}
+
 /// What is stopped, by what the database says.
-fn stopped(rows: &[PauseRow]) -> Stopped {
+pub(super) fn stopped(rows: &[PauseRow]) -> Stopped {
     let pause = |row: &PauseRow| Pause {
         by: row.by.clone(),
         reason: row.reason.clone(),
@@ -570,15 +498,4 @@ fn weight(request: &Request) -> usize {
         | Request::Announce { .. }
         | Request::Aside { .. } => 1,
     }
-}
-
-pub(super) fn shortened(mut raw: String) -> String {
-    if raw.len() > MOST_RAW {
-        let mut end = MOST_RAW;
-        while !raw.is_char_boundary(end) {
-            end -= 1;
-        }
-        raw.truncate(end);
-    }
-    raw
 }

@@ -48,8 +48,9 @@ impl Inbound {
         if admit {
             self.let_in(source).await?;
         } else {
-            self.store.leave_out(source).await?;
+            // First, so that what comes meanwhile is another flood, and told of.
             self.take_in(source, Vec::new(), None, Gate::Closed).await?;
+            self.store.leave_out(source).await?;
         }
         Ok(text::feed_decided(source.as_str(), waiting, admit))
     }

@@ -3,11 +3,11 @@
 
 use super::desk::Rules;
 use super::work::{AT_ONCE, PostKey, Work};
-use crate::domain::listen::{Heard, Listening};
-use crate::domain::{Effect, Instant, Lane, NO_CASE, Notice, Post, Sighting, SourceName};
+use crate::domain::listen::{Heard, Listening, is_to_us};
+use crate::domain::{Effect, Instant, Lane, NO_CASE, NativeId, Notice, Post, Sighting, SourceName};
 use crate::store::{UnheardRow, Why};
 use chrono::TimeDelta;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// So many new posts at once are never a flood, however few are known.
@@ -95,7 +95,7 @@ pub(super) fn fate(work: &mut Work, rules: &Rules, post: &Post, gate: Gate) -> F
         (Heard::No, _) => Fate::Unheard(Why::Rules),
         (Heard::Everything | Heard::Caught(_), Gate::Closed) => {
             // Without rules nothing was asked yet.
-            match crate::domain::listen::is_to_us(post) {
+            match is_to_us(post) {
                 true => Fate::Opens(Vec::new()),
                 false => Fate::Unheard(Why::Flood),
             }
@@ -109,7 +109,6 @@ pub(super) fn fate(work: &mut Work, rules: &Rules, post: &Post, gate: Gate) -> F
 pub(super) fn pass_over(work: &mut Work, rules: &Rules, post: Post, why: Why) {
     let key = (post.source.clone(), post.id.clone());
     let known = work.unheard.get(&key).copied();
-    // What waits goes on waiting, and what was left out stays out, also after an edit.
     if known.is_some_and(|known| known != Why::Rules || post.edited_at.is_none()) {
         return;
     }
@@ -132,6 +131,15 @@ fn has_room(work: &mut Work, rules: &Rules, source: &SourceName) -> bool {
     }
     kept.1 += 1;
     rules.hearing.keeps && kept.1 <= MOST_KEPT
+}
+
+/// What waits goes on waiting, and what was left out stays out, also after an edit; but what comes in at last is
+/// what it says then.
+pub(super) fn waits_on(work: &mut Work, post: Post, why: Why) {
+    if why == Why::Flood && post.edited_at.is_some() {
+        let at = work.now;
+        work.changes.unheard.push(UnheardRow { post, at, why });
+    }
 }
 
 /// The post is one of ours to work on, or is gone: what was kept of it goes.
@@ -161,10 +169,11 @@ pub(super) fn gate(work: &mut Work, rules: &Rules, source: &SourceName, sighting
     if sightings.len() < LEAST_FLOOD {
         return Gate::Rules;
     }
+    // A page may show a post twice.
     let new = sightings
         .iter()
-        .filter(|sighting| opens(work, rules, sighting))
-        .count();
+        .filter_map(|sighting| opens(work, rules, sighting));
+    let new = new.collect::<HashSet<_>>().len();
     if !is_flood(new, work.known.get(source).copied().unwrap_or(0), *most) {
         return Gate::Rules;
     }
@@ -185,10 +194,10 @@ fn is_flood(new: usize, known: i64, most: usize) -> bool {
     new > most || (new >= LEAST_FLOOD && (1..MOST_COUNTED).contains(&known) && doubled >= known)
 }
 
-/// Whether what was seen would open a case, and was not written to us.
-fn opens(work: &mut Work, rules: &Rules, sighting: &Sighting) -> bool {
+/// What was seen, if it would open a case and was not written to us.
+fn opens<'a>(work: &mut Work, rules: &Rules, sighting: &'a Sighting) -> Option<&'a NativeId> {
     let Sighting::Post(post) = sighting else {
-        return false;
+        return None;
     };
     let key = (post.source.clone(), post.id.clone());
     let talk = (
@@ -201,10 +210,11 @@ fn opens(work: &mut Work, rules: &Rules, sighting: &Sighting) -> bool {
         || work.talks.contains_key(&talk)
         || work.inbox.contains_key(&super::intake::tombstone(&key))
         || work.unheard.get(&key).is_some_and(|why| *why != Why::Rules);
-    !post.deleted
+    let opens = !post.deleted
         && !is_known
-        && !crate::domain::listen::is_to_us(post)
-        && rules.hearing.listening.judge(post, &mut work.scratch) != Heard::No
+        && !is_to_us(post)
+        && rules.hearing.listening.judge(post, &mut work.scratch) != Heard::No;
+    opens.then_some(&post.id)
 }
 
 /// Lets a source through from now on: somebody saw what it shows.

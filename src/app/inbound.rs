@@ -10,8 +10,8 @@ use super::understand::{Understood, label, lacks_case, understand, verb_of};
 use crate::command::{Command, Parsed};
 use crate::domain::case::Wish;
 use crate::domain::{
-    Audience, Case, CaseNumber, ChannelId, Clock, Form, Message, NO_CASE, NativeId, Notice, Person, Post,
-    Role, Sighting, SourceName, ThreadId,
+    Audience, Case, CaseNumber, ChannelId, ChatName, Clock, Form, Message, NO_CASE, NativeId, Notice, Person,
+    Post, Role, Sighting, SourceName, ThreadId,
 };
 use crate::store::Store;
 use chrono::TimeDelta;
@@ -24,6 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 /// they are well below the three seconds that chats give for an answer.
 const LOOKS: u32 = 8;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Words that no platform minds, neither few nor many: what it refuses then it refuses whatever the words.
+const ORDINARY: &str = "Thank you for telling us about this.";
 
 /// Nothing was stored; the caller must not acknowledge.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -172,6 +174,19 @@ impl Inbound {
         Ok(self.store.cursor(source, stream).await?)
     }
 
+    /// The case of a thread of a chat. `None`: no case has it, or it is not stored yet.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn case_of(
+        &self,
+        chat: &ChatName,
+        channel: &ChannelId,
+        thread: &ThreadId,
+    ) -> Result<Option<CaseNumber>, Unavailable> {
+        Ok(self.store.case_of_thread(chat, Some(channel), thread).await?)
+    }
+
     /// The posts of a source that open cases stand on, the newest first: what a sweep reads again to
     /// see edits and deletions that were not pushed.
     ///
@@ -318,7 +333,7 @@ impl Inbound {
             .await?;
         let last = posts.first().map(|stored| &stored.post);
         let handle = last.map_or("", |post| post.author.handle.as_str());
-        let refusal = network.compose("-", handle, audience).refusal;
+        let refusal = network.compose(ORDINARY, handle, audience).refusal;
         let closed = || network.closed(last?, audience);
         let Some(why) = refusal.or_else(closed) else {
             let abilities = network.abilities();

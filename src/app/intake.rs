@@ -8,6 +8,7 @@ use super::replies;
 use super::request::ReplyEnd;
 use super::work::{PostKey, TalkKey, Work};
 use crate::domain::case::MOST_LABELS;
+use crate::domain::listen::is_to_us;
 use crate::domain::{By, Event, Post, PostKind, ReplyId, Sighting, SourceName, case};
 use crate::port::Published;
 use crate::store::{CursorRow, InboxRow, StoredPost, Why};
@@ -107,8 +108,14 @@ fn seen(work: &mut Work, rules: &Rules, post: Post, gate: Gate) -> Seen {
 fn fresh(work: &mut Work, rules: &Rules, post: Post, gate: Gate) -> Seen {
     let key = (post.source.clone(), post.id.clone());
     let talk = talk_of(&post);
-    let waits = work.unheard.get(&key).is_some_and(|why| *why != Why::Rules);
-    if waits && gate != Gate::Open && !work.talks.contains_key(&talk) {
+    let waits = work.unheard.get(&key).copied().filter(|why| *why != Why::Rules);
+    if let Some(why) = waits
+        && gate != Gate::Open
+        && !work.talks.contains_key(&talk)
+        // What was found may turn out to be written to us; then it waits for nobody.
+        && !is_to_us(&post)
+    {
+        hearing::waits_on(work, post, why);
         return Seen::Known;
     }
     let labels = match work.talks.contains_key(&talk) {
@@ -225,12 +232,14 @@ fn edited(work: &mut Work, rules: &Rules, post: Post) -> bool {
         return false;
     };
     let number = known.case;
-    let event = Event::PostEdited {
-        post: post.id.clone(),
-        before: known.post.text.clone(),
-        after: post.text.clone(),
-    };
-    if known.post.text != post.text {
+    let added = post.attached_since(&known.post);
+    if known.post.text != post.text || !added.is_empty() {
+        let event = Event::PostEdited {
+            post: post.id.clone(),
+            before: known.post.text.clone(),
+            after: post.text.clone(),
+            added,
+        };
         work.happen(&rules.directory, number, &By::Author, event);
     }
     work.put_post(StoredPost { case: number, post });

@@ -14,10 +14,12 @@ mod feeds;
 mod hearing;
 mod inbound;
 mod intake;
+mod load;
 mod needs;
 mod orders;
 mod part;
 mod pauses;
+mod poison;
 mod read;
 mod replies;
 mod request;
@@ -34,7 +36,7 @@ pub use hearing::Hearing;
 pub use inbound::{Cursor, Given, Inbound, Input, Intake, Place, Response, Unavailable};
 pub use orders::{Outside, Verdict};
 pub use pauses::{Pause, Pauses};
-pub use read::{BoardEntry, Entry, Reader, ThreadView};
+pub use read::{BoardEntry, Entry, NoticeEntry, Reader, ThreadView};
 
 use crate::domain::care::Care;
 use crate::domain::{ButtonKey, ChatName, Clock, SourceName, Standing};
@@ -188,13 +190,14 @@ impl App {
             store: store.clone(),
             rules: Arc::clone(&rules),
             clock: Arc::clone(&clock),
-            counters,
             requests: waiting,
             outbox,
-            flights,
+            state: desk::State {
+                counters,
+                flights,
+                ..desk::State::default()
+            },
             doubtful: false,
-            tempers: HashMap::new(),
-            memory: hearing::Memory::default(),
             stuck: false,
         };
         ledger.read_pauses().await?;

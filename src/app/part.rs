@@ -2,10 +2,11 @@
 
 use super::act;
 use super::claims;
-use super::desk::{Rules, shortened};
+use super::desk::Rules;
 use super::hearing;
 use super::inbound::{Intake, Unavailable};
 use super::intake;
+use super::poison::shortened;
 use super::request::{Claimed, Request};
 use super::work::Work;
 use crate::store::Aside;

@@ -8,7 +8,7 @@ use super::work::speaks_of;
 use crate::command::Command;
 use crate::domain::{
     By, Card, Case, CaseNumber, ChannelId, ChatName, Clock, Event, EventId, EventRecord, Instant, Media,
-    Message, NativeId, Post, ReplyId, ReplyState, SourceName,
+    Message, NativeId, Notice, Post, ReplyId, ReplyState, SourceName,
 };
 use crate::store::{CaseFilter, Store, StoredPost};
 use std::collections::HashMap;
@@ -239,6 +239,9 @@ impl Told {
                 Event::PostAdded { post, .. } | Event::PostDeleted { post } => {
                     posts.push((source.clone(), post.clone()));
                 }
+                Event::PostEdited { post, added, .. } if !added.is_empty() => {
+                    posts.push((source.clone(), post.clone()));
+                }
                 event => replies.extend(about_reply(event)),
             }
         }
@@ -317,6 +320,15 @@ fn attached(post: &Post) -> &[Media] {
     if post.deleted { &[] } else { &post.media }
 }
 
+/// Something that the team is told and that is about no case.
+#[derive(Debug, Clone)]
+pub struct NoticeEntry {
+    /// What.
+    pub notice: Notice,
+    /// How it is told.
+    pub card: Card,
+}
+
 /// A case in a list of cards.
 #[derive(Debug, Clone)]
 pub struct BoardEntry {
@@ -377,6 +389,23 @@ impl Reader {
             updated_at: case.updated_at,
         };
         Ok(cases.iter().map(entry).collect())
+    }
+
+    /// What the team is told that is about no case, as it stands now: the feeds that wait to be let in, and
+    /// these others.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn notices(&self, others: Vec<Notice>) -> Result<Vec<NoticeEntry>, Unavailable> {
+        let waiting = self.store.all_waiting().await?.into_iter();
+        let floods = waiting.map(|(source, posts)| (Notice::Flood { source }, posts));
+        let all = floods.chain(others.into_iter().map(|notice| (notice, 0)));
+        Ok(all
+            .map(|(notice, posts)| NoticeEntry {
+                card: text::notice(&notice, posts),
+                notice,
+            })
+            .collect())
     }
 
     /// What a chat's thread of the case shows. `None`: there is no such case.

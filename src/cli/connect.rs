@@ -2,14 +2,16 @@
 
 use super::{Configured, Exit};
 use crate::adapter::oauth::{Door, Grant, Walk};
+use crate::domain::message;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use clap::Args;
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use tokio::net::TcpListener;
@@ -20,6 +22,9 @@ use url::Url;
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How long a page that is being shown may keep the command from ending.
 const LAST_PAGE: Duration = Duration::from_secs(3);
+
+/// How much of a platform's reason is shown, in characters.
+const MOST_WHY: usize = 300;
 
 /// `hearback connect`
 #[derive(Debug, Clone, Args)]
@@ -129,10 +134,9 @@ type Visit = (Brought, oneshot::Sender<Result<(), String>>);
 async fn by_browser(walk: &Walk, grant: &Grant, listener: TcpListener) -> Result<(), NotLetIn> {
     let (visits, mut visited) = mpsc::channel::<Visit>(1);
     let (over, ended) = oneshot::channel::<()>();
-    let path = walk.redirect.path().to_owned();
-    let router = axum::Router::new()
-        .route(&path, axum::routing::get(arrive))
-        .with_state(visits);
+    let path: Arc<str> = walk.redirect.path().into();
+    // By hand: a router reads `:` and `{` in a path as places for anything.
+    let router = axum::Router::new().fallback(arrive).with_state((path, visits));
     let ends = async {
         let _ = ended.await;
     };
@@ -162,7 +166,16 @@ async fn by_browser(walk: &Walk, grant: &Grant, listener: TcpListener) -> Result
     }
 }
 
-async fn arrive(State(visits): State<mpsc::Sender<Visit>>, Query(brought): Query<Brought>) -> Response {
+async fn arrive(
+    State((path, visits)): State<(Arc<str>, mpsc::Sender<Visit>)>,
+    method: Method,
+    uri: Uri,
+    Query(brought): Query<Brought>,
+) -> Response {
+    // A browser's own questions, as for an icon, are no answer.
+    if method != Method::GET || uri.path() != &*path {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     let (told, answer) = oneshot::channel();
     if visits.send((brought, told)).await.is_err() {
         return (
@@ -206,8 +219,9 @@ async fn redeem(walk: &Walk, grant: &Grant, brought: Brought) -> Result<(), NotL
         return Err(NotLetIn::Strange);
     }
     if let Some(error) = brought.error {
-        let why = brought.error_description.map(|more| format!("{error}: {more}"));
-        return Err(NotLetIn::Refused(why.unwrap_or(error)));
+        let more = brought.error_description.map(|more| format!(": {more}"));
+        let why = format!("{error}{}", more.unwrap_or_default());
+        return Err(NotLetIn::Refused(message::one_line(&why, MOST_WHY)));
     }
     let Some(code) = brought.code else {
         return Err(NotLetIn::Strange);

@@ -1,6 +1,7 @@
 //! `hearback rules`: what the rules of the sources catch, and feeds that were set aside.
 
 use super::{Exit, Reported};
+use crate::domain::Instant;
 use crate::domain::message::one_line;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
@@ -132,6 +133,9 @@ pub struct Example {
     /// The network's id of it.
     pub id: String,
     /// When it was written.
+    #[serde(skip)]
+    pub written: Instant,
+    /// The day of it.
     pub at: String,
     /// Who wrote it.
     pub author: String,

@@ -31,6 +31,9 @@ pub(super) fn validate(root: &mut Section<'_>, table: &Table, purpose: Purpose) 
     let console = list("agent").iter().any(has_password);
     if root.has("slack") || root.has("discord") || console {
         people(root, table);
+        for (index, agent) in list("agent").iter().enumerate() {
+            known(root, agent, index);
+        }
         approvers(root, table);
         for (index, team) in list("team").iter().enumerate() {
             chats_of(root, team, &format!("team[{index}]"), &CHANNELS);
@@ -72,6 +75,30 @@ fn people(root: &mut Section<'_>, table: &Table) {
         let message = "there is neither an [[agent]] nor an [[access]], so nobody may answer";
         root.wrong("", Wrong::new(message, mend));
     }
+}
+
+/// The ids of an agent, and the chat of each.
+const IDS: [(&str, &str); 2] = [("slack", "slack"), ("discord", "discord")];
+
+/// A chat that is configured knows an agent: no other can act.
+fn known(root: &mut Section<'_>, agent: &Node, index: usize) {
+    let Value::Table(entry) = &agent.value else {
+        return;
+    };
+    let by_id = |(key, chat): &(&str, &str)| entry.contains_key(*key) && root.has(chat);
+    if IDS.iter().any(by_id) || has_password(agent) {
+        return;
+    }
+    let mend = match IDS.iter().find(|(key, _)| entry.contains_key(*key)) {
+        Some((key, chat)) => format!("add a section [{chat}] for `{key}`, or a `console_password`"),
+        None => "add `slack`, `discord` or `console_password`".to_owned(),
+    };
+    let message = "no chat that is configured knows this agent, who could do nothing";
+    root.wrong_at(
+        &agent.place,
+        &format!("agent[{index}]"),
+        Wrong::new(message, mend),
+    );
 }
 
 /// Where every reply has to be approved, somebody can.

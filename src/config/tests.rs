@@ -133,6 +133,12 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         username = "shop_help"
         password = "p"
         [[source]]
+        name = "so"
+        platform = "stackexchange"
+        site = "stackoverflow"
+        key = "k"
+        tags = ["acme"]
+        [[source]]
         name = "tg"
         platform = "telegram"
         token = "1:a"
@@ -248,6 +254,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
         let lemmy = of!(config, Lemmy);
         let fedi = of!(config, Mastodon);
         let snoo = of!(config, Reddit);
+        let so = of!(config, StackExchange);
         let tg = of!(config, Telegram);
         let trust = of!(config, Trustpilot);
         let shop = of!(config, Webhook);
@@ -266,6 +273,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             snoo.search.clone(),
             snoo.poll,
         );
+        let so = (so.url.clone(), so.search.clone(), so.answers, so.poll);
         let page = (page.url.clone(), page.poll);
         let reviews = [
             (ios.url.clone(), ios.poll),
@@ -274,7 +282,12 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             (trust.url.clone(), trust.poll),
         ];
         let tube = (tube.url.clone(), tube.daily_quota, tube.poll);
-        let hub = (hub.url.clone(), hub.search.clone(), hub.poll);
+        let hub = (
+            hub.url.clone(),
+            hub.discussions.clone(),
+            hub.search.clone(),
+            hub.poll,
+        );
         let insta = (insta.url.clone(), insta.poll);
         let threads = (threads.url.clone(), threads.search.clone(), threads.poll);
         let fedi = (fedi.hashtags.clone(), fedi.search.clone(), fedi.poll);
@@ -316,7 +329,7 @@ fn what_holds_when_a_key_is_left_out_is_what_the_documentation_says() {
             (forum.search.clone(), forum.poll),
             (lemmy.search.clone(), lemmy.poll),
         );
-        let boards = (alerts, clips, forum, hub, lemmy, snoo, tube);
+        let boards = (alerts, clips, forum, hub, lemmy, snoo, so, tube);
         let accounts = (letters, fedi, page, org, x, insta, threads, sky, tg.url.clone());
         let shop = (shop.idempotency, shop.limit);
         ((slack, discord, desks), (reviews, boards, accounts, shop), reply)

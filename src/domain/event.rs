@@ -55,6 +55,9 @@ pub enum Event {
         before: String,
         /// What it says now.
         after: String,
+        /// Which of its attachments, from zero, are new.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        added: Vec<usize>,
     },
     /// The author took a post back.
     PostDeleted {

@@ -2,6 +2,7 @@
 
 use super::{Instant, NativeId, SourceName};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// What sort of thing was published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -150,6 +151,31 @@ pub struct Post {
     pub metrics: Metrics,
     /// Stars, for a review.
     pub rating: Option<i64>,
+}
+
+impl Post {
+    /// Which of its attachments, from zero, were not there before. Some platforms give the same file another
+    /// query each time: at the same path it is the same.
+    #[must_use]
+    pub fn attached_since(&self, before: &Self) -> Vec<usize> {
+        let path = |url: &str| url.split(['?', '#']).next().unwrap_or(url).to_owned();
+        let known: HashSet<_> = before.media.iter().map(|media| media.url.as_str()).collect();
+        let now: HashSet<_> = self.media.iter().map(|media| media.url.as_str()).collect();
+        let renamed = before
+            .media
+            .iter()
+            .filter(|media| !now.contains(media.url.as_str()));
+        let mut renamed: Vec<_> = renamed.map(|media| path(&media.url)).collect();
+        let mut is_new = |media: &Media| {
+            let same = path(&media.url);
+            let at = renamed.iter().position(|known| *known == same);
+            !known.contains(media.url.as_str()) && at.map(|at| renamed.swap_remove(at)).is_none()
+        };
+        let media = self.media.iter().enumerate();
+        media
+            .filter_map(|(nth, media)| is_new(media).then_some(nth))
+            .collect()
+    }
 }
 
 /// What a source saw.

@@ -14,6 +14,7 @@ pub fn texts_mut(event: &mut Event) -> Vec<&mut String> {
             post: _,
             before,
             after,
+            added: _,
         } => vec![before, after],
         Event::Noted { text } => vec![text],
         Event::Escalated { team: _, reason } => vec![reason],
@@ -139,12 +140,14 @@ mod tests {
             post: "p1".into(),
             before: String::new(),
             after: "It broke".to_owned(),
+            added: vec![1],
         };
         texts_mut(&mut event).into_iter().for_each(blank);
         let blanked = Event::PostEdited {
             post: "p1".into(),
             before: String::new(),
             after: ERASED.to_owned(),
+            added: vec![1],
         };
         assert_eq!(event, blanked);
         assert!(texts_mut(&mut Event::Woke).is_empty());

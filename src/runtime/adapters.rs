@@ -1,7 +1,7 @@
 //! Chats and networks: built from the configuration, joined into one server, connected.
 
 use super::lifecycle::Lifecycle;
-use crate::adapter::chat::console::{Console, Seat};
+use crate::adapter::chat::console::{Console, Notices, Seat};
 use crate::adapter::chat::discord::Discord;
 use crate::adapter::chat::helpdesk::Desk;
 use crate::adapter::chat::slack::Slack;
@@ -9,6 +9,7 @@ use crate::adapter::connector::Connector;
 use crate::adapter::guard::Guard;
 use crate::adapter::http;
 use crate::adapter::link::Link;
+use crate::adapter::meters;
 use crate::adapter::picture::Pictures;
 use crate::adapter::social::app_store::AppStore;
 use crate::adapter::social::bluesky::Bluesky;
@@ -25,6 +26,7 @@ use crate::adapter::social::mastodon::Mastodon;
 use crate::adapter::social::playground::Playground;
 use crate::adapter::social::reddit::Reddit;
 use crate::adapter::social::rss::Rss;
+use crate::adapter::social::stack_exchange::StackExchange;
 use crate::adapter::social::telegram::Telegram;
 use crate::adapter::social::threads::Threads;
 use crate::adapter::social::tiktok::TikTok;
@@ -54,6 +56,7 @@ pub(super) struct Adapters {
     pub networks: Vec<Arc<dyn Connector>>,
     pub playground: Option<Arc<Playground>>,
     pub attachments: Attachments,
+    clock: Arc<dyn Clock>,
 }
 
 /// What adapters are built with, beside the configuration.
@@ -116,7 +119,7 @@ impl Adapters {
             }
             None => None,
         };
-        let guard = guard(config).context("Cannot build an HTTP client")?;
+        let guard = guard(config);
         let attachments = match config.media.pictures {
             config::Pictures::File => Attachments::Shown(Arc::new(Pictures::new(guard.clone()))),
             config::Pictures::Link => Attachments::Linked,
@@ -132,6 +135,7 @@ impl Adapters {
             networks: Vec::new(),
             playground: None,
             attachments,
+            clock: Arc::clone(clock),
         };
         for source in &config.sources {
             let Source::Playground(section) = source else {
@@ -201,8 +205,13 @@ impl Adapters {
         let desks = self.desks.iter();
         let desks = desks.filter_map(|desk| Arc::clone(desk).routes(inbound.clone()));
         let square = self.playground.iter().map(|square| square.router(stop.clone()));
+        let (metered, clock) = (self.networks.clone(), Arc::clone(&self.clock));
+        let notices: Notices = Arc::new(move || meters::nearly_used_up(&metered, clock.now()));
         let console = self.console.iter();
-        let console = console.map(|console| console.router(reader.clone(), inbound.clone(), stop.clone()));
+        let console = console.map(|console| {
+            let (reader, inbound) = (reader.clone(), inbound.clone());
+            console.router(reader, inbound, Arc::clone(&notices), stop.clone())
+        });
         web::router(web::Parts {
             reader: reader.clone(),
             inbound: inbound.clone(),
@@ -283,6 +292,7 @@ fn network(
         Source::Mastodon(section) => Arc::new(Mastodon::new(section, timeout, clock)?),
         Source::Reddit(section) => Arc::new(Reddit::new(section, timeout, clock)?),
         Source::Rss(section) => Arc::new(Rss::new(section, guard.clone(), clock)?),
+        Source::StackExchange(section) => Arc::new(StackExchange::new(section, timeout, clock, vault)?),
         Source::Telegram(section) => Arc::new(Telegram::new(section, timeout, clock)?),
         Source::Threads(section) => Arc::new(Threads::new(section, timeout, clock, vault)?),
         Source::TikTok(section) => Arc::new(TikTok::new(section, timeout, clock, vault)?),
@@ -295,10 +305,9 @@ fn network(
 }
 
 /// The guard before addresses from outside.
-fn guard(config: &Config) -> reqwest::Result<Guard> {
+fn guard(config: &Config) -> Guard {
     let exempt = config.server.allow_private_hosts.iter();
-    let exempt: Vec<_> = exempt.map(|host| (host.host.clone(), host.port)).collect();
-    Guard::new(&exempt)
+    Guard::new(exempt.map(|host| (host.host.clone(), host.port)).collect())
 }
 
 /// The console: of the demo, or for those who have a password for it.

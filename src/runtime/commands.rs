@@ -21,6 +21,7 @@ use std::io::{IsTerminal as _, Write as _, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
 
 /// How long a question of `doctor` may take.
 const QUESTION: Duration = Duration::from_secs(10);
@@ -198,7 +199,7 @@ impl Adapters {
             installation: "doctor",
             clock,
             vault: match &store {
-                Ok(store) => vault::of(config, store),
+                Ok(store) => vault::of(config, store, &TaskTracker::new()),
                 Err(error) => Arc::new(vault::NoVault(error.to_string())),
             },
             demo: None,
@@ -305,8 +306,26 @@ async fn database(config: &Config) -> Vec<Finding> {
                 "see [database] url",
             ),
         });
+        findings.extend(waiting(config).await);
     }
     findings
+}
+
+/// The feeds that were set aside, which somebody has to decide about.
+async fn waiting(config: &Config) -> Vec<Finding> {
+    // Why it cannot be joined was told before.
+    let Ok(store) = Store::join(config.database.url.expose_secret()).await else {
+        return Vec::new();
+    };
+    let feeds = store.all_waiting().await.unwrap_or_default().into_iter();
+    store.close().await;
+    let finding = |(source, posts)| {
+        Finding::wrong(
+            format!("{posts} posts of {source} wait to be let in"),
+            format!("decide with `hearback rules let-in {source}`, or leave-out"),
+        )
+    };
+    feeds.map(finding).collect()
 }
 
 fn manifest(manifest: &Manifest) -> std::io::Result<Exit> {

@@ -10,8 +10,10 @@ use crate::domain::{Clock, SystemClock};
 use crate::store::Store;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
 use url::{Host, Url};
 
 /// Lets a person open the door of a platform.
@@ -43,7 +45,7 @@ async fn connected(config: &Config, store: &Store, connect: &Connect) -> anyhow:
     let surroundings = Surroundings {
         installation: "connect",
         clock: &clock,
-        vault: vault::of(config, store),
+        vault: vault::of(config, store, &TaskTracker::new()),
         demo: None,
         base: &link(config.server.listen),
     };
@@ -64,8 +66,8 @@ async fn connected(config: &Config, store: &Store, connect: &Connect) -> anyhow:
         return Ok(Exit::Usage);
     };
     let listener = match on_this_machine(redirect) {
-        true => Some(listen(redirect).await?),
-        false => None,
+        Some(at) => Some(listen(at).await?),
+        None => None,
     };
     let done = walk(
         (&door, grant),
@@ -106,25 +108,22 @@ fn the_one<'a>(
     }
 }
 
-/// Whether the browser comes back to this machine.
-fn on_this_machine(redirect: &Url) -> bool {
-    redirect.scheme() == "http"
-        && match redirect.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        }
+/// Where the browser comes back to, if that is this machine; no other machine reaches such an address. A name
+/// is not looked up: `localhost` is what every browser takes it for.
+fn on_this_machine(redirect: &Url) -> Option<SocketAddr> {
+    let ip: IpAddr = match redirect.host().filter(|_| redirect.scheme() == "http")? {
+        Host::Ipv4(ip) => ip.into(),
+        Host::Ipv6(ip) => ip.into(),
+        Host::Domain("localhost") => Ipv4Addr::LOCALHOST.into(),
+        Host::Domain(_) => return None,
+    };
+    let port = redirect.port_or_known_default()?;
+    ip.is_loopback().then_some(SocketAddr::new(ip, port))
 }
 
-async fn listen(redirect: &Url) -> anyhow::Result<TcpListener> {
-    let host = redirect
-        .host_str()
-        .unwrap_or("127.0.0.1")
-        .trim_matches(['[', ']']);
-    let port = redirect.port_or_known_default().unwrap_or(80);
-    TcpListener::bind((host, port)).await.with_context(|| {
-        format!("Cannot listen on {host}:{port}: another program has the port; name another --redirect, here and in the platform's settings")
+async fn listen(at: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(at).await.with_context(|| {
+        format!("Cannot listen on {at}: another program has the port; name another --redirect, here and in the platform's settings")
     })
 }
 
@@ -137,4 +136,24 @@ async fn a_line() -> std::io::Result<String> {
         let _ = typed.send(read);
     });
     line.await.map_err(std::io::Error::other)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("http://127.0.0.1:8931/connected", Some("127.0.0.1:8931"))]
+    #[case("http://localhost:8931/connected", Some("127.0.0.1:8931"))]
+    #[case("http://[::1]/", Some("[::1]:80"))]
+    #[case("http://127.0.0.1.evil.example/", None)]
+    #[case("http://0.0.0.0:8931/", None)]
+    #[case("http://192.168.1.4:8931/", None)]
+    #[case("https://localhost:8931/", None)]
+    #[case("https://care.example/connected", None)]
+    fn only_this_machine_is_listened_on(#[case] redirect: &str, #[case] at: Option<&str>) {
+        let at = at.map(|at| at.parse().unwrap());
+        assert_eq!(on_this_machine(&Url::parse(redirect).unwrap()), at);
+    }
 }

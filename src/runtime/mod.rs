@@ -52,8 +52,8 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const SWITCH: Duration = Duration::from_secs(1);
 /// How often it is looked whether a command line ordered something.
 const ORDERS: Duration = Duration::from_secs(1);
-/// How often the meters of the sources are looked at.
-const METERS: Duration = Duration::from_secs(60);
+/// How often the meters of the sources are looked at: what was used since is forgotten by a crash.
+const METERS: Duration = Duration::from_secs(10);
 /// How long closing the database may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -118,7 +118,7 @@ impl Running {
         let surroundings = Surroundings {
             installation: &installation,
             clock: &clock,
-            vault: vault::of(config, &store),
+            vault: vault::of(config, &store, &lifecycle.tasks),
             demo: demo.as_ref(),
             base: &link(addr),
         };

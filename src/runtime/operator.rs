@@ -351,7 +351,7 @@ async fn carry_out(config: &Config, store: Store, row: OrderRow) -> anyhow::Resu
         &Surroundings {
             installation: &installation,
             clock: &clock,
-            vault: vault::of(config, &store),
+            vault: vault::of(config, &store, &tracker),
             demo: None,
             base: &link(config.server.listen),
         },

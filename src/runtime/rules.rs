@@ -158,7 +158,9 @@ impl<'a> Trying<'a> {
         match why {
             None => self.trial.with_case += 1,
             Some(Why::Rules) => self.trial.passed_over += 1,
-            Some(Why::Flood | Why::Left) => self.trial.waiting += 1,
+            // Of what was left out no words are kept, so nothing can be tried.
+            Some(Why::Left) => return,
+            Some(Why::Flood) => self.trial.waiting += 1,
         }
         tried.posts += 1;
         let caught = self.listening.caught(post, &mut self.scratch);
@@ -176,17 +178,27 @@ impl<'a> Trying<'a> {
             }
             catch.caught += 1;
             catch.alone += usize::from(caught.len() == 1);
-            if catch.examples.len() < EXAMPLES {
-                catch.examples.push(Example {
-                    id: post.id.to_string(),
-                    at: post.created_at.format("%Y-%m-%d").to_string(),
-                    author: post.author.handle.clone(),
-                    url: post.url.clone(),
-                    text: post.text.clone(),
-                });
-            }
+            show(&mut catch.examples, post);
         }
     }
+}
+
+/// Keeps a post among the newest.
+fn show(examples: &mut Vec<Example>, post: &Post) {
+    let behind = examples.partition_point(|shown| shown.written >= post.created_at);
+    if behind == EXAMPLES {
+        return;
+    }
+    let example = Example {
+        id: post.id.to_string(),
+        written: post.created_at,
+        at: post.created_at.format("%Y-%m-%d").to_string(),
+        author: post.author.handle.clone(),
+        url: post.url.clone(),
+        text: post.text.clone(),
+    };
+    examples.insert(behind, example);
+    examples.truncate(EXAMPLES);
 }
 
 /// Which feeds wait.

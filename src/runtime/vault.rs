@@ -8,24 +8,35 @@ use crate::store::{self, Store};
 use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 
-struct Stored(store::Vault);
+struct Stored {
+    vault: store::Vault,
+    under_way: TaskTracker,
+}
 
-/// Where this installation keeps what platforms give us.
-pub(super) fn of(config: &Config, store: &Store) -> Arc<dyn Vault> {
-    Arc::new(Stored(store::Vault::of(store, &seal::path(config))))
+/// Where this installation keeps what platforms give us. Who closes the store waits for these tasks before.
+pub(super) fn of(config: &Config, store: &Store, tasks: &TaskTracker) -> Arc<dyn Vault> {
+    Arc::new(Stored {
+        vault: store::Vault::of(store, &seal::path(config)),
+        under_way: tasks.clone(),
+    })
 }
 
 #[async_trait]
 impl Vault for Stored {
     async fn get(&self, source: &SourceName, name: &str) -> Result<Option<SecretString>, Unkept> {
-        let kept = self.0.get(source, name).await;
+        let kept = self.vault.get(source, name).await;
         kept.map(|kept| kept.map(Into::into)).map_err(unkept)
     }
 
     async fn put(&self, source: &SourceName, name: &str, secret: &SecretString) -> Result<(), Unkept> {
-        let put = self.0.put(source, name, secret.expose_secret()).await;
+        let put = self.vault.put(source, name, secret.expose_secret()).await;
         put.map_err(unkept)
+    }
+
+    fn under_way(&self) -> TaskTracker {
+        self.under_way.clone()
     }
 }
 

@@ -256,7 +256,7 @@ statements! {
             SELECT r.source, r.id, r.author, r.at, r.why, r.body FROM"
         [source TEXT, id TEXT, author TEXT, at BIGINT, why TEXT, body TEXT]
         "WHERE true ON CONFLICT (source, id) DO UPDATE SET author = excluded.author, why = excluded.why, \
-            body = excluded.body";
+            body = excluded.body WHERE unheard.body <> excluded.body OR unheard.why <> excluded.why";
     DROP_UNHEARD = "DELETE FROM unheard WHERE (source, id) IN (SELECT r.source, r.id FROM"
         [source TEXT, id TEXT] ")";
     LEAVE_OUT = "UPDATE unheard SET why = 'left', author = '', body = '' WHERE source = $1 AND why = 'flood'";

@@ -41,12 +41,18 @@ impl Vault {
         let Some(locked) = self.store.token(source, name).await? else {
             return Ok(None);
         };
-        let opened = self.key().await?.open(&place(source, name), &locked);
+        // Without its key nothing can be read, and a new one would not help.
+        let key = self.key(read).await?;
+        let opened = key.open(&place(source, name), &locked);
         opened.map(Some).ok_or_else(|| Error::Inconsistent {
             table: "tokens",
             column: "body",
             row: format!("{source}/{name}"),
-            why: format!("it was not locked with the key in {}", self.file.display()),
+            why: format!(
+                "it was not locked with the key in {}: put the key there that belongs to this database; if it is \
+                 lost, let the platform in anew (`hearback connect`)",
+                self.file.display()
+            ),
         })
     }
 
@@ -55,21 +61,23 @@ impl Vault {
     /// # Errors
     /// The database or the file of the key cannot be written.
     pub async fn put(&self, source: &SourceName, name: &str, secret: &str) -> Result<()> {
-        let locked = self.key().await?.lock(&place(source, name), secret)?;
+        let locked = self.key(read_or_make).await?.lock(&place(source, name), secret)?;
         let row = Batch::of_texts([[source.as_str(), name, &locked]]);
         self.store.put_token(row).await
     }
 
-    async fn key(&self) -> Result<&Key> {
+    async fn key(&self, read: fn(&Path) -> io::Result<[u8; 32]>) -> Result<&Key> {
         self.key
             .get_or_try_init(async || {
                 let file = self.file.clone();
-                let read = tokio::task::spawn_blocking(move || read_or_make(&file)).await;
+                let read = tokio::task::spawn_blocking(move || read(&file)).await;
                 let read = read.map_err(io::Error::other).and_then(|read| read);
                 let bytes = read.map_err(|error| {
                     let file = self.file.display();
                     Error::Unavailable(format!(
-                        "the key of the tokens, {file}, cannot be read or made: {error}"
+                        "the key of the tokens, {file}, cannot be used ({error}): put the key there that belongs \
+                         to this database; if it is lost, remove what is there and let the platforms in anew \
+                         (`hearback connect`)"
                     ))
                 })?;
                 Ok(Key::of("tokens", bytes))
@@ -83,14 +91,18 @@ fn place(source: &SourceName, name: &str) -> Vec<u8> {
     [source.as_str(), "\0", name].concat().into_bytes()
 }
 
-/// Reads the key. Of several who make it at the same time one wins, and all have that one.
+fn read(path: &Path) -> io::Result<[u8; 32]> {
+    whole(&fs::read(path)?)
+}
+
+/// Reads the key, or makes one. Of several who make it at the same time one wins, and all have that one.
 fn read_or_make(path: &Path) -> io::Result<[u8; 32]> {
-    match fs::read(path) {
+    match read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             make(path)?;
-            whole(&fs::read(path)?)
+            read(path)
         }
-        read => whole(&read?),
+        read => read,
     }
 }
 

@@ -17,9 +17,9 @@ use crate::adapter::link::Link;
 use crate::app::{Inbound, Reader};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::Response;
-use axum::routing::get;
-use axum::{Router, middleware};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use axum::{Json, Router, middleware};
 use maud::Markup;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
@@ -80,9 +80,12 @@ pub fn router(parts: Parts) -> Router {
         .layer(DefaultBodyLimit::max(MOST_FORM))
         .layer(middleware::from_fn_with_state(Arc::new(hosts), guard::guard))
         .merge(Router::new().route("/assets/{version}/{name}", get(assets::asset)));
+    let strangers = Router::new()
+        .route("/webhooks/{source}", any(unknown))
+        .route("/helpdesk/{name}", any(unknown));
     hooks
         .into_iter()
-        .fold(health.merge(pages), Router::merge)
+        .fold(health.merge(pages).merge(strangers), Router::merge)
         .layer(middleware::map_response(guard::headers))
         .layer(tower_http::limit::RequestBodyLimitLayer::new(MOST_BODY))
         .layer(middleware::map_response(guard::part))
@@ -91,4 +94,10 @@ pub fn router(parts: Parts) -> Router {
             ANSWER,
         ))
         .layer(CatchPanicLayer::new())
+}
+
+/// A program calls an address that nothing is connected to: it is told so as programs are.
+async fn unknown() -> impl IntoResponse {
+    let error = "nothing that is called is configured under this name";
+    (StatusCode::NOT_FOUND, Json(serde_json::json!({"error": error})))
 }

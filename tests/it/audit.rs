@@ -520,6 +520,7 @@ async fn talkative(place: &Place) -> Store {
         post: "p1".into(),
         before: "Zebedee was here".to_owned(),
         after: "Zebedee bought a saucepan".to_owned(),
+        added: vec![],
     };
     let resolved = Event::Resolved {
         outcome: "Zebedee got a refund".to_owned(),
@@ -654,6 +655,7 @@ async fn a_person_is_erased_and_the_chain_holds(place: Place) {
         post: "p1".into(),
         before: ERASED.to_owned(),
         after: ERASED.to_owned(),
+        added: vec![],
     };
     assert_eq!(texts[2], &edited);
     assert_eq!(texts.last(), Some(&&Event::Erased));

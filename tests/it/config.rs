@@ -124,6 +124,7 @@ fn the_environment_is_laid_over_the_file() {
             ("HEARBACK__SOURCE__1__IDEMPOTENCY", "key"),
             ("HEARBACK__SOURCE__1__LIMIT", "500"),
             ("HEARBACK__AGENT__0__NAME", "Ada"),
+            ("HEARBACK__AGENT__0__SLACK", "U1"),
             ("HEARBACK__AGENT__0__ROLES", "agent,lead"),
             ("HEARBACK_TEST_REQUIRE", "postgres"),
             ("PATH", "/bin"),
@@ -456,6 +457,7 @@ name = "managers"
     c.toml:6: agent[1].name: "ada" is given in line 2; give every [[agent]] its own
     c.toml:9: agent[1].roles: gives no role; name at least one of viewer, agent, approver, lead, admin
     c.toml:10: agent[2].roles: is missing from [[agent]]; add `roles = ["agent"]`
+    c.toml:10: agent[2]: no chat that is configured knows this agent, who could do nothing; add a section [discord] for `discord`, or a `console_password`
     c.toml:12: agent[2].discord: is not a Discord id; an id is digits only: turn on Developer Mode in Discord, then right-click and "Copy ID"
     c.toml:15: agent[3].slack: "U1" is given in line 3; give every [[agent]] its own
     c.toml:17: access[0]: names no group; give each [[access]] exactly one of `slack_group` and `discord_role`
@@ -585,6 +587,18 @@ fn somebody_has_to_be_able_to_answer() {
     let nobody = SOUND.split("[[access]]").next().unwrap();
     assert_snapshot!(problems(nobody), @"c.toml: there is neither an [[agent]] nor an [[access]], so nobody may answer; add an [[agent]] with `name`, `roles` and an id in a chat, or an [[access]]");
     assert_snapshot!(problems(&format!("agent = []\n{nobody}")), @"c.toml: there is neither an [[agent]] nor an [[access]], so nobody may answer; add an [[agent]] with `name`, `roles` and an id in a chat, or an [[access]]");
+}
+
+#[test]
+fn an_agent_whom_no_chat_can_know_is_told() {
+    let agents = "[[agent]]\nname = \"Ada\"\nroles = [\"agent\"]\n\
+                  [[agent]]\nname = \"Grace\"\ndiscord = \"5\"\nroles = [\"agent\"]\n\
+                  [[agent]]\nname = \"Linus\"\ndiscord = \"6\"\nslack = \"U6\"\nroles = [\"agent\"]\n\
+                  [[agent]]\nname = \"Mary\"\nconsole_password = \"sixteen letters!\"\nroles = [\"agent\"]\n";
+    assert_snapshot!(added(agents), @"
+    c.toml:1: agent[0]: no chat that is configured knows this agent, who could do nothing; add `slack`, `discord` or `console_password`
+    c.toml:4: agent[1]: no chat that is configured knows this agent, who could do nothing; add a section [discord] for `discord`, or a `console_password`
+    ");
 }
 
 #[test]

@@ -61,6 +61,7 @@ fn open(channel: u64, key: &str) -> OpenThread {
 
 fn post(opened: &Opened, channel: u64, key: &str, text: &str) -> PostMessage {
     PostMessage {
+        hands_over: false,
         key: IdempotencyKey::from(key),
         channel: channel.to_string().into(),
         thread: opened.thread.clone(),

@@ -5,6 +5,7 @@ use crate::fake::house::{self, Core, SETTLE};
 use crate::fake::mail::{ADDRESS, FakeMail, PASSWORD};
 use hearback::adapter::connector::Connector as _;
 use hearback::adapter::social::email::Email;
+use hearback::adapter::supervise::Lost;
 use hearback::app::Response;
 use hearback::config::{self, SentCopy};
 use hearback::domain::{ManualClock, PostKind, ReplyState, Visibility};
@@ -23,7 +24,12 @@ struct Scene {
 }
 
 fn mailbox(server: &FakeMail, clock: &ManualClock, sent_copy: SentCopy) -> Arc<Email> {
-    let config = config::Email {
+    let config = config(server, sent_copy);
+    Arc::new(Email::new(&config, Duration::from_secs(5), house::clock(clock)).unwrap())
+}
+
+fn config(server: &FakeMail, sent_copy: SentCopy) -> config::Email {
+    config::Email {
         name: "letters".to_owned(),
         imap_url: server.imap_url(),
         smtp_url: Some(server.smtp_url()),
@@ -37,8 +43,7 @@ fn mailbox(server: &FakeMail, clock: &ManualClock, sent_copy: SentCopy) -> Arc<E
         alerts: vec!["@twilert.com".to_owned()],
         poll: Duration::from_secs(60),
         approval: None,
-    };
-    Arc::new(Email::new(&config, Duration::from_secs(5), house::clock(clock)).unwrap())
+    }
 }
 
 impl Scene {
@@ -125,6 +130,26 @@ async fn a_letter_is_answered_in_its_thread() {
     assert_eq!(scene.core.cases().await.len(), 1);
 }
 
+/// Some programs tell only what they answer, and leave the letters before it out.
+#[rstest]
+#[case(SentCopy::Append)]
+#[case(SentCopy::Server)]
+#[tokio::test]
+async fn an_answer_that_names_only_our_letter_joins_its_case(#[case] sent_copy: SentCopy) {
+    let mut scene = Scene::new(sent_copy).await;
+    scene.server.write("ann", "Where is my parcel?");
+    scene.sweep().await;
+    scene.core.reply(1, "It is on its way.").await;
+    let ours = scene.server.delivered()[0].id.clone();
+    scene.clock.advance(Duration::from_secs(60));
+    let head = format!("In-Reply-To: <{ours}>\r\n");
+    scene.server.write_with("ann", "Thank you", &head);
+    scene.server.write("bob", "And mine?");
+    scene.sweep().await;
+    assert_eq!(scene.texts().await[1], "Thank you");
+    assert_eq!(scene.core.cases().await.len(), 2);
+}
+
 #[rstest]
 #[case::automatic("Auto-Submitted: auto-replied\r\n")]
 #[case::list("List-Id: <talk.example>\r\nPrecedence: list\r\n")]
@@ -137,6 +162,59 @@ async fn machines_open_no_case_and_so_no_loop_begins(#[case] head: &str) {
     scene.sweep().await;
     assert_eq!(scene.texts().await, ["A letter\n\nI am here"]);
     assert_eq!(scene.core.set_aside().await, 0);
+}
+
+/// It was taken and found no mailbox: who answered reads so where they answered.
+#[tokio::test]
+async fn a_reply_that_comes_back_is_told_in_its_case() {
+    let mut scene = Scene::new(SentCopy::Server).await;
+    scene.server.write("ann", "Where is my parcel?");
+    scene.sweep().await;
+    scene.core.reply(1, "It is on its way.").await;
+    let ours = scene.server.delivered()[0].clone();
+    let report = |id: &str| {
+        format!(
+            "Return-Path: <>\r\nFrom: Mail Delivery System <MAILER-DAEMON@mx.example>\r\nMessage-ID: <r{id}>\r\n\
+             Subject: Undelivered Mail\r\nMIME-Version: 1.0\r\n\
+             Content-Type: multipart/report; report-type=delivery-status; boundary=x\r\n\r\n\
+             --x\r\nContent-Type: text/plain\r\n\r\nI'm sorry.\r\n\
+             --x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n\
+             Final-Recipient: rfc822; ann@elsewhere.example\r\nAction: failed\r\nStatus: 5.2.2\r\n\
+             Diagnostic-Code: smtp; 552 5.2.2 Mailbox full\r\n\
+             --x\r\nContent-Type: message/rfc822\r\n\r\nFrom: {ADDRESS}\r\nTo: {to}\r\nMessage-ID: <{id}>\r\n\
+             References: <{first}>\r\n\r\nIt is on its way.\r\n--x--\r\n",
+            to = ours.to,
+            first = ours.references[0],
+        )
+    };
+    scene.clock.advance(Duration::from_secs(60));
+    scene.server.put_raw(report(&ours.id).as_bytes());
+    scene
+        .server
+        .put_raw(report("somebody.elses@mail.example").as_bytes());
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 1);
+    assert_eq!(
+        scene.texts().await[1..],
+        ["[The mail server: the reply did not arrive. 552 5.2.2 Mailbox full]"]
+    );
+    assert!(scene.core.thread(1).contains("the reply did not arrive"));
+}
+
+/// A server that cannot look at passwords for a moment is no reason to stay away, as a refused password is.
+#[tokio::test]
+async fn a_server_that_is_out_of_order_is_asked_again() {
+    let mut scene = Scene::new(SentCopy::Server).await;
+    scene.server.write("ann", "one");
+    scene.server.out_of_order(true);
+    let lost = scene.mail.sweep(&scene.core.inbound).await.unwrap_err();
+    assert!(
+        matches!(&lost, Lost::Broken(why) if why == "the mail server refused: [UNAVAILABLE] Temporary failure"),
+        "{lost:?}"
+    );
+    scene.server.out_of_order(false);
+    scene.sweep().await;
+    assert_eq!(scene.texts().await.len(), 1);
 }
 
 #[tokio::test]
@@ -212,6 +290,20 @@ async fn a_draft_is_never_sent_again(#[case] fault: Fault, #[case] delivered: us
 }
 
 #[tokio::test]
+async fn what_the_way_out_said_counts_though_the_mailbox_hangs() {
+    let mut scene = Scene::new(SentCopy::Append).await;
+    let config = config(&scene.server, SentCopy::Append);
+    let mail = Email::new(&config, Duration::from_secs(3), house::clock(&scene.clock));
+    scene.core = scene.core.restart(vec![Arc::new(mail.unwrap())]).await;
+    scene.server.write("ann", "Where is my parcel?");
+    scene.sweep().await;
+    scene.server.faults().next("note", Fault::Hang);
+    scene.core.reply(1, "It is on its way.").await;
+    let reply = &scene.core.replies(1).await[0];
+    assert_eq!(reply.state, ReplyState::Sent, "{:?}", reply.reason);
+}
+
+#[tokio::test]
 async fn what_the_server_does_not_take_is_told_and_marked() {
     let mut scene = Scene::new(SentCopy::Append).await;
     scene.server.write("nobody", "Where is my parcel?");
@@ -279,4 +371,26 @@ async fn doctor_asks_both_servers() {
     );
     assert!(scene.server.changes().is_empty());
     assert!(scene.mail.abilities().private);
+}
+
+#[tokio::test]
+async fn doctor_finds_a_folder_that_is_not_there_and_waits_for_no_silent_server() {
+    let scene = Scene::new(SentCopy::Append).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let config = config::Email {
+        sent: Some("Nowhere".to_owned()),
+        smtp_url: Some(format!("smtp://{address}").parse().unwrap()),
+        ..config(&scene.server, SentCopy::Append)
+    };
+    let mail = Email::new(&config, Duration::from_millis(200), house::clock(&scene.clock)).unwrap();
+    let wrong: Vec<_> = mail
+        .examine()
+        .await
+        .into_iter()
+        .filter(|finding| !finding.ok)
+        .collect();
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert!(wrong[0].what.starts_with("Nowhere cannot be read"), "{wrong:?}");
+    assert!(wrong[1].what.contains("does not answer"), "{wrong:?}");
 }

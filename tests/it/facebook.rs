@@ -496,3 +496,88 @@ async fn a_limit_is_waited_for_as_the_usage_says() {
     let quota = scene.account.examine().await;
     assert!(!quota[0].ok, "{quota:?}");
 }
+
+#[tokio::test]
+async fn a_post_whose_comments_cannot_be_read_stops_none_of_the_others() {
+    let mut scene = Scene::new().await;
+    let (one, two) = (
+        scene.page.write("page", "Hats!"),
+        scene.page.write("page", "Coats!"),
+    );
+    scene.sweep().await;
+    scene.page.answer("ann", &one, "too small");
+    scene.page.answer("bob", &two, "too large");
+    scene.page.faults().next("comments", Fault::Status(500));
+    scene.page.message("eve", "hello");
+    scene.sweep().await;
+    let heard = |posts: Vec<Post>| posts.into_iter().map(|post| post.text).collect::<Vec<_>>();
+    let mut texts = heard(scene.posts().await);
+    texts.sort();
+    assert_eq!(texts, ["hello", "too large"]);
+    // What is missing is read as soon as it can be, whatever came meanwhile.
+    scene.clock.advance(Duration::from_secs(3 * 3600));
+    scene.page.answer("bob", &two, "much too large");
+    scene.page.faults().next("comments", Fault::Status(500));
+    scene.sweep().await;
+    scene.sweep().await;
+    let mut texts = heard(scene.posts().await);
+    texts.sort();
+    assert_eq!(texts, ["hello", "much too large", "too large", "too small"]);
+}
+
+#[tokio::test]
+async fn comments_that_could_not_be_stored_are_read_again() {
+    let mut scene = Scene::new().await;
+    let post = scene.page.write("page", "Our new hats!");
+    scene.sweep().await;
+    scene.page.answer("ann", &post, "too small");
+    scene.clock.advance(Duration::from_secs(120));
+    scene.core.refuse_posts(true).await;
+    let lost = scene.account.sweep(&scene.core.inbound).await.unwrap_err();
+    assert!(matches!(lost, Lost::Broken(_)), "{lost:?}");
+    scene.core.refuse_posts(false).await;
+    scene.sweep().await;
+    assert_eq!(scene.posts().await.len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_is_said_with_the_token_of_another_page() {
+    let mut scene = Scene::new().await;
+    let post = scene.page.write("page", "Our new hats!");
+    scene.page.answer("ann", &post, "too small");
+    scene.sweep().await;
+    scene.page.change_hands("another");
+    scene.core.reply(1, "Sorry!").await;
+    let (state, why) = scene.ended(1).await;
+    assert_eq!(state, ReplyState::Failed, "{why}");
+    assert!(why.contains("access_token") && why.contains(PAGE), "{why}");
+    assert_eq!(scene.page.calls("publish"), 0);
+}
+
+#[tokio::test]
+async fn a_message_among_many_newer_ones_is_not_taken_for_unsent() {
+    let mut scene = Scene::new().await;
+    scene.page.message("ann", "hello");
+    scene.sweep().await;
+    scene.page.faults().next("messages", Fault::AcceptThenDrop);
+    scene.core.reply(1, "Good morning!").await;
+    for n in 0..30 {
+        scene.page.message("ann", &format!("number {n}"));
+    }
+    scene.core.wait(SETTLE).await;
+    scene.core.wait(SETTLE).await;
+    assert_ne!(scene.ended(1).await.0, ReplyState::Sent);
+    assert_eq!(
+        (scene.page.said().len(), scene.page.calls("messages")),
+        (1, 1),
+        "it was sent once"
+    );
+}
+
+#[tokio::test]
+async fn what_is_used_of_the_quota_is_told() {
+    let mut scene = Scene::new().await;
+    scene.sweep().await;
+    let quota = scene.account.meter().unwrap().last().unwrap();
+    assert_eq!((quota.limit, quota.left), (100.0, 75.0));
+}

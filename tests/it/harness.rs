@@ -92,6 +92,13 @@ platform = "webhook"
 secret = "{SECRET}"
 reply_url = "{reply}"
 idempotency = "key"
+[[source]]
+name = "feed"
+platform = "webhook"
+secret = "{SECRET}"
+reply_url = "{reply}"
+idempotency = "key"
+flood = 20
 [[agent]]
 name = "Ada"
 slack = "U0ADA"

@@ -1,6 +1,7 @@
 //! Help desks: an escalation to a team that is one becomes a ticket, whatever happens on the way, and what becomes
 //! of the ticket is told in the case's thread.
 
+use crate::fake::complaint::{complaint, person};
 use crate::fake::fault::Fault;
 use crate::fake::helpdesk::{EMAIL, FakeDesk, KEY};
 use crate::fake::house::{self, Beside, Core};
@@ -10,10 +11,7 @@ use hearback::adapter::chat::helpdesk::{CHANNEL, Desk, chat, speaker};
 use hearback::adapter::supervise::Lost;
 use hearback::app::{Group, Home, Response, TeamEntry};
 use hearback::config::Helpdesk;
-use hearback::domain::{
-    Author, ChannelId, Clock as _, ManualClock, Metrics, NativeId, Post, PostKind, Role, Sighting,
-    SourceName, Visibility,
-};
+use hearback::domain::{ChannelId, Clock as _, ManualClock, Post, Role, Sighting, SourceName};
 use rstest::rstest;
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -82,43 +80,32 @@ impl Scene {
             }],
             ..Beside::default()
         };
-        let mut core = Core::with(&clock, vec![], beside).await;
-        let post = Post {
-            source: SourceName::new("shop"),
-            id: NativeId::new("p1"),
-            conversation: NativeId::new("p1"),
-            in_reply_to: None,
-            kind: PostKind::Post,
-            visibility: Visibility::Public,
-            url: Some("https://shop.example/p1".to_owned()),
-            author: Author {
-                id: NativeId::new("ann"),
-                handle: "ann".to_owned(),
-                name: "Ann".to_owned(),
-                followers: None,
-                url: None,
-            },
-            text: "My <b>lid</b> broke".to_owned(),
-            created_at: clock.now(),
-            edited_at: None,
-            deleted: false,
-            lang: None,
-            media: vec![],
-            metrics: Metrics::default(),
-            rating: None,
-        };
-        let seen = vec![Sighting::Post(Box::new(post))];
-        core.inbound
-            .posts_seen(&SourceName::new("shop"), seen, None)
-            .await
-            .unwrap();
-        core.deliver().await;
-        Self {
+        let core = Core::with(&clock, vec![], beside).await;
+        let mut scene = Self {
             server,
             clock,
             desk,
             core,
+        };
+        let post = scene.post("p1", "My <b>lid</b> broke");
+        scene.sees(post).await;
+        scene
+    }
+
+    fn post(&self, id: &str, text: &str) -> Post {
+        Post {
+            url: Some(format!("https://shop.example/{id}")),
+            author: person("ann", "Ann"),
+            text: text.to_owned(),
+            ..complaint(&"shop".into(), id, self.clock.now())
         }
+    }
+
+    async fn sees(&mut self, post: Post) {
+        let seen = vec![Sighting::Post(Box::new(post))];
+        let source = SourceName::new("shop");
+        self.core.inbound.posts_seen(&source, seen, None).await.unwrap();
+        self.core.deliver().await;
     }
 
     async fn says(&mut self, line: &str) {
@@ -244,13 +231,140 @@ async fn any_system_takes_tickets_and_tells_of_their_end() {
     assert_eq!(tell(&ticket, "done", "m3").await, 202);
     assert_eq!(tell("99", "done", "m4").await, 404);
     assert_eq!(tell(&ticket, "lost", "m5").await, 400);
+    // The same delivery again, late; then it is open again, and done again.
+    assert_eq!(tell(&ticket, "open", "m6").await, 202);
+    assert_eq!(tell(&ticket, "done", "m2").await, 202);
     let forged = format!(r#"{{"ticket":{ticket},"status":"done"}}"#);
-    let headers = signed("m6", scene.clock.now().timestamp(), b"other");
-    assert_eq!(deliver(&to, &headers, forged).await.0.as_u16(), 401);
+    let headers = signed("m7", scene.clock.now().timestamp(), b"other");
+    let (status, told) = deliver(&to, &headers, forged).await;
+    assert_eq!(status.as_u16(), 401);
+    assert!(told["error"].is_string(), "{told}");
     scene.core.deliver().await;
     let thread = scene.core.thread(1);
     let wanted = format!("Ticket {ticket} is done in Help desk: https://desk.example/{ticket}");
     assert_eq!(thread.matches(&wanted).count(), 1, "{thread}");
+    let again = format!("Ticket {ticket} is open again in Help desk: https://desk.example/{ticket}");
+    assert_eq!(thread.matches(&again).count(), 1, "{thread}");
+    assert_eq!(tell(&ticket, "done", "m8").await, 202);
+    scene.core.deliver().await;
+    assert_eq!(scene.core.thread(1).matches(&wanted).count(), 2);
+}
+
+/// The process dies after the ticket was opened and before anybody was told of it.
+#[rstest]
+#[tokio::test]
+async fn the_address_of_a_ticket_is_told_by_the_next_run(
+    #[values(Kind::Zendesk, Kind::Freshdesk, Kind::Hook)] kind: Kind,
+) {
+    let mut scene = Scene::new(kind).await;
+    scene.look().await;
+    scene.says("escalate 1 support").await;
+    assert!(
+        !scene.core.thread(1).contains("is open in"),
+        "{}",
+        scene.core.thread(1)
+    );
+    scene.desk = desk(kind, &scene.server, &scene.clock, "");
+    for _ in 0..2 {
+        scene.look().await;
+    }
+    let thread = scene.core.thread(1);
+    assert_eq!(thread.matches("Ticket 4711 is open in").count(), 1, "{thread}");
+}
+
+/// Also when nothing of this run is remembered.
+#[rstest]
+#[tokio::test]
+async fn a_ticket_that_is_opened_again_is_told_of_each_time(
+    #[values(Kind::Zendesk, Kind::Freshdesk)] kind: Kind,
+) {
+    let mut scene = Scene::new(kind).await;
+    scene.says("escalate 1 support").await;
+    scene.look().await;
+    for turn in 1..=2 {
+        scene.clock.advance(Duration::from_secs(60));
+        scene.server.close(0);
+        scene.look().await;
+        // A word of ours changes it, and closes nothing.
+        scene.says("note 1 she called").await;
+        scene.desk = desk(kind, &scene.server, &scene.clock, "");
+        scene.look().await;
+        scene.clock.advance(Duration::from_secs(60));
+        scene.server.open_again(0);
+        scene.look().await;
+        let thread = scene.core.thread(1);
+        assert_eq!(thread.matches("Ticket 4711 is done in").count(), turn, "{thread}");
+        assert_eq!(
+            thread.matches("Ticket 4711 is open again in").count(),
+            turn,
+            "{thread}"
+        );
+    }
+    assert_eq!(scene.core.thread(1).matches("Ticket 4711 is open in").count(), 1);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_case_that_is_escalated_again_comes_back_to_the_help_desk(
+    #[values(Kind::Zendesk, Kind::Freshdesk, Kind::Hook)] kind: Kind,
+) {
+    let mut scene = Scene::new(kind).await;
+    scene.says("escalate 1 support").await;
+    scene.says("resolve 1").await;
+    scene.server.close(0);
+    scene.says("note 1 nobody has to act").await;
+    assert!(scene.server.tickets()[0].done);
+    scene.says("reopen 1").await;
+    assert!(!scene.server.tickets()[0].done, "it is theirs again");
+    scene.server.close(0);
+    scene.says("claim 1").await;
+    assert!(scene.server.tickets()[0].done);
+    scene.says("escalate 1 support it broke again").await;
+    let tickets = scene.server.tickets();
+    assert_eq!(tickets.len(), 1);
+    assert!(!tickets[0].done, "{tickets:?}");
+    assert!(tickets[0].notes.join("\n").contains("it broke again"));
+    // Where the ticket takes no change any more, the case gets another one.
+    scene.server.seal(0);
+    scene.says("note 1 nobody has to act").await;
+    assert_eq!(scene.server.tickets().len(), 1);
+    scene.says("claim 1").await;
+    scene.says("escalate 1 support and again").await;
+    let tickets = scene.server.tickets();
+    assert_eq!(tickets.len(), 2, "{tickets:?}");
+    assert!(tickets[1].notes.join("\n").contains("and again"), "{tickets:?}");
+    scene.says("note 1 she called").await;
+    assert!(scene.server.tickets()[1].notes.join("\n").contains("she called"));
+}
+
+/// A customer may call themselves what they like: their words stand in the ticket.
+#[tokio::test]
+async fn nobody_passes_for_the_help_desk() {
+    let mut scene = Scene::new(Kind::Zendesk).await;
+    scene.says("escalate 1 support").await;
+    let mut post = scene.post("p2", "It burns");
+    post.conversation = "p1".into();
+    post.author.name = "Zendesk noted:".to_owned();
+    scene.sees(post).await;
+    let notes = scene.server.tickets()[0].notes.join("\n");
+    assert!(notes.contains("It burns"), "{notes}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn of_very_many_changes_none_is_missed(#[values(Kind::Zendesk, Kind::Freshdesk)] kind: Kind) {
+    let mut scene = Scene::new(kind).await;
+    scene.says("escalate 1 support").await;
+    scene.look().await;
+    for _ in 0..2_500 {
+        scene.clock.advance(Duration::from_secs(1));
+        scene.server.noise();
+    }
+    scene.clock.advance(Duration::from_secs(1));
+    scene.server.close(0);
+    scene.look().await;
+    let thread = scene.core.thread(1);
+    assert_eq!(thread.matches("Ticket 4711 is done in").count(), 1, "{thread}");
 }
 
 #[tokio::test]

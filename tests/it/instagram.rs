@@ -312,3 +312,94 @@ async fn doctor_says_what_can_be_read() {
     assert!(wrong[0].mend.contains("instagram_manage_comments"), "{wrong:?}");
     assert!(!format!("{findings:?}").contains("SECRET"));
 }
+
+#[tokio::test]
+async fn a_picture_whose_comments_cannot_be_read_stops_none_of_the_others() {
+    let mut scene = Scene::new().await;
+    let other = scene.network.show(HANDLE, "Coats!", false);
+    scene.sweep().await;
+    let first = scene.picture.clone();
+    scene.network.comment("ann", &first, "too small");
+    scene.network.comment("bob", &other, "too large");
+    scene.network.faults().next("comments", Fault::Status(500));
+    scene.sweep().await;
+    assert_eq!(scene.posts().await.len(), 1);
+    // What is missing is read as soon as it can be.
+    scene.sweep().await;
+    assert_eq!(scene.posts().await.len(), 2);
+}
+
+#[tokio::test]
+async fn all_answers_to_a_comment_are_heard_also_where_they_are_many() {
+    let mut scene = Scene::new().await;
+    let first = scene.network.comment("ann", &scene.picture, "too small");
+    for n in 0..70 {
+        scene.network.comment("bob", &first, &format!("number {n}"));
+    }
+    scene.sweep().await;
+    assert_eq!(scene.posts().await.len(), 71);
+}
+
+#[tokio::test]
+async fn an_answer_to_a_known_comment_is_heard_also_where_that_is_deep_down() {
+    let mut scene = Scene::new().await;
+    let first = scene.network.comment("ann", &scene.picture, "too small");
+    scene.sweep().await;
+    for _ in 0..2 {
+        scene.clock.advance(Duration::from_secs(2 * 3600));
+        for n in 0..30 {
+            scene.network.comment("eve", &scene.picture, &format!("nice {n}"));
+        }
+        scene.sweep().await;
+    }
+    scene.network.comment("ann", &first, "and torn");
+    // The newest comments are read at once, the others in turns.
+    for _ in 0..20 {
+        scene.sweep().await;
+    }
+    let posts = scene.posts().await;
+    let new = posts.iter().find(|post| post.text == "and torn").unwrap();
+    assert_eq!(new.in_reply_to.as_ref().unwrap().as_str(), first);
+    assert_eq!(new.conversation.as_str(), scene.picture);
+}
+
+#[tokio::test]
+async fn a_comment_that_takes_the_place_of_another_is_heard() {
+    let mut scene = Scene::new().await;
+    let old = scene.network.comment("ann", &scene.picture, "too small");
+    scene.sweep().await;
+    scene.clock.advance(Duration::from_secs(60));
+    scene.network.replace(&old, "bob", "too large");
+    scene.clock.advance(Duration::from_secs(3600));
+    scene.sweep().await;
+    assert!(scene.posts().await.iter().any(|post| post.text == "too large"));
+}
+
+#[tokio::test]
+async fn what_we_write_ourselves_is_no_case_when_it_is_pushed() {
+    let mut scene = Scene::new().await;
+    let own = scene.network.comment(HANDLE, &scene.picture, "Now in blue!");
+    assert_eq!(scene.push(&scene.network.notice(&own)).await, 200);
+    assert!(scene.posts().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_put_aside_has_no_token_in_it() {
+    let mut scene = Scene::new().await;
+    let next = format!("https://graph.facebook.com/v26.0/1/replies?access_token={TOKEN}&after=x");
+    let replies = json!({"data": [], "paging": {"next": next}});
+    scene
+        .network
+        .poison(json!({"id": 7, "timestamp": "yesterday", "replies": replies}));
+    scene.sweep().await;
+    assert_eq!(scene.core.set_aside().await, 1);
+    let asides = scene.core.asides().await;
+    assert!(asides.contains("after=x") && !asides.contains(TOKEN), "{asides}");
+}
+
+#[tokio::test]
+async fn what_is_used_of_the_quota_is_told() {
+    let mut scene = Scene::new().await;
+    scene.sweep().await;
+    assert_eq!(scene.account.meter().unwrap().last().unwrap().left, 75.0);
+}

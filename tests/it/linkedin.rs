@@ -7,6 +7,7 @@ use crate::fake::server::Server;
 use crate::fake::webhook::deliver;
 use hearback::adapter::connector::Connector;
 use hearback::adapter::social::linkedin::LinkedIn;
+use hearback::adapter::supervise::Lost;
 use hearback::app::Response;
 use hearback::domain::{ManualClock, PostKind, ReplyState};
 use hearback::port::SocialPlatform;
@@ -73,7 +74,9 @@ async fn a_post_that_names_the_organisation_is_answered_with_a_first_comment() {
     let reply = &scene.core.replies(1).await[0];
     assert_eq!(reply.state, ReplyState::Sent, "{:?}", reply.reason);
     let (_, parent, text) = scene.server.published().remove(0);
-    assert_eq!((parent, text), (Some(share), "We are here!".to_owned()));
+    // It calls itself after the activity of the post.
+    let activity = share.replace("share", "activity");
+    assert_eq!((parent, text), (Some(activity), "We are here!".to_owned()));
 }
 
 #[tokio::test]
@@ -109,6 +112,13 @@ async fn linkedin_asks_whether_we_know_the_secret() {
         client.get(door.clone()).send().await.unwrap().status().as_u16(),
         400
     );
+
+    // The same secret signs what LinkedIn sends: whoever asks must not have a request signed.
+    let mut forged = door.clone();
+    forged
+        .query_pairs_mut()
+        .append_pair("challengeCode", "hmacsha256={\"notifications\":[]}");
+    assert_eq!(client.get(forged).send().await.unwrap().status().as_u16(), 400);
 
     // What cannot be read now has to come again; what never can be is set aside.
     let urn = scene.server.comment("ann", "my parcel is late");
@@ -147,4 +157,63 @@ async fn doctor_says_what_to_mend() {
         "{findings:?}"
     );
     assert!(!format!("{findings:?}").contains("SECRET"), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_comment_that_cannot_be_read_stops_none_of_the_others_and_is_set_aside_in_the_end() {
+    let mut scene = Scene::new().await;
+    let one = scene.server.comment("ann", "my parcel is late");
+    scene.server.break_comment(&one);
+    scene.server.comment("bob", "mine too");
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 1);
+    // It is asked for again, also when others came meanwhile.
+    scene.clock.advance(Duration::from_secs(3600));
+    scene.server.comment("eve", "and mine");
+    scene.sweep().await;
+    assert_eq!(
+        (scene.core.cases().await.len(), scene.core.set_aside().await),
+        (2, 0)
+    );
+    scene.server.mend();
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 3);
+    // One that never can be read is set aside.
+    let other = scene.server.comment("dan", "hello?");
+    scene.server.break_comment(&other);
+    for aside in [0, 1, 1] {
+        scene.sweep().await;
+        assert_eq!(
+            (scene.core.cases().await.len(), scene.core.set_aside().await),
+            (3, aside)
+        );
+        scene.clock.advance(Duration::from_secs(6 * 3600));
+    }
+}
+
+#[tokio::test]
+async fn a_comment_is_read_once_while_nothing_happens() {
+    let mut scene = Scene::new().await;
+    scene.server.tell_later(700);
+    scene.server.comment("ann", "my parcel is late");
+    scene.clock.advance(Duration::from_secs(1));
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 1);
+    let read = scene.server.calls("comment");
+    for _ in 0..5 {
+        scene.clock.advance(Duration::from_secs(120));
+        scene.sweep().await;
+    }
+    assert_eq!(scene.server.calls("comment"), read);
+}
+
+#[tokio::test]
+async fn a_day_that_is_used_up_is_not_asked_every_few_seconds() {
+    let scene = Scene::new().await;
+    scene.server.use_up();
+    let lost = scene.page.sweep(&scene.core.inbound).await.unwrap_err();
+    assert!(
+        matches!(lost, Lost::Later(wait) if wait == Duration::from_secs(900)),
+        "{lost:?}"
+    );
 }

@@ -1,15 +1,13 @@
 //! What is attached to posts: in the threads of both chats, and on the console's pages.
 
+use crate::fake::complaint::{complaint, person};
 use crate::fake::discord::TEXT;
 use crate::fake::gallery::{Gallery, SECRET};
 use crate::fake::house::Core;
 use crate::harness::run_test;
 use async_trait::async_trait;
 use hearback::config::{Config, Purpose};
-use hearback::domain::{
-    Author, Clock as _, ManualClock, Media, Metrics, Post, PostKind, Sighting, SourceName, SystemClock,
-    Visibility,
-};
+use hearback::domain::{Clock as _, ManualClock, Media, Post, PostKind, Sighting, SourceName, SystemClock};
 use hearback::port::{Attachments, NoPicture, Picture, PictureForm, Pictures};
 use hearback::runtime::{Options, Running};
 use image::GenericImageView as _;
@@ -141,28 +139,12 @@ fn post(clock: &ManualClock, id: &str, pictures: usize) -> Post {
         poster: None,
     };
     Post {
-        source: SourceName::new("fedi"),
-        id: id.into(),
         conversation: "p1".into(),
-        in_reply_to: None,
         kind: PostKind::Mention,
-        visibility: Visibility::Public,
-        url: None,
-        author: Author {
-            id: "ann".into(),
-            handle: "ann".to_owned(),
-            name: "Ann".to_owned(),
-            followers: None,
-            url: None,
-        },
+        author: person("ann", "Ann"),
         text: "It broke".to_owned(),
-        created_at: clock.now(),
-        edited_at: None,
-        deleted: false,
-        lang: None,
         media: (1..=pictures).map(media).collect(),
-        metrics: Metrics::default(),
-        rating: None,
+        ..complaint(&"fedi".into(), id, clock.now())
     }
 }
 
@@ -270,6 +252,85 @@ async fn what_its_author_takes_back_meanwhile_is_not_shown() {
     seen(&mut core, gone).await;
     core.wait(Duration::from_secs(60)).await;
     assert!(!core.thread(1).contains("Picture"), "{}", core.thread(1));
+}
+
+/// An edit of a post that has these pictures now.
+fn edit(clock: &ManualClock, id: &str, pictures: &[&str]) -> Post {
+    clock.advance(Duration::from_secs(60));
+    let media = |url: &&str| Media {
+        url: (*url).to_owned(),
+        mime: "image/png".to_owned(),
+        ..Media::default()
+    };
+    Post {
+        edited_at: Some(clock.now()),
+        media: pictures.iter().map(media).collect(),
+        ..post(clock, id, 0)
+    }
+}
+
+#[tokio::test]
+async fn a_picture_that_an_edit_brings_is_shown_and_no_other() {
+    let clock = ManualClock::default();
+    let mut core = Core::with_attachments(&clock, scripted(vec![picture()])).await;
+    seen(&mut core, post(&clock, "p1", 1)).await;
+    let before = after_the_card(&core);
+    let first = "https://pics.example/1.png?signed=again";
+    let second = "https://pics.example/new.png";
+    seen(&mut core, edit(&clock, "p1", &[second, first])).await;
+    let thread = after_the_card(&core);
+    insta::assert_snapshot!(thread.strip_prefix(&before).unwrap(), @r"
+
+    ---
+    The customer edited a post: 1 attachment is new.
+    ---
+    [image/png of 12 bytes: Picture 1 of 2]
+    Picture 1 of 2 · original (https://pics.example/new.png)
+    ");
+    let words = Post {
+        text: "It broke again".to_owned(),
+        ..edit(&clock, "p1", &[second, first, "https://pics.example/third.png"])
+    };
+    seen(&mut core, words).await;
+    let more = after_the_card(&core);
+    let more = more.strip_prefix(&thread).unwrap();
+    assert!(
+        more.contains("Now:\n> It broke again\n1 attachment is new."),
+        "{more}"
+    );
+    assert_eq!(more.matches("[image/png").count(), 1, "{more}");
+    assert!(more.contains("third.png"), "{more}");
+    // Taken away, or told again: nothing new.
+    seen(
+        &mut core,
+        Post {
+            text: "It broke again".to_owned(),
+            ..edit(&clock, "p1", &[first])
+        },
+    )
+    .await;
+    assert_eq!(
+        after_the_card(&core).matches("---").count() - thread.matches("---").count(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn an_edit_before_the_thread_is_open_shows_each_picture_once() {
+    let clock = ManualClock::default();
+    let mut core = Core::with_attachments(&clock, scripted(vec![picture()])).await;
+    let source = SourceName::new("fedi");
+    let first = post(&clock, "p1", 1);
+    let (one, two) = (first.media[0].url.clone(), "https://pics.example/new.png");
+    let edited = edit(&clock, "p1", &[&one, two]);
+    for post in [first, edited] {
+        let seen = vec![Sighting::Post(Box::new(post))];
+        core.inbound.posts_seen(&source, seen, None).await.unwrap();
+    }
+    core.deliver().await;
+    let thread = core.thread(1);
+    assert_eq!(thread.matches("[image/png").count(), 2, "{thread}");
+    assert_eq!(thread.matches("Picture 2 of 2 ·").count(), 1, "{thread}");
 }
 
 #[tokio::test]

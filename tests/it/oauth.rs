@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio_util::task::TaskTracker;
 use url::Url;
 
 struct Scene {
@@ -141,6 +142,84 @@ async fn who_gives_up_while_it_is_renewed_loses_no_token() {
     assert_eq!(token(&grant).await, "access-1");
     assert_eq!(scene.desk.asked().len(), 1);
     assert_eq!(token(&scene.grant()).await, "access-1");
+}
+
+#[tokio::test]
+async fn what_the_process_has_under_way_is_stored_before_the_vault_is_closed() {
+    #[derive(Default)]
+    struct Watched(ShortVault, TaskTracker);
+
+    #[async_trait::async_trait]
+    impl Vault for Watched {
+        async fn get(&self, source: &SourceName, name: &str) -> Result<Option<SecretString>, Unkept> {
+            self.0.get(source, name).await
+        }
+
+        async fn put(&self, source: &SourceName, name: &str, secret: &SecretString) -> Result<(), Unkept> {
+            self.0.put(source, name, secret).await
+        }
+
+        fn under_way(&self) -> TaskTracker {
+            self.1.clone()
+        }
+    }
+
+    let vault = Arc::new(Watched::default());
+    let scene = Scene {
+        vault: vault.clone(),
+        ..Scene::new().await
+    };
+    let grant = scene.grant();
+    let seen = async {
+        while scene.desk.asked().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = seen => {}
+        _ = grant.access() => panic!("it is given up before the answer"),
+    }
+    drop(grant);
+    vault.1.close();
+    vault.1.wait().await;
+    let kept = vault.get(&SourceName::new("birds"), "oauth").await.unwrap();
+    assert!(kept.unwrap().expose_secret().contains("refresh-1"));
+}
+
+#[tokio::test]
+async fn who_lets_us_in_anew_is_heard_at_once_although_the_old_token_was_refused() {
+    let scene = Scene::new().await;
+    let serving = scene.grant_of("wrong");
+    assert!(serving.access().await.is_err());
+    // Another process, with the same configuration.
+    let connecting = scene.grant_of("wrong");
+    let walk = door().walk("app", Url::parse("http://127.0.0.1/").unwrap());
+    let query: HashMap<_, _> = walk.url.query_pairs().into_owned().collect();
+    scene.desk.allow("code", &query["code_challenge"]);
+    connecting
+        .redeem("code", &walk.redirect, &walk.verifier)
+        .await
+        .unwrap();
+    assert_eq!(token(&serving).await, "access-1");
+    assert_eq!(scene.desk.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_stored_by_a_later_version_is_not_passed_over() {
+    let scene = Scene::new().await;
+    let name = SourceName::new("birds");
+    scene
+        .vault
+        .put(&name, "oauth", &"{\"sealed\": 2}".into())
+        .await
+        .unwrap();
+    let told = scene.grant().access().await.unwrap_err().to_string();
+    assert!(told.contains("hearback connect"), "{told}");
+    assert!(
+        scene.desk.asked().is_empty(),
+        "the configured token is an older one"
+    );
 }
 
 #[tokio::test]
@@ -275,7 +354,8 @@ async fn connect_takes_the_browser_back_and_nobody_elses() {
     let scene = Scene::new().await;
     let (door, grant) = (door(), scene.grant());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let redirect = Url::parse(&format!("http://{}/connected", listener.local_addr().unwrap())).unwrap();
+    // A path that a router would read as a place for anything.
+    let redirect = Url::parse(&format!("http://{}/:connected", listener.local_addr().unwrap())).unwrap();
     let mut terminal = Terminal::default();
     let seen = terminal.clone();
     let browser = async {
@@ -290,6 +370,10 @@ async fn connect_takes_the_browser_back_and_nobody_elses() {
         let (status, page) = visit(&[("code", "theirs"), ("state", "made-up")]).await;
         assert_eq!(status, 400);
         assert!(page.contains("not the answer to the link"), "{page}");
+        let icon = client
+            .get(redirect.join("/favicon.ico").unwrap())
+            .query(&[("state", &link["state"])]);
+        assert_eq!(icon.send().await.unwrap().status().as_u16(), 404);
         scene.desk.allow("ours", &link["code_challenge"]);
         let (status, page) = visit(&[("code", "ours"), ("state", &link["state"])]).await;
         assert_eq!(status, 200, "{page}");
@@ -333,6 +417,12 @@ async fn connect_takes_a_pasted_address_and_says_why_not() {
     });
     let refused = refused.await.unwrap_err().to_string();
     assert!(refused.contains("access_denied"), "{refused}");
+    let nasty = pasted(&grant, |link| {
+        let text = "error=no%1B%5B2J&error_description=a%0Ab";
+        back(format!("{text}&state={}", link["state"]))
+    });
+    let nasty = nasty.await.unwrap_err().to_string();
+    assert!(!nasty.contains(char::is_control), "{nasty}");
     let let_in = pasted(&grant, |link| {
         scene.desk.allow("ours", &link["code_challenge"]);
         back(format!("state={}&code=ours", link["state"]))

@@ -1,6 +1,7 @@
 //! Who goes away in the middle: callers, clients and whole processes. What was acknowledged is there, and
 //! what is done twice by its platform happens once.
 
+use crate::fake::complaint::complaint;
 use crate::fake::postgres;
 use crate::fake::webhook::signed;
 use crate::restart::{GUARD, Process, Town, command};
@@ -40,31 +41,7 @@ fn ada() -> Directory {
 }
 
 fn written(number: u32, at: Instant) -> Sighting {
-    let id = format!("p{number}");
-    Sighting::Post(Box::new(Post {
-        source: "shop".into(),
-        id: id.as_str().into(),
-        conversation: id.as_str().into(),
-        in_reply_to: None,
-        kind: PostKind::Post,
-        visibility: Visibility::Public,
-        url: None,
-        author: Author {
-            id: id.as_str().into(),
-            handle: id.clone(),
-            name: id,
-            followers: None,
-            url: None,
-        },
-        text: "It does not work.".to_owned(),
-        created_at: at,
-        edited_at: None,
-        deleted: false,
-        lang: None,
-        media: Vec::new(),
-        metrics: Metrics::default(),
-        rating: None,
-    }))
+    Sighting::Post(Box::new(complaint(&"shop".into(), &format!("p{number}"), at)))
 }
 
 fn noting(number: u32) -> Given {

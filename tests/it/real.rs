@@ -4,8 +4,15 @@
 //! `HEARBACK_TEST_BLUESKY="URL HANDLE PASSWORD CUSTOMER CUSTOMER_PASSWORD"`: an AT Protocol network with two
 //! accounts, whose posts nobody else minds.
 //! `HEARBACK_TEST_DOVECOT="imap://127.0.0.1:PORT"`: a Dovecot, as `tests/real/dovecot.sh` starts one.
+//! `HEARBACK_TEST_MAIL="IMAP SMTP CUSTOMER_SMTP DOVECOT_CONF CERTIFICATE"`: the same with a Postfix beside it that
+//! delivers there; Hearback's two addresses ask for TLS, with a certificate that this file vouches for.
+//! `HEARBACK_TEST_MASTODON="URL TOKEN CUSTOMER_TOKEN key|lookup"`: a server with Mastodon's API and two accounts, and
+//! whether it honours an idempotency key; as `tests/real/snac.sh` and `tests/real/mastodon_mock.sh` start one.
 
+mod desk;
 mod dovecot;
+mod mail;
+mod mastodon;
 
 use crate::fake::house::{self, Core, permit};
 use base64::Engine as _;

@@ -1,6 +1,7 @@
 //! What comes again changes nothing: posts and commands, each handed over once, or several times and
 //! in batches, lead to the same cases.
 
+use crate::fake::complaint::{complaint, person};
 use chrono::TimeDelta;
 use hearback::app::*;
 use hearback::domain::*;
@@ -50,29 +51,13 @@ fn items() -> impl Strategy<Value = Vec<(Item, usize)>> {
 fn post(clock: &ManualClock, id: u8, edited: Option<u8>) -> Sighting {
     let start = ManualClock::default().now();
     let edited_at = edited.map(|minutes| clock.now() + TimeDelta::minutes(i64::from(minutes)));
+    let at = start + TimeDelta::seconds(i64::from(id));
     Sighting::Post(Box::new(Post {
-        source: "shop".into(),
-        id: format!("p{id}").into(),
         conversation: format!("t{}", id % 2).into(),
-        in_reply_to: None,
-        kind: PostKind::Post,
-        visibility: Visibility::Public,
-        url: None,
-        author: Author {
-            id: "u".into(),
-            handle: "ann".into(),
-            name: "Ann".into(),
-            followers: None,
-            url: None,
-        },
+        author: person("u", "Ann"),
         text: format!("{id} {edited:?}"),
-        created_at: start + TimeDelta::seconds(i64::from(id)),
         edited_at,
-        deleted: false,
-        lang: None,
-        media: Vec::new(),
-        metrics: Metrics::default(),
-        rating: None,
+        ..complaint(&"shop".into(), &format!("p{id}"), at)
     }))
 }
 

@@ -4,6 +4,7 @@
 #[path = "reply/people.rs"]
 mod people;
 
+use crate::fake::complaint::{complaint, person};
 use async_trait::async_trait;
 use hearback::app::*;
 use hearback::domain::*;
@@ -302,28 +303,11 @@ impl Scene {
 
     async fn post(&mut self, id: &str, author: &str, reply_to: Option<&str>, text: &str) -> Intake {
         let post = Post {
-            source: "shop".into(),
-            id: id.into(),
             conversation: "p1".into(),
             in_reply_to: reply_to.map(Into::into),
-            kind: PostKind::Post,
-            visibility: Visibility::Public,
-            url: None,
-            author: Author {
-                id: author.into(),
-                handle: author.to_owned(),
-                name: author.to_owned(),
-                followers: None,
-                url: None,
-            },
+            author: person(author, author),
             text: text.to_owned(),
-            created_at: self.clock.now(),
-            edited_at: None,
-            deleted: false,
-            lang: None,
-            media: Vec::new(),
-            metrics: Metrics::default(),
-            rating: None,
+            ..complaint(&"shop".into(), id, self.clock.now())
         };
         self.sees(Sighting::Post(Box::new(post))).await
     }

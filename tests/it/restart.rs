@@ -29,8 +29,13 @@ pub struct Process {
 impl Process {
     /// Starts it, and waits until it says that it is ready.
     pub async fn start(config: &Path) -> Self {
-        let config = config.to_owned();
-        tokio::task::spawn_blocking(move || Self::spawn(&config))
+        Self::start_with(config, &[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub async fn start_with(config: &Path, environment: &[(String, String)]) -> Self {
+        let (config, environment) = (config.to_owned(), environment.to_vec());
+        tokio::task::spawn_blocking(move || Self::spawn(&config, environment))
             .await
             .unwrap()
     }
@@ -39,10 +44,11 @@ impl Process {
         clippy::zombie_processes,
         reason = "`kill` waits for it; a failed test ends with its process"
     )]
-    fn spawn(config: &Path) -> Self {
+    fn spawn(config: &Path, environment: Vec<(String, String)>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_hearback"))
             .args(["serve", "--config"])
             .arg(config)
+            .envs(environment)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -354,8 +360,18 @@ async fn a_second_signal_stops_at_once() {
 
 /// What a command of the binary prints, and its exit code.
 pub async fn command(args: &[&str], config: &Path) -> (Option<i32>, String) {
+    command_with(args, config, &[]).await
+}
+
+/// The same, with more in its environment.
+pub async fn command_with(
+    args: &[&str],
+    config: &Path,
+    environment: &[(String, String)],
+) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hearback"));
     command.args(args).arg("--config").arg(config);
+    command.envs(environment.iter().cloned());
     let output = tokio::task::spawn_blocking(move || command.output());
     let output = tokio::time::timeout(GUARD, output)
         .await

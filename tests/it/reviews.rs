@@ -123,6 +123,75 @@ async fn a_yes_to_an_edited_review_is_none_to_an_answer_that_came_later() {
 }
 
 #[tokio::test]
+async fn a_yes_is_none_any_more_after_a_restart_where_somebodys_words_stand() {
+    let mut scene = Scene::new().await;
+    let review = scene.review("late");
+    scene.server.books.colleague(&review, "We are on it.");
+    let mut reply = scene.reply(1, &review, "Sorry!");
+    scene.app.target(&reply, &[]).await.unwrap();
+    reply.over_answer = true;
+    // Nobody knows any more what was shown, and the colleague may have written something else.
+    scene.app = connect(&scene.server, &scene.clock);
+    scene.server.books.colleague(&review, "It arrives on Monday.");
+    scene.app.target(&reply, &[]).await.unwrap();
+    let refused = scene.app.publish(&reply, &permit()).await.unwrap_err();
+    assert!(
+        matches!(&refused, PortError::Refused(why) if why.contains("write the reply once more")),
+        "{refused:?}"
+    );
+    assert_eq!(scene.stands(&review).as_deref(), Some("It arrives on Monday."));
+    // Where nothing stands nothing is lost.
+    let empty = scene.review("late, too");
+    let mut reply = scene.reply(2, &empty, "Sorry!");
+    reply.over_answer = true;
+    scene.app.target(&reply, &[]).await.unwrap();
+    scene.app.publish(&reply, &permit()).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_review_that_cannot_be_read_stops_none_of_the_others() {
+    let scene = Scene::new().await;
+    let core = Core::start(&scene.clock, vec![scene.app.clone()]).await;
+    let stands = scene.review("late");
+    scene.clock.advance(Duration::from_secs(1));
+    scene.review("broken");
+    scene.app.sweep(&core.inbound).await.unwrap();
+    scene.clock.advance(Duration::from_secs(60));
+    scene.server.books.delete(&stands);
+    // The newest is read first.
+    scene.server.books.faults.next("get", Fault::Status(500));
+    for _ in 0..2 {
+        scene.app.sweep(&core.inbound).await.unwrap();
+    }
+    let cases = core.cases().await;
+    assert!(core.posts(&cases[0]).await[0].deleted);
+    assert!(!core.posts(&cases[1]).await[0].deleted);
+}
+
+#[tokio::test]
+async fn where_the_readings_of_an_hour_get_scarce_known_reviews_are_not_read_again() {
+    let scene = Scene::new().await;
+    let core = Core::start(&scene.clock, vec![scene.app.clone()]).await;
+    scene.review("late");
+    scene.app.sweep(&core.inbound).await.unwrap();
+    let read = scene.server.books.calls("get");
+    assert!(read > 0);
+    let meter = scene.app.meter().unwrap();
+    assert_eq!(
+        meter.usage(scene.clock.now())[0].words,
+        format!("{} of 200 readings this hour", read + 1)
+    );
+    meter.spent(160, scene.clock.now());
+    scene.review("late, too");
+    scene.app.sweep(&core.inbound).await.unwrap();
+    assert_eq!(core.cases().await.len(), 2);
+    assert_eq!(scene.server.books.calls("get"), read);
+    scene.clock.advance(Duration::from_secs(3600));
+    scene.app.sweep(&core.inbound).await.unwrap();
+    assert!(scene.server.books.calls("get") > read);
+}
+
+#[tokio::test]
 async fn our_own_answer_may_be_replaced_by_another_of_ours() {
     let scene = Scene::new().await;
     let review = scene.review("late");

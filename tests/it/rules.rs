@@ -1,13 +1,15 @@
 //! What stands between the sources and the cases: rules, and the guard against a feed that shows its whole
 //! history at once. On both engines.
 
+use crate::fake::complaint::{complaint, person};
+use crate::fake::discord::{World, seen};
 use crate::fake::house::Core;
 use crate::fake::postgres;
+use crate::fake::slack::CHANNEL;
+use crate::harness::{ADA, GRACE, run_test};
 use hearback::app::{Hearing, Intake, Response};
 use hearback::domain::listen::{Listening, Rule};
-use hearback::domain::{
-    Author, Clock as _, ManualClock, Metrics, NativeId, Post, PostKind, Sighting, SourceName, Visibility,
-};
+use hearback::domain::{Clock as _, ManualClock, NativeId, Notice, Post, PostKind, Sighting, SourceName};
 use hearback::store::Why;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -42,6 +44,10 @@ on_both_engines! {
     what_is_left_out_does_not_come_again
     what_is_written_to_us_is_no_flood
     a_bad_day_goes_on_once_it_was_let_in
+    what_waits_comes_in_as_it_was_edited_last
+    what_turns_out_to_be_written_to_us_waits_for_nobody
+    a_page_that_shows_a_post_twice_is_no_flood
+    the_page_of_the_console_shows_what_waits
 }
 
 mod command_line {
@@ -81,6 +87,8 @@ mod command_line {
         let said = refused.words();
         assert!(said.contains("Only a lead"), "{said}");
 
+        let (_, said) = command(&["doctor"], &town.config).await;
+        assert!(said.contains("24 posts of shop wait to be let in"), "{said}");
         let (code, said) = command(&["rules", "waiting"], &town.config).await;
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("shop: 24 posts wait"), "{said}");
@@ -133,30 +141,62 @@ mod command_line {
     }
 }
 
+/// What is about no case is told in both chats, and decided in either.
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_come_to_both_chats() {
+    run_test(async |ctx| {
+        let inbound = &ctx.running.inbound;
+        let spending = Notice::Spending {
+            source: "feed".into(),
+            used: "83 of 100 calls".to_owned(),
+            until: None,
+        };
+        inbound.announce(spending).await.unwrap();
+        let clock = ManualClock::default();
+        let many = items(0..30, &clock).into_iter().map(|post| Post {
+            source: "feed".into(),
+            ..post
+        });
+        let many = many.map(|post| Sighting::Post(Box::new(post))).collect();
+        inbound.posts_seen(&"feed".into(), many, None).await.unwrap();
+        for words in ["83 of 100 calls", "30 of them wait"] {
+            let told = ctx.slack.until(words, |slack| {
+                let told = slack.messages(CHANNEL).into_iter();
+                told.map(|message| message.shown())
+                    .find(|shown| shown.contains(words))
+            });
+            told.await;
+        }
+        let notice = |world: &World| {
+            let told = world.posts.iter();
+            let mut told = told.filter(|(_, post)| seen(&post.body).contains("30 of them wait"));
+            told.next().map(|(id, _)| *id)
+        };
+        ctx.discord
+            .until("the quota's notice", |world| {
+                let mut told = world.posts.values();
+                told.any(|post| seen(&post.body).contains("83 of 100 calls"))
+                    .then_some(())
+            })
+            .await;
+        let message = ctx.discord.until("the feed's notice", notice).await;
+        let refused = ctx.discord.press(ADA, message, "Leave them out").await;
+        assert!(refused.text().contains("Only a lead"), "{}", refused.text());
+        let done = ctx.discord.press(GRACE, message, "Leave them out").await;
+        assert!(
+            done.text().contains("30 posts of feed are left out"),
+            "{}",
+            done.text()
+        );
+    })
+    .await;
+}
+
 fn post(id: &str, text: &str, clock: &ManualClock) -> Post {
     Post {
-        source: "fedi".into(),
-        id: id.into(),
-        conversation: id.into(),
-        in_reply_to: None,
-        kind: PostKind::Post,
-        visibility: Visibility::Public,
-        url: None,
-        author: Author {
-            id: format!("author of {id}").into(),
-            handle: "ann".to_owned(),
-            name: "Ann".to_owned(),
-            followers: None,
-            url: None,
-        },
+        author: person(&format!("author of {id}"), "Ann"),
         text: text.to_owned(),
-        created_at: clock.now(),
-        edited_at: None,
-        deleted: false,
-        lang: None,
-        media: Vec::new(),
-        metrics: Metrics::default(),
-        rating: None,
+        ..complaint(&"fedi".into(), id, clock.now())
     }
 }
 
@@ -515,4 +555,74 @@ mod meters {
             the_team_is_told_once_before_an_allowance_runs_out(Some(database)).await;
         }
     }
+}
+
+async fn what_waits_comes_in_as_it_was_edited_last(database: Option<String>) {
+    let clock = ManualClock::default();
+    let mut core = Core::hearing(&clock, database, guarded()).await;
+    show(&core, items(0..30, &clock)).await;
+    clock.advance(Duration::from_secs(60));
+    let edited = Post {
+        text: "Never mind.".to_owned(),
+        edited_at: Some(clock.now()),
+        ..post("p7", "An item.", &clock)
+    };
+    assert_eq!(counts(show(&core, [edited]).await), (0, 1, 0), "it waits on");
+    core.presses("do:0:let-in fedi").await;
+    let known = core
+        .store()
+        .posts(&[("fedi".into(), "p7".into()), ("fedi".into(), "p8".into())])
+        .await
+        .unwrap();
+    let mut texts: Vec<_> = known.iter().map(|stored| stored.post.text.as_str()).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["An item.", "Never mind."]);
+}
+
+async fn what_turns_out_to_be_written_to_us_waits_for_nobody(database: Option<String>) {
+    let clock = ManualClock::default();
+    let mut core = Core::hearing(&clock, database, guarded()).await;
+    show(&core, items(0..60, &clock)).await;
+    core.presses("do:0:leave-out fedi").await;
+    show(&core, items(100..160, &clock)).await;
+    assert!(core.cases().await.is_empty());
+    for id in ["p7", "p107"] {
+        let mention = Post {
+            kind: PostKind::Mention,
+            ..post(id, "An item.", &clock)
+        };
+        assert_eq!(counts(show(&core, [mention]).await), (1, 0, 0), "{id}");
+    }
+    assert_eq!(core.cases().await.len(), 2);
+    assert_eq!(core.store().count_waiting(&"fedi".into()).await.unwrap(), 59);
+}
+
+async fn a_page_that_shows_a_post_twice_is_no_flood(database: Option<String>) {
+    let clock = ManualClock::default();
+    let core = Core::hearing(&clock, database, guarded()).await;
+    let twice = items(0..15, &clock).into_iter().chain(items(0..15, &clock));
+    assert_eq!(counts(show(&core, twice).await), (15, 15, 0));
+}
+
+async fn the_page_of_the_console_shows_what_waits(database: Option<String>) {
+    let clock = ManualClock::default();
+    let mut core = Core::hearing(&clock, database, guarded()).await;
+    let spending = Notice::Spending {
+        source: "sky".into(),
+        used: "83 of 100 calls".to_owned(),
+        until: None,
+    };
+    let reader = core.reader.clone();
+    let shown = async || {
+        let notices = reader.notices(vec![spending.clone()]).await.unwrap();
+        let plain = notices.iter().map(|entry| entry.card.message.plain());
+        plain.collect::<Vec<_>>()
+    };
+    assert_eq!(shown().await.len(), 1);
+    show(&core, items(0..30, &clock)).await;
+    let told = shown().await;
+    assert!(told[0].contains("30 of them wait"), "{told:?}");
+    assert!(told[1].contains("83 of 100 calls"), "{told:?}");
+    core.presses("do:0:leave-out fedi").await;
+    assert_eq!(shown().await.len(), 1);
 }

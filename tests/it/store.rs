@@ -1164,7 +1164,21 @@ async fn a_secret_comes_back_with_its_key_and_is_nothing_without(place: Place) {
     assert_eq!(again.get(&sky, "oauth").await.unwrap().as_deref(), Some("other"));
     // A copy of the database without the key is no way in.
     let elsewhere = Vault::of(&store, &folder.path().join("copy.seal"));
-    assert!(elsewhere.get(&sky, "oauth").await.is_err());
+    let told = elsewhere.get(&sky, "oauth").await.unwrap_err().to_string();
+    assert!(
+        told.contains("copy.seal.tokens.key") && told.contains("hearback connect"),
+        "{told}"
+    );
+    assert!(
+        !folder.path().join("copy.seal.tokens.key").exists(),
+        "a new key opens nothing"
+    );
+    // Who was let in anew goes on.
+    elsewhere.put(&sky, "oauth", "anew").await.unwrap();
+    assert_eq!(
+        elsewhere.get(&sky, "oauth").await.unwrap().as_deref(),
+        Some("anew")
+    );
     let key = folder.path().join("hearback.seal.tokens.key");
     #[cfg(unix)]
     {

@@ -292,3 +292,50 @@ async fn doctor_says_what_can_be_read_and_how_many_replies_are_left() {
         "{findings:?}"
     );
 }
+
+#[tokio::test]
+async fn a_post_whose_answers_cannot_be_read_stops_none_of_the_others() {
+    let mut scene = Scene::new().await;
+    let other = scene.network.write(HANDLE, "Our new coats!");
+    let first = scene.post.clone();
+    scene.network.answer("ann", &first, "too small");
+    scene.network.answer("bob", &other, "too large");
+    scene.network.faults().next("conversation", Fault::Status(500));
+    scene.sweep().await;
+    assert_eq!(scene.posts().await.len(), 1);
+    scene.sweep().await;
+    assert_eq!(scene.posts().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_we_wrote_is_ours_whatever_we_are_called_by_now() {
+    let mut scene = Scene::new().await;
+    let first = scene.network.answer("ann", &scene.post, "too small");
+    scene.sweep().await;
+    scene.network.answer(HANDLE, &first, "Which one?");
+    scene.network.rename("help_the_shop");
+    scene.sweep().await;
+    assert_eq!(scene.posts().await.len(), 1);
+    // And it is known by its new name soon.
+    scene.clock.advance(Duration::from_secs(3600));
+    scene.sweep().await;
+    assert_eq!(
+        scene.account.abilities().account.unwrap().as_str(),
+        "help_the_shop"
+    );
+}
+
+#[tokio::test]
+async fn replies_are_counted_against_their_day() {
+    let mut scene = Scene::new().await;
+    scene.network.answer("ann", &scene.post, "too small");
+    scene.sweep().await;
+    scene.core.reply(1, "Sorry!").await;
+    let usage = scene
+        .account
+        .meter()
+        .unwrap()
+        .usage(hearback::domain::Clock::now(&scene.clock));
+    let words: Vec<_> = usage.iter().map(|usage| usage.words.as_str()).collect();
+    assert!(words.contains(&"1 of 1000 replies today"), "{words:?}");
+}

@@ -161,3 +161,62 @@ async fn doctor_says_what_to_mend() {
     );
     assert!(!format!("{findings:?}").contains("SECRET"), "{findings:?}");
 }
+
+#[tokio::test]
+async fn a_video_whose_comments_cannot_be_read_stops_none_of_the_others() {
+    let mut scene = Scene::new().await;
+    scene.server.comment("ann", "my parcel is late");
+    scene.server.comment_newer("bob", "mine too");
+    scene.server.faults().next("comments", Fault::Status(500));
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 1);
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await.len(), 2);
+}
+
+#[tokio::test]
+async fn answers_that_could_not_be_stored_are_read_again() {
+    let mut scene = Scene::new().await;
+    let post = scene.server.comment("ann", "my parcel is late");
+    scene.sweep().await;
+    scene.server.answer("ann", &post, "the blue one");
+    scene.core.refuse_posts(true).await;
+    let lost = scene.account.sweep(&scene.core.inbound).await.unwrap_err();
+    assert!(matches!(lost, Lost::Broken(_)), "{lost:?}");
+    scene.core.refuse_posts(false).await;
+    scene.sweep().await;
+    assert_eq!(scene.core.cases().await[0].posts, 2);
+}
+
+#[tokio::test]
+async fn a_comment_that_is_fixed_above_the_others_ends_no_reading() {
+    let mut scene = Scene::new().await;
+    let post = scene.server.comment("ann", "the first");
+    scene.server.pin(&post);
+    scene.clock.advance(Duration::from_secs(7200));
+    scene.server.comment("bob", "the second");
+    scene.sweep().await;
+    for n in 0..70 {
+        scene.server.comment("bob", &format!("number {n}"));
+    }
+    scene.sweep().await;
+    let mut posts = 0;
+    for case in scene.core.cases().await {
+        posts += case.posts;
+    }
+    assert_eq!(posts, 72);
+}
+
+#[tokio::test]
+async fn what_is_not_shown_as_described_is_not_gone() {
+    let mut scene = Scene::new().await;
+    let post = scene.server.comment("ann", "my parcel is late");
+    scene.sweep().await;
+    scene.clock.advance(Duration::from_secs(3600));
+    scene.server.garble(&post);
+    for _ in 0..3 {
+        scene.sweep().await;
+    }
+    let posts = scene.core.posts(&scene.core.cases().await[0]).await;
+    assert!(!posts[0].deleted);
+}

@@ -7,6 +7,7 @@ use crate::fake::server::Server;
 use crate::fake::webhook::deliver;
 use crate::fake::x::{self, FakeX, HANDLE};
 use hearback::adapter::connector::Connector;
+use hearback::adapter::meters::Meters;
 use hearback::adapter::social::x::X;
 use hearback::adapter::supervise::Lost;
 use hearback::app::{Input, Response};
@@ -21,17 +22,20 @@ use std::time::Duration;
 struct Scene {
     clock: ManualClock,
     server: FakeX,
+    /// Outlives the accounts, as a database does.
+    vault: Arc<ShortVault>,
 }
 
 impl Scene {
     async fn new() -> Self {
         let clock = ManualClock::default();
         let server = FakeX::start(house::clock(&clock)).await;
-        Self { clock, server }
+        let vault = Arc::default();
+        Self { clock, server, vault }
     }
 
     fn account(&self, config: &config::X) -> Arc<X> {
-        let vault = Arc::new(ShortVault::default());
+        let vault = self.vault.clone();
         let account = X::new(config, Duration::from_secs(5), house::clock(&self.clock), vault);
         Arc::new(account.unwrap())
     }
@@ -172,15 +176,25 @@ async fn x_asks_whether_we_know_the_secret_and_is_believed_only_with_it() {
     let ours = Server::start(account.clone().routes(core.inbound.clone()).unwrap()).await;
     let door = ours.url.join("/webhooks/x").unwrap();
     let mut question = door.clone();
-    question.query_pairs_mut().append_pair("crc_token", "abc&ä");
+    question
+        .query_pairs_mut()
+        .append_pair("crc_token", "MGFh+Yj/I4-_=");
     let client = hearback::adapter::http::client(Duration::from_secs(5)).unwrap();
     let told: serde_json::Value = client.get(question).send().await.unwrap().json().await.unwrap();
-    let expected = x::signature(x::CLIENT_SECRET, "abc&ä".as_bytes());
+    let expected = x::signature(x::CLIENT_SECRET, b"MGFh+Yj/I4-_=");
     assert_eq!(told, json!({"response_token": expected}));
     assert_eq!(
         client.get(door.clone()).send().await.unwrap().status().as_u16(),
         400
     );
+
+    // The same secret signs what X sends: whoever asks must not have a request signed.
+    let mut forged = door.clone();
+    forged.query_pairs_mut().append_pair("crc_token", "{\"data\":{}}");
+    assert_eq!(client.get(forged).send().await.unwrap().status().as_u16(), 400);
+    let signed = [(SIGNED, x::signature(x::CLIENT_SECRET, b"7"))];
+    assert_eq!(deliver(&door, &signed, "7").await.0.as_u16(), 400);
+    assert_eq!(core.set_aside().await, 0);
 
     let id = scene.server.write("ann", "@shop my parcel is late");
     let body = scene.server.event("post.mention.create", &id).to_string();
@@ -340,13 +354,13 @@ async fn past_the_budget_searches_rest_until_midnight_and_mentions_are_heard() {
     }
     account.sweep(&core.inbound).await.unwrap();
     assert_eq!(scene.server.calls("search"), 0, "the mentions used it up");
-    let findings = account.examine().await;
-    assert!(
-        findings
-            .iter()
-            .any(|finding| finding.what.contains("of $1.00 were spent")),
-        "{findings:?}"
+    let usage = account.meter().unwrap().usage(scene.clock.now());
+    assert_eq!(
+        usage.len(),
+        1,
+        "the quota of one call is none of the source: {usage:?}"
     );
+    assert_eq!(usage[0].words, "1.27 of 1.00 dollars today");
     scene.clock.advance(Duration::from_secs(15 * 60));
     scene.server.write("bob", "@shop me too");
     account.sweep(&core.inbound).await.unwrap();
@@ -354,6 +368,242 @@ async fn past_the_budget_searches_rest_until_midnight_and_mentions_are_heard() {
     scene.clock.advance(Duration::from_secs(24 * 3600));
     account.sweep(&core.inbound).await.unwrap();
     assert_eq!(scene.server.calls("search"), 1);
+}
+
+#[tokio::test]
+async fn what_was_spent_outlives_a_restart_and_the_team_is_told() {
+    let scene = Scene::new().await;
+    let mut config = configured(&scene.server);
+    config.budget = Some(1);
+    let account = scene.account(&config);
+    let mut core = scene.core(&account).await;
+    for n in 0..180 {
+        scene.server.write("ann", &format!("@shop number {n}"));
+    }
+    account.sweep(&core.inbound).await.unwrap();
+    core.deliver().await;
+    let before = core.threads();
+    let mut meters = Meters::new(vec![account.clone() as Arc<dyn Connector>]);
+    meters.look(&core.inbound, scene.clock.now()).await.unwrap();
+    core.deliver().await;
+    assert_eq!(core.threads(), before + 1);
+    let told = core.thread(core.threads());
+    assert!(told.contains("0.92 of 1.00 dollars today"), "{told}");
+    assert_eq!(scene.server.calls("search"), 1);
+
+    // Another process reads a tenth of a dollar more: only together it is the whole.
+    let again = scene.account(&config);
+    let mut meters = Meters::new(vec![again.clone() as Arc<dyn Connector>]);
+    meters.look(&core.inbound, scene.clock.now()).await.unwrap();
+    scene.clock.advance(Duration::from_secs(60));
+    for n in 0..20 {
+        scene.server.write("bob", &format!("@shop number {n}"));
+    }
+    again.sweep(&core.inbound).await.unwrap();
+    assert_eq!(scene.server.calls("search"), 1);
+    let words = &again.meter().unwrap().usage(scene.clock.now())[0].words;
+    assert!(words.ends_with("of 1.00 dollars today"), "{words}");
+    assert!(again.meter().unwrap().is_used_up(scene.clock.now()), "{words}");
+}
+
+#[tokio::test]
+async fn past_the_budget_the_stream_rests() {
+    let scene = Scene::new().await;
+    let mut config = configured(&scene.server);
+    config.bearer_token = Some(SecretString::from(x::BEARER));
+    config.budget = Some(1);
+    let account = scene.account(&config);
+    let core = scene.core(&account).await;
+    let running = core.run();
+    let reading = account.clone().run(running.inbound.clone(), running.stop.clone());
+    running.tracker.spawn(reading);
+    let meter = account.meter().unwrap();
+    let streams = async {
+        let post = scene.server.write("ann", "my zebra never came");
+        while !scene.server.streams(&post) {
+            tokio::task::yield_now().await;
+        }
+        meter.spent(1_000_000, scene.clock.now());
+        // With the next post it sees that the day's money is spent, and hangs up.
+        while scene.server.streams(&post) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), streams)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_the_rules_of_others_caught_is_theirs() {
+    let scene = Scene::new().await;
+    let mut config = configured(&scene.server);
+    config.bearer_token = Some(SecretString::from(x::BEARER));
+    config.search = vec!["zebra".to_owned(), "heron".to_owned()];
+    scene.server.add_rule("giraffe", "theirs");
+    // Theirs says the same as one of ours: X takes no second one.
+    scene.server.add_rule("heron", "theirs");
+    let account = scene.account(&config);
+    let core = scene.core(&account).await;
+    let running = core.run();
+    let reading = account.clone().run(running.inbound.clone(), running.stop.clone());
+    running.tracker.spawn(reading);
+    let streams = async {
+        let link = &account.links()[1];
+        while link.state() != hearback::adapter::link::LinkState::Up {
+            tokio::task::yield_now().await;
+        }
+        for text in ["a giraffe", "a heron", "a zebra"] {
+            let post = scene.server.write("ann", text);
+            while !scene.server.streams(&post) {
+                tokio::task::yield_now().await;
+            }
+            scene.server.delete(&post);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), streams)
+        .await
+        .unwrap();
+    running.said(0, "a heron").await;
+    running.said(1, "a zebra").await;
+    let mut rules: Vec<_> = scene.server.rules().into_iter().map(|(value, _)| value).collect();
+    rules.sort();
+    assert_eq!(rules, ["giraffe", "heron", "zebra"]);
+}
+
+#[tokio::test]
+async fn a_search_that_is_no_rule_and_a_stream_that_lets_nobody_in_are_told() {
+    let down = async |search: &str, refusal: Option<(u16, serde_json::Value)>| {
+        let scene = Scene::new().await;
+        let mut config = configured(&scene.server);
+        config.bearer_token = Some(SecretString::from(x::BEARER));
+        config.search = vec![search.to_owned()];
+        if let Some((status, body)) = refusal {
+            scene.server.refuse_stream(status, body);
+        }
+        let account = scene.account(&config);
+        let core = scene.core(&account).await;
+        let running = core.run();
+        let reading = account.clone().run(running.inbound.clone(), running.stop.clone());
+        running.tracker.spawn(reading);
+        let told = async {
+            loop {
+                if let hearback::adapter::link::LinkState::Down(why) = account.links()[1].state() {
+                    return why;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), told).await.unwrap()
+    };
+    let why = down("zebra min_likes:3", None).await;
+    assert!(
+        why.contains("zebra min_likes:3") && why.contains("invalid operator"),
+        "{why}"
+    );
+    let depleted = json!({"title": "CreditsDepleted", "detail": "Your account does not have any credits",
+        "type": "https://api.x.com/2/problems/credits-depleted", "status": 402});
+    let why = down("zebra", Some((402, depleted))).await;
+    assert!(why.contains("any credits") && why.contains("buy some"), "{why}");
+}
+
+#[tokio::test]
+async fn an_event_without_its_author_is_read_again_for_it() {
+    let scene = Scene::new().await;
+    let account = scene.account(&configured(&scene.server));
+    let core = scene.core(&account).await;
+    let ours = Server::start(account.clone().routes(core.inbound.clone()).unwrap()).await;
+    let door = ours.url.join("/webhooks/x").unwrap();
+    let send = async |body: serde_json::Value| {
+        let body = body.to_string();
+        let headers = [(SIGNED, x::signature(x::CLIENT_SECRET, body.as_bytes()))];
+        assert_eq!(deliver(&door, &headers, body).await.0.as_u16(), 200);
+    };
+    let news = scene.server.write(HANDLE, "every parcel on time");
+    let one = scene.server.answer("bob", &news, "mine is not");
+    send(x::bare(scene.server.event("post.reply.create", &one))).await;
+    let author = core.posts(&core.cases().await[0]).await.remove(0).author;
+    assert_eq!((author.handle.as_str(), author.followers), ("bob", Some(120)));
+    // Where that is not to be had, it is heard all the same.
+    scene.server.faults().next("lookup", Fault::Status(500));
+    let two = scene.server.answer("eve", &news, "nor mine");
+    send(x::bare(scene.server.event("post.reply.create", &two))).await;
+    assert_eq!(core.cases().await.len(), 2);
+}
+
+#[tokio::test]
+async fn after_a_long_outage_older_mentions_than_the_list_shows_are_searched_for() {
+    let scene = Scene::new().await;
+    let account = scene.account(&configured(&scene.server));
+    let core = scene.core(&account).await;
+    account.sweep(&core.inbound).await.unwrap();
+    for n in 0..950 {
+        if n % 10 == 0 {
+            scene.clock.advance(Duration::from_secs(60));
+        }
+        scene.server.write("ann", &format!("@shop number {n}"));
+    }
+    account.sweep(&core.inbound).await.unwrap();
+    let cases = core.cases().await;
+    let posts: i64 = cases.iter().map(|case| case.posts).sum();
+    assert_eq!(posts, 950);
+}
+
+#[tokio::test]
+async fn many_private_messages_are_read_within_the_pages_that_x_allows() {
+    let scene = Scene::new().await;
+    let mut config = configured(&scene.server);
+    config.direct_messages = true;
+    let account = scene.account(&config);
+    let core = scene.core(&account).await;
+    account.sweep(&core.inbound).await.unwrap();
+    scene.clock.advance(Duration::from_secs(3600));
+    for n in 0..600 {
+        scene.server.tell("eve", &format!("number {n}"));
+    }
+    account.sweep(&core.inbound).await.unwrap();
+    assert_eq!(core.cases().await[0].posts, 600);
+    // What does not fit into a quarter of an hour comes in the next.
+    scene.clock.advance(Duration::from_secs(3600));
+    for n in 0..1600 {
+        scene.server.tell("eve", &format!("again {n}"));
+    }
+    account.sweep(&core.inbound).await.unwrap();
+    assert_eq!(core.cases().await[0].posts, 600 + 20 + 14 * 100);
+}
+
+#[tokio::test]
+async fn nothing_is_published_in_the_name_of_an_account_that_was_connected_meanwhile() {
+    let scene = Scene::new().await;
+    let account = scene.account(&configured(&scene.server));
+    let mut core = scene.core(&account).await;
+    scene.server.write("ann", "@shop my parcel is late");
+    account.sweep(&core.inbound).await.unwrap();
+    core.deliver().await;
+    scene.server.take_over("other");
+    core.reply(1, "Sorry!").await;
+    let reply = &core.replies(1).await[0];
+    assert_eq!(reply.state, ReplyState::Failed, "{:?}", reply.reason);
+    assert!(
+        reply.reason.as_deref().unwrap().contains("another account"),
+        "{:?}",
+        reply.reason
+    );
+    assert_eq!(scene.server.calls("create"), 0);
+}
+
+#[tokio::test]
+async fn an_odd_post_of_ours_does_not_keep_replies_from_being_sent() {
+    let scene = Scene::new().await;
+    let account = scene.account(&configured(&scene.server));
+    let mut core = scene.core(&account).await;
+    scene.server.write("ann", "@shop my parcel is late");
+    account.sweep(&core.inbound).await.unwrap();
+    core.deliver().await;
+    scene.server.poison_own(json!({"id": "1", "text": 7}));
+    core.reply(1, "Sorry!").await;
+    let reply = &core.replies(1).await[0];
+    assert_eq!(reply.state, ReplyState::Sent, "{:?}", reply.reason);
 }
 
 #[tokio::test]

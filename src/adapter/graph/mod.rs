@@ -11,18 +11,19 @@ pub mod talk;
 pub mod wire;
 
 use super::api::{Api, Failed, Mend};
-use crate::domain::{Clock, Instant, SourceName};
-use crate::port::{Permit, PortError};
-use hmac::{Hmac, Mac as _};
+use super::finding::Finding;
+use super::push;
+use crate::domain::{Clock, Instant, NativeId, SourceName};
+use crate::port::{Look, Permit, PortError, Published};
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use sha2::Sha256;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::time::timeout_at;
 use url::Url;
 
 /// The version that is spoken with Facebook and Instagram: the newest of November 2026
@@ -38,6 +39,9 @@ pub const MEND: Mend = Mend {
 /// For how long a limited call waits where no header says for how long: usage counts over an hour that rolls
 /// (<https://developers.facebook.com/docs/graph-api/overview/rate-limiting>).
 const PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// A word of so many letters and digits may be a token.
+const SHORTEST_SECRET: usize = 40;
 
 /// An object as it came.
 pub type Raw = Box<RawValue>;
@@ -109,8 +113,8 @@ impl Graph {
         answer.map_err(|error| self.sorted(error))?.decode()
     }
 
-    /// Reads a list, newest first, until one is older than `horizon` as `at` says, at least a page and at most
-    /// `pages` of them.
+    /// Reads a list, newest first, until a page ends with what is older than `horizon` as `at` says, at least a
+    /// page and at most `pages` of them. Something old that is fixed above the others ends nothing.
     pub async fn walk(
         &self,
         path: &[&str],
@@ -133,16 +137,72 @@ impl Graph {
                 }
             };
             let next = page.after().filter(|next| after.as_ref() != Some(next));
-            let oldest = page.data.iter().filter_map(|raw| at(raw)).min();
+            let last = page.data.iter().rev().find_map(|raw| at(raw));
             walk.items.extend(page.data);
             after = next;
             // A page may be empty, because what is on it is not for us, with more behind it.
-            if after.is_none() || oldest.is_some_and(|oldest| oldest < horizon) {
+            if after.is_none() || last.is_some_and(|last| last < horizon) {
                 return walk;
             }
         }
         walk.cut = true;
         walk
+    }
+
+    /// Whether the newest object that is known of us (`canary`) can be read: a copy of the database that lags would
+    /// not show it. One that somebody removed meanwhile cannot be asked for.
+    ///
+    /// # Errors
+    /// Nobody knows.
+    pub async fn is_fresh(&self, canary: Option<&NativeId>, is_listed: bool) -> Result<bool, PortError> {
+        let Some(canary) = canary.filter(|_| !is_listed) else {
+            return Ok(true);
+        };
+        let asked = self
+            .get::<wire::Ref>(&[canary.as_str()], &[("fields", "id")])
+            .await;
+        match asked {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_missing() => Ok(false),
+            Err(error) => Err(error.unread()),
+        }
+    }
+
+    /// Publishes within `limit` since `began`, a quarter of it at least, and reads in the rest where it stands
+    /// (`place`). Before a refusal is believed it is looked whether it stands all the same (`look`).
+    ///
+    /// # Errors
+    /// It was refused, or nobody knows.
+    pub async fn publish<T: DeserializeOwned>(
+        &self,
+        (path, form): (&[&str], &[(&str, &str)]),
+        (began, limit, permit): (tokio::time::Instant, Duration, &Permit),
+        place: impl AsyncFnOnce(T) -> Result<Published, PortError>,
+        look: impl AsyncFnOnce() -> Result<Look, PortError>,
+    ) -> Result<Published, PortError> {
+        let left = limit.mul_f64(0.75).saturating_sub(began.elapsed());
+        let done = self.send::<T>(path, form, (left, permit)).await;
+        let end = began + limit;
+        match done.map_err(refusal) {
+            Ok(done) => timeout_at(end, place(done)).await.unwrap_or_else(|_| {
+                let why = "it was published, but could not be read in time";
+                Err(PortError::Unknown(why.to_owned()))
+            }),
+            Err(PortError::Refused(why)) => match timeout_at(end, look()).await {
+                Ok(Ok(Look::Absent { .. })) => Err(PortError::Refused(why)),
+                Ok(_) | Err(_) => Err(PortError::Unknown(why)),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What `doctor` says about our quota; nothing where the API has not told.
+    #[must_use]
+    pub fn quota(&self) -> Option<Finding> {
+        let left = self.meter().last()?.left;
+        Some(Finding::well(format!(
+            "{left:.0} % of the calls of this hour are left"
+        )))
     }
 
     /// What the API says about our quota.
@@ -215,7 +275,7 @@ pub struct Walk {
 }
 
 /// A page of a list (<https://developers.facebook.com/docs/graph-api/results>).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Page {
     /// What is on it.
     pub data: Vec<Raw>,
@@ -223,7 +283,7 @@ pub struct Page {
     paging: Option<Paging>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Paging {
     #[serde(default)]
     cursors: Option<Cursors>,
@@ -231,7 +291,7 @@ struct Paging {
     next: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Cursors {
     #[serde(default)]
     after: Option<String>,
@@ -299,18 +359,27 @@ fn spoken(body: &[u8]) -> Option<String> {
     let Told { error } = serde_json::from_slice(body).ok()?;
     let sub = error.error_subcode.unwrap_or_default();
     let more = error.error_user_msg.map(|text| format!(" ({text})"));
-    Some(format!(
-        "#{}.{sub} {}{}",
-        error.code,
-        error.message,
-        more.unwrap_or_default()
-    ))
+    let said = format!("{}{}", error.message, more.unwrap_or_default());
+    Some(format!("#{}.{sub} {}", error.code, without_secrets(&said)))
+}
+
+/// A text without what may be a token: "Malformed access token" is followed by the token itself, which also is
+/// well but for a blank that somebody pasted with it.
+fn without_secrets(text: &str) -> String {
+    let secret = |word: &&str| {
+        let letters = word.trim_matches(|c: char| c.is_ascii_punctuation());
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-|".contains(&byte);
+        letters.len() >= SHORTEST_SECRET && letters.bytes().all(plain)
+    };
+    let words = text
+        .split(' ')
+        .map(|word| if secret(&word) { "[…]" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn proof(token: &SecretString, app_secret: &SecretString) -> anyhow::Result<String> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(app_secret.expose_secret().as_bytes())?;
-    mac.update(token.expose_secret().as_bytes());
-    Ok(hex::encode(mac.finalize().into_bytes()))
+    let mac = push::mac(app_secret)?;
+    Ok(hex::encode(push::sign(&mac, &[token.expose_secret().as_bytes()])))
 }
 
 #[cfg(test)]
@@ -363,6 +432,18 @@ mod tests {
             told: spoken(b"<html>#190 no</html>"),
         };
         assert!(matches!(refusal(page), PortError::Unknown(_)));
+    }
+
+    #[test]
+    fn a_token_in_an_error_is_not_shown() {
+        let token = "EAAB".repeat(40);
+        let message = format!("Malformed access token {token}\u{20}");
+        let told = spoken(
+            &json!({"error": {"message": message, "code": 190}})
+                .to_string()
+                .into_bytes(),
+        );
+        assert_eq!(told.unwrap().trim_end(), "#190.0 Malformed access token […]");
     }
 
     #[test]

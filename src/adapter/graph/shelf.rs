@@ -4,24 +4,27 @@ use super::Raw;
 use super::wire::name;
 use crate::adapter::api::Failed;
 use crate::adapter::reach::Reach;
+use crate::adapter::stored::{self, Stored};
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::{Halt, Troubles};
 use crate::adapter::watch::{WATCHED, Watch};
 use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Clock, Instant, NativeId, Post, Sighting, SourceName};
 use serde::Deserialize;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How many posts are remembered as stored.
-const MOST_STORED: usize = 20_000;
 /// How many known posts are read again in a minute: each is a call, and calls count by how many the account
 /// reaches.
 const LOOKS_A_MINUTE: u32 = 10;
 /// So many posts that all look gone at once are a permission that is gone.
 const TOO_MANY_GONE: usize = 3;
+/// So many lists that cannot be read, and none that can, are more than the fault of one of them.
+const TOO_MANY_BROKEN: usize = 3;
+/// What stands before the secrets in the addresses of further pages, which are parts of objects.
+const SECRETS: [&str; 2] = ["access_token=", "appsecret_proof="];
 
 /// What a reading brought.
 #[derive(Debug, Default)]
@@ -32,6 +35,10 @@ pub struct Found {
     pub newest: Option<Instant>,
     /// Why it ended early.
     pub failed: Option<Failed>,
+    /// Lists of it that were read to their end.
+    read: Vec<String>,
+    /// How many of them could not be read.
+    broken: usize,
 }
 
 impl Found {
@@ -54,6 +61,8 @@ impl Found {
 #[derive(Debug, Default)]
 pub struct Looks {
     sightings: Vec<Sighting>,
+    /// Others' answers that stand there and are not stored yet, the oldest first.
+    pub also: Vec<Post>,
     missing: Vec<NativeId>,
     stand: usize,
     failed: Option<Failed>,
@@ -69,8 +78,9 @@ pub struct Shelf {
     troubles: Troubles,
     watch: Watch,
     poll: Duration,
-    /// What was stored in this run.
-    stored: Mutex<HashSet<String>>,
+    stored: Stored,
+    /// Lists that could not be read, and back to when they have to be.
+    behind: Mutex<HashMap<String, Instant>>,
 }
 
 impl Shelf {
@@ -83,8 +93,51 @@ impl Shelf {
             troubles: Troubles::default(),
             watch: Watch::default(),
             poll,
-            stored: Mutex::default(),
+            stored: Stored::default(),
+            behind: Mutex::default(),
         }
+    }
+
+    /// Back to when one of many lists of a feed is read: as the others, but where it could not be read before.
+    #[must_use]
+    pub fn horizon(&self, list: &str, known: &Known) -> Instant {
+        let horizon = known.0.horizon();
+        let behind = self.behind().get(list).copied();
+        behind.map_or(horizon, |behind| behind.min(horizon))
+    }
+
+    /// Whether one of many lists could not be read before.
+    #[must_use]
+    pub fn is_behind(&self, list: &str) -> bool {
+        self.behind().contains_key(list)
+    }
+
+    /// Notes how the reading of one of many lists of a feed ended, and says whether it was read. One that cannot be
+    /// read is said once, and stops none of the others: what is missing of it is read when it can be again.
+    pub fn ended(&self, found: &mut Found, (list, known): (&str, &Known), failed: Option<Failed>) -> bool {
+        let error = match failed {
+            None => {
+                found.read.push(list.to_owned());
+                return true;
+            }
+            // It went meanwhile, with all that stood in it.
+            Some(error) if error.is_missing() => {
+                found.read.push(list.to_owned());
+                return false;
+            }
+            Some(error) => error,
+        };
+        self.behind()
+            .entry(list.to_owned())
+            .or_insert_with(|| known.0.horizon());
+        found.broken += 1;
+        let all = found.read.is_empty() && found.broken >= TOO_MANY_BROKEN;
+        if all || error.is_everywhere() {
+            found.failed = Some(error);
+        } else {
+            self.troubles.say((&self.source, list), &error, self.clock.now());
+        }
+        false
     }
 
     /// Reads one of many lists, which stops none of the others.
@@ -145,7 +198,8 @@ impl Shelf {
         raw: &str,
     ) -> Result<(), Unavailable> {
         let place = (&self.source, stream);
-        self.troubles.put_aside(inbound, place, name, error, raw).await
+        let (name, raw, error) = (redacted(name), redacted(raw), redacted(&error.to_string()));
+        self.troubles.put_aside(inbound, place, &name, &error, &raw).await
     }
 
     /// Stores what was found, the oldest first, with how far it was read. What could not be read to its end is
@@ -172,23 +226,29 @@ impl Shelf {
         });
         found.posts.sort_by_key(|post| post.created_at);
         if !found.posts.is_empty() || cursor.is_some() {
-            let ids: Vec<_> = found.posts.iter().map(|post| post.id.to_string()).collect();
+            let marks: Vec<_> = found.posts.iter().map(stored::mark).collect();
             let posts = found.posts.into_iter();
             let posts = posts.map(|post| Sighting::Post(Box::new(post))).collect();
             inbound.posts_seen(&self.source, posts, cursor).await?;
-            let mut stored = self.stored();
-            if stored.len() >= MOST_STORED {
-                stored.clear();
-            }
-            stored.extend(ids);
+            self.stored.remember_as(marks);
+        }
+        for list in found.read {
+            self.behind().remove(&list);
+            self.troubles.over(&list);
         }
         found.failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Whether a post of this time counts and is not stored yet.
+    /// Whether what was written to us at this time counts and is not stored yet as such.
     #[must_use]
     pub fn counts(&self, id: &str, at: Instant, known: &Known) -> bool {
-        at >= known.0.since && !self.stored().contains(id)
+        at >= known.0.since && !self.stored.knows(id, true)
+    }
+
+    /// Whether a post counts and is not stored yet, as what it is now.
+    #[must_use]
+    pub fn counts_post(&self, post: &Post, known: &Known) -> bool {
+        post.created_at >= known.0.since && !self.stored.knows_post(post)
     }
 
     /// Says that more was written than is read at once.
@@ -241,8 +301,14 @@ impl Shelf {
             let gone = looks.missing.into_iter().filter(|id| self.watch.is_gone(id));
             looks.sightings.extend(gone.map(Sighting::Gone));
         }
+        let marks: Vec<_> = looks.also.iter().map(stored::mark).collect();
+        let also = looks.also.into_iter();
+        looks
+            .sightings
+            .extend(also.map(|post| Sighting::Post(Box::new(post))));
         if !looks.sightings.is_empty() {
             inbound.posts_seen(&self.source, looks.sightings, None).await?;
+            self.stored.remember_as(marks);
         }
         looks.failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -257,7 +323,45 @@ impl Shelf {
         })))
     }
 
-    fn stored(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    fn behind(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A text as people may see it: an object with a list in it has the token in the address of the list's next page.
+fn redacted(text: &str) -> String {
+    let mut text = text.to_owned();
+    for name in SECRETS {
+        let mut parts = text.split(name);
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find(['&', '"', '\\', ' ']).unwrap_or(part.len());
+            out.push_str(name);
+            out.push('…');
+            out.push_str(&part[end..]);
+        }
+        text = out;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case(
+        r#"{"next":"https://a.example/x?access_token=SECRET&after=QVFI"}"#,
+        r#"{"next":"https://a.example/x?access_token=…&after=QVFI"}"#
+    )]
+    #[case(
+        r#"{"next":"https:\/\/a.example\/x?after=b&appsecret_proof=SECRET&access_token=SECRET"}"#,
+        r#"{"next":"https:\/\/a.example\/x?after=b&appsecret_proof=…&access_token=…"}"#
+    )]
+    #[case("access_token=SECRET", "access_token=…")]
+    #[case("nothing", "nothing")]
+    fn what_is_put_aside_has_no_token_in_it(#[case] text: &str, #[case] shown: &str) {
+        assert_eq!(redacted(text), shown);
     }
 }

@@ -9,10 +9,11 @@ use crate::domain::{Instant, NativeId, Reply};
 use crate::port::{Look, PortError, Published};
 use serde::Deserialize;
 
-/// How many messages of a conversation are read.
-const MOST: usize = 50;
+/// How many messages of a conversation are read: of older ones the API tells nothing but the ids
+/// (<https://developers.facebook.com/docs/messenger-platform/conversations>, "Limitations").
+const MOST: usize = 20;
 /// What is asked of a conversation: as many of its newest messages.
-pub const NEWEST: &str = "messages.limit(50){id,message,from,created_time}";
+pub const NEWEST: &str = "messages.limit(20){id,message,from,created_time}";
 
 /// A conversation (<https://developers.facebook.com/docs/graph-api/reference/conversation>).
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -109,18 +110,18 @@ pub async fn with(
     Ok(talks.data.iter().flat_map(Conversation::read).collect())
 }
 
-/// What a conversation says about a reply whose end is unknown. `ours`: our id in it.
+/// What a conversation says about a reply whose end is unknown. `ours`: whether we are meant.
 ///
 /// # Errors
 /// It cannot be told.
-pub fn look(reply: &Reply, talk: &[Message], ours: &str) -> Result<Look, PortError> {
+pub fn look(reply: &Reply, talk: &[Message], ours: impl Fn(&Who) -> bool) -> Result<Look, PortError> {
     let since = since(reply);
     if talk.len() >= MOST && talk.iter().all(|message| message.created_time >= since) {
         return Err(PortError::Unknown(
             "more was said since the attempt than can be read: the reply cannot be looked for".to_owned(),
         ));
     }
-    let own = talk.iter().filter(|message| message.from.id == ours);
+    let own = talk.iter().filter(|message| ours(&message.from));
     let own = own.map(|message| Own {
         published: Published {
             id: NativeId::new(&message.id),

@@ -22,8 +22,7 @@ fn ask(url: &str) -> Ask<'_> {
 }
 
 fn guard(allowed: &[&str]) -> Guard {
-    let allowed: Vec<_> = allowed.iter().map(|host| exempt(host)).collect();
-    Guard::new(&allowed).unwrap()
+    Guard::new(allowed.iter().map(|host| exempt(host)).collect())
 }
 
 fn exempt(host: &str) -> Exempt {
@@ -40,7 +39,7 @@ fn first_loopback(lookup: Lookup) -> Guard {
         lookup,
         public: |ip| ip == Ipv4Addr::LOCALHOST,
     };
-    Guard::with(&[], |_| true, checked).unwrap()
+    Guard::with(Vec::new(), |_| true, checked)
 }
 
 async fn serve(ip: &str, router: Router) -> SocketAddr {
@@ -150,6 +149,23 @@ fn what_cannot_be_is_not_even_looked_up(#[case] url: &str) {
     );
 }
 
+#[tokio::test]
+async fn no_client_is_made_before_it_is_needed() {
+    let server = serve("127.0.0.1", saying("here")).await;
+    let guard = guard(&["127.0.0.1"]);
+    let made = || {
+        let Inner { public, private, .. } = &*guard.0;
+        (public.made.initialized(), private.made.initialized())
+    };
+    assert_eq!(made(), (false, false));
+    guard.get(&ask("http://10.0.0.1/")).await.unwrap_err();
+    assert_eq!(made(), (false, false), "that is not asked anything");
+    guard.get(&ask(&format!("http://{server}/"))).await.unwrap();
+    assert_eq!(made(), (false, true));
+    guard.get(&ask("http://localhost/")).await.unwrap_err();
+    assert_eq!(made(), (true, true));
+}
+
 #[test]
 fn an_address_has_an_end() {
     let url = format!("https://pics.example/{}", "a".repeat(MOST_ADDRESS));
@@ -197,17 +213,7 @@ async fn a_name_that_changes_its_mind_is_held_to_the_first_answer() {
     assert_eq!(fetched.body, b"the public one");
     assert_eq!(LOOKED.load(Ordering::Relaxed), 1);
     // A connection of its own looks again, and what it finds then is judged then.
-    let guard = Guard {
-        public: http::outside(
-            LONGEST,
-            Some(Checked {
-                lookup: |_| Box::pin(async { Ok(vec![SocketAddr::from(([127, 0, 0, 2], 0))]) }),
-                public: |ip| ip == Ipv4Addr::LOCALHOST,
-            }),
-        )
-        .unwrap(),
-        ..guard
-    };
+    let guard = first_loopback(|_| Box::pin(async { Ok(vec![SocketAddr::from(([127, 0, 0, 2], 0))]) }));
     assert_eq!(guard.get(&ask(&url)).await.unwrap_err(), Barred::from(NotPublic));
     drop(second);
 }

@@ -62,6 +62,9 @@ fn what_is_large_becomes_smaller() {
     let bytes = written(&DynamicImage::from(noise(2560, 64)), ImageFormat::Jpeg);
     let picture = read(&redraw(&bytes).unwrap());
     assert_eq!((picture.width(), picture.height()), (2048, 51));
+    let line = written(&DynamicImage::from(noise(LONGEST_SIDE, 1)), ImageFormat::Png);
+    let line = read(&redraw(&line).unwrap());
+    assert_eq!((line.width(), line.height()), (2048, 1));
 }
 
 #[test]
@@ -137,6 +140,52 @@ fn a_bomb_is_not_unpacked(#[case] width: u32, #[case] height: u32) {
     if width <= LONGEST_SIDE {
         assert!(why.contains(&width.to_string()), "{why}");
     }
+}
+
+/// A GIF whose screen is small and whose first picture says that it is not.
+#[test]
+fn a_picture_larger_than_its_screen_is_not_unpacked() {
+    let mut bytes = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xFF\xFF\xFF".to_vec();
+    // A picture of 65535 by 65535, of which there is next to nothing.
+    bytes.extend(b"\x2C\0\0\0\0\xFF\xFF\xFF\xFF\0\x02\x02\x4C\x01\0\x3B");
+    if let Ok(picture) = redraw(&bytes) {
+        assert_eq!((read(&picture).width(), read(&picture).height()), (1, 1));
+    }
+}
+
+/// A JPEG with this orientation in its EXIF, and a place on earth that nobody is to know.
+fn taken(picture: &RgbImage, turned: u8) -> Vec<u8> {
+    let plain = written(&DynamicImage::from(picture.clone()), ImageFormat::Jpeg);
+    let mut exif = b"Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([turned, 0, 0, 0, 0, 0, 0]);
+    exif.extend(b"50.1109 N 8.6821 E");
+    let length = u16::try_from(exif.len() + 2).unwrap().to_be_bytes();
+    [&plain[..2], b"\xFF\xE1", &length, &exif, &plain[2..]].concat()
+}
+
+#[rstest]
+#[case::as_it_is(1, (2048, 1024), (1800, 200))]
+#[case::upside_down(3, (2048, 1024), (200, 800))]
+#[case::to_the_right(6, (1024, 2048), (800, 1800))]
+#[case::to_the_left(8, (1024, 2048), (200, 200))]
+fn a_picture_stands_upright_and_tells_no_place(
+    #[case] turned: u8,
+    #[case] size: (u32, u32),
+    #[case] mark: (u32, u32),
+) {
+    // White, but for the upper right corner.
+    let flat = RgbImage::from_fn(4096, 2048, |x, y| {
+        if x > 3072 && y < 512 {
+            Rgb([200, 0, 0])
+        } else {
+            Rgb([255; 3])
+        }
+    });
+    let picture = redraw(&taken(&flat, turned)).unwrap();
+    assert!(!picture.bytes.windows(7).any(|window| window == b"50.1109"));
+    let shown = read(&picture).to_rgb8();
+    assert_eq!((shown.width(), shown.height()), size);
+    assert!(shown.get_pixel(mark.0, mark.1).0[1] < 50, "{turned}");
 }
 
 #[rstest]

@@ -12,15 +12,15 @@ use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Instant, NativeId, Post, Sighting};
+use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{MutexGuard, PoisonError};
 
 /// The most pages of one reading.
 const MOST_PAGES: usize = 100;
-/// How many reviews are remembered as stored.
-const MOST_STORED: usize = 20_000;
+/// After how many failures in a row known reviews are left for the next sweep.
+const MOST_FAILED: usize = 5;
 /// The cursor's name, and where unreadable reviews are set aside.
 const STREAM: &str = "reviews";
 
@@ -158,7 +158,7 @@ impl<B: Board> Reviews<B> {
         let known = inbound.known_posts(&self.source, &ids).await?;
         let known: HashMap<_, _> = known.into_iter().map(|post| (post.id.clone(), post)).collect();
         let posts = reviews.iter().map(|review| {
-            let again = self.stored().contains_key(&review.post.id);
+            let again = self.stored.has(review.post.id.as_str());
             let post = dated(
                 review,
                 known.get(&review.post.id),
@@ -167,29 +167,26 @@ impl<B: Board> Reviews<B> {
             Sighting::Post(Box::new(post))
         });
         inbound.posts_seen(&self.source, posts.collect(), cursor).await?;
-        let mut stored = self.stored();
-        if stored.len() >= MOST_STORED {
-            stored.clear();
-        }
-        stored.extend(
-            reviews
-                .into_iter()
-                .map(|review| (review.post.id.clone(), seen(&review))),
-        );
+        let versions = reviews
+            .iter()
+            .map(|review| (review.post.id.to_string(), seen(review)));
+        self.stored.put(versions);
         Ok(())
     }
 
-    /// Looks at known reviews, in turns.
+    /// Looks at known reviews, in turns. One that cannot be read stops none of the others.
     ///
     /// # Errors
-    /// The network cannot be read, or nothing can be stored; what was seen until then is stored if it can.
+    /// The network cannot be read, or nothing can be stored; what was seen is stored if it can.
     async fn look_again(&self, inbound: &Inbound) -> Result<(), Halt> {
         let now = self.clock.now();
         let mut watched = inbound.watched_posts(&self.source, WATCHED).await?;
         watched.retain(|post| !post.deleted && self.board.is_readable(post, now));
-        let (mut gone, mut there, mut failed) = (Vec::new(), Vec::new(), None);
+        let (mut gone, mut there, mut failed, mut in_a_row) = (Vec::new(), Vec::new(), None, 0);
         for post in self.watch.turns(&watched, self.poll, B::LOOKS) {
-            match self.board.review(post.id.as_str()).await {
+            let read = self.board.review(post.id.as_str()).await;
+            in_a_row = if read.is_ok() { 0 } else { in_a_row + 1 };
+            match read {
                 Ok(Some(raw)) => {
                     self.watch.found(&post.id);
                     there.extend(self.understood(inbound, &raw).await?);
@@ -197,8 +194,11 @@ impl<B: Board> Reviews<B> {
                 Ok(None) if self.watch.is_gone(&post.id) => gone.push(Sighting::Gone(post.id.clone())),
                 Ok(None) => {}
                 Err(error) => {
+                    let stops = !is_of_one(&error) || in_a_row >= MOST_FAILED;
                     failed = Some(error);
-                    break;
+                    if stops {
+                        break;
+                    }
                 }
             }
         }
@@ -210,11 +210,7 @@ impl<B: Board> Reviews<B> {
     }
 
     fn is_news(&self, review: &Review) -> bool {
-        self.stored().get(&review.post.id) != Some(&seen(review))
-    }
-
-    fn stored(&self) -> MutexGuard<'_, HashMap<NativeId, Seen>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stored.version(review.post.id.as_str()) != Some(seen(review))
     }
 }
 
@@ -239,6 +235,19 @@ pub(super) async fn read_hinted<B: Board>(
     let review = reviews.understood(inbound, &raw).await?;
     reviews.take(inbound, review.into_iter().collect(), None).await?;
     Ok(())
+}
+
+/// Whether a failure may be about the one review that was asked for.
+fn is_of_one(error: &Failed) -> bool {
+    match error {
+        Failed::Limited(_)
+        | Failed::Unreached(_)
+        | Failed::Status {
+            status: StatusCode::UNAUTHORIZED,
+            ..
+        } => false,
+        Failed::Status { .. } | Failed::Broken(_) => true,
+    }
 }
 
 fn lost<B: Board>(halt: Halt) -> Lost {

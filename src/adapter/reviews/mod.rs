@@ -10,13 +10,15 @@ mod hint;
 mod slot;
 
 pub use feed::stars_without_words;
-pub use hint::{Notice, Rejected};
 
 use super::api::{Failed, Mend};
 use super::connector::{Connector, keep_sweeping};
 use super::finding::Finding;
 use super::link::Link;
+use super::meter::Meter;
 use super::oauth::{Door, Grant};
+use super::push::{Gate, Notice, Rejected};
+use super::stored::Stored;
 use super::supervise::Lost;
 use super::trouble::Troubles;
 use super::watch::Watch;
@@ -120,6 +122,9 @@ pub trait Board: Send + Sync + Sized + 'static {
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed>;
 
+    /// What is left of what it lets us do.
+    fn meter(&self) -> &Meter;
+
     /// What `doctor` asks.
     async fn examine(&self) -> Vec<Finding>;
 
@@ -134,9 +139,9 @@ pub trait Board: Send + Sync + Sized + 'static {
     }
 
     /// The reviews that a notice names, if it proves where it comes from.
-    async fn named(&self, notice: Notice<'_>) -> Result<Vec<String>, Rejected> {
+    async fn named(&self, notice: &Notice) -> Result<Vec<String>, Rejected> {
         let _ = notice;
-        Err(Rejected::Unproven("this source takes no notices"))
+        Err(Rejected::unproven("this source takes no notices"))
     }
 }
 
@@ -151,10 +156,11 @@ pub struct Reviews<B> {
     timeout: Duration,
     clock: Arc<dyn Clock>,
     link: Link,
+    gate: Gate,
     watch: Watch,
     troubles: Troubles,
     /// How the reviews stood that were stored in this run.
-    stored: Mutex<HashMap<NativeId, feed::Seen>>,
+    stored: Stored<feed::Seen>,
     /// By the number of a reply.
     held: Mutex<HashMap<i64, Held>>,
 }
@@ -171,8 +177,10 @@ impl<B: Board> Reviews<B> {
     /// A source of this name. Asks nothing yet.
     #[must_use]
     pub fn of(board: B, name: &str, (poll, timeout): (Duration, Duration), clock: Arc<dyn Clock>) -> Self {
+        let source = SourceName::new(name);
         Self {
-            source: SourceName::new(name),
+            gate: Gate::new(&source),
+            source,
             board,
             poll,
             timeout,
@@ -180,7 +188,7 @@ impl<B: Board> Reviews<B> {
             link: Link::new(format!("source:{name}")),
             watch: Watch::default(),
             troubles: Troubles::default(),
-            stored: Mutex::default(),
+            stored: Stored::default(),
             held: Mutex::default(),
         }
     }
@@ -258,8 +266,16 @@ impl<B: Board> Connector for Reviews<B> {
         keep_sweeping(self, pace, inbound, stop).await;
     }
 
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.board.meter())
+    }
+
+    /// Where little is left of a quota, known reviews are not read again: what is left is for new ones and answers.
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
         self.newest(inbound).await?;
+        if self.board.meter().is_scarce(self.clock.now()) {
+            return Ok(());
+        }
         self.known(inbound).await
     }
 

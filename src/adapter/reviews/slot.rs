@@ -24,6 +24,8 @@ const MOST_HELD: usize = 10_000;
 /// How much of a colleague's words is shown.
 const SHOWN: usize = 200;
 
+const FORGOTTEN: &str = "somebody else's answer stands there, and since Hearback was started anew it is not known \
+                         whether it is the one that was shown: write the reply once more";
 const GONE: &str = "the review is gone";
 const OTHER_AUTHOR: &str = "the network shows another author for that review";
 
@@ -62,8 +64,11 @@ impl<B: Board> Reviews<B> {
             self.hold(reply, held, true);
             return Ok(stands);
         }
-        // What its author said yes to is what they were shown, and nothing newer.
-        self.hold(reply, held, !reply.over_answer);
+        // What its author said yes to is what they were shown, and nothing newer. After a restart nobody knows
+        // any more what that was.
+        if !reply.over_answer || self.held().contains_key(&reply.id.0) {
+            self.hold(reply, held, !reply.over_answer);
+        }
         Ok(Target::Answered {
             text: format!("(there is one place, so ours would replace it) {}", answer.text),
             url: review.post.url,
@@ -141,6 +146,9 @@ impl<B: Board> Reviews<B> {
         }
         let now = review.answer.as_ref().map(|answer| mark(&answer.text));
         let Some(decided) = self.held().get(&reply.id.0).cloned() else {
+            if reply.over_answer {
+                return stop(FORGOTTEN);
+            }
             let why = "the place for the answer was not read before";
             return Err(PortError::NotReached(why.to_owned()));
         };

@@ -15,6 +15,7 @@ pub mod mastodon;
 pub mod playground;
 pub mod reddit;
 pub mod rss;
+pub mod stack_exchange;
 pub mod telegram;
 pub mod threads;
 pub mod tiktok;

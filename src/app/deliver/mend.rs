@@ -250,7 +250,7 @@ impl Delivery {
         };
         let mut settled = vec![moved, Settled::Owes { case, effects }];
         let opening = facts.firsts.get(&case);
-        settled.extend(self.attachments(platform, row, &channel, opening));
+        settled.extend(self.attachments(platform, row, &channel, (opening, None), facts));
         self.settle(settled).await;
         let stays = (first.thread.clone(), first.card.clone());
         facts.threads.insert(place.clone(), stays);

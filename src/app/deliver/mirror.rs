@@ -11,8 +11,8 @@ use crate::app::request::{Request, Settled};
 use crate::app::text;
 use crate::app::work::speaks_of;
 use crate::domain::{
-    Case, ChannelId, Doubted, Effect, EffectId, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
-    Instant, Lane, Message, MessageId, NO_CASE, Notice, ReplyId, ThreadId,
+    By, Case, ChannelId, Doubted, Effect, EffectId, EffectRow, Event, EventId, EventRecord, IdempotencyKey,
+    Instant, Lane, Message, MessageId, NO_CASE, Notice, ReplyId, Status, ThreadId,
 };
 use crate::port::{ChatPlatform, Content, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use std::collections::{HashMap, HashSet};
@@ -245,7 +245,8 @@ impl Delivery {
             card: opened.card,
             shown,
         });
-        settled.extend(self.attachments(platform, row, channel, facts.firsts.get(&row.case)));
+        let first = facts.firsts.get(&row.case);
+        settled.extend(self.attachments(platform, row, channel, (first, None), facts));
         Ok(settled)
     }
 
@@ -341,6 +342,10 @@ impl Delivery {
         let (Some(record), Some(case)) = (facts.events.get(&event), facts.cases.get(&row.case)) else {
             return Ok(vec![Settled::Done(row.id)]);
         };
+        let here = matches!(&record.by, By::Agent { chat, .. } if chat == platform.name());
+        if here && !platform.hears_itself() {
+            return Ok(vec![Settled::Done(row.id)]);
+        }
         let reply = speaks_of(&record.event);
         let (told, source) = (record.event.clone(), case.source.clone());
         let place = (platform.name(), channel);
@@ -361,7 +366,10 @@ impl Delivery {
         };
         if let Event::PostAdded { post, .. } = &told {
             let post = facts.told.post(&source, post);
-            settled.extend(self.attachments(platform, row, channel, post));
+            settled.extend(self.attachments(platform, row, channel, (post, None), facts));
+        } else if let Event::PostEdited { post, added, .. } = &told {
+            let post = facts.told.post(&source, post);
+            settled.extend(self.attachments(platform, row, channel, (post, Some(added)), facts));
         }
         settled.push(match reply {
             Some(reply) => Settled::ReplyTold {
@@ -395,10 +403,13 @@ impl Delivery {
             channel: channel.clone(),
             thread: ThreadId::new(""),
             message,
+            hands_over: false,
             earlier: earlier(row),
         };
         let told = facts.events.get(&told_by(row));
         let reply = told.and_then(|record| speaks_of(&record.event));
+        let case = facts.cases.get(&row.case);
+        order.hands_over = told.is_some_and(|record| hands_over(&record.event, case));
         while let Some((thread, _)) = facts.threads.get(&place) {
             order.thread = thread.clone();
             match timed(platform.post(&order)).await {
@@ -511,6 +522,12 @@ fn latest_cards(effects: &[EffectRow]) -> HashSet<EffectId> {
         }
     }
     latest.into_values().collect()
+}
+
+/// Whether an event brings the case to a team, or back to it.
+fn hands_over(event: &Event, case: Option<&Case>) -> bool {
+    let back = matches!(event, Event::Reopened) && case.is_some_and(|case| case.status == Status::Escalated);
+    back || matches!(event, Event::Escalated { .. })
 }
 
 /// The event that an effect tells; none has the number zero.

@@ -7,7 +7,7 @@ use super::mirror::{earlier, timed};
 use crate::app::request::Settled;
 use crate::app::text;
 use crate::app::work::AT_ONCE;
-use crate::domain::{ChannelId, Effect, EffectRow, Instant, Lane, Media, Message, NativeId, Post};
+use crate::domain::{ChannelId, Effect, EffectRow, Event, Instant, Lane, Media, Message, NativeId, Post};
 use crate::port::{Attachments, ChatPlatform, NoPicture, Picture, PortError, PostMessage, ShowPicture};
 use chrono::TimeDelta;
 use std::sync::Arc;
@@ -33,18 +33,24 @@ impl From<PortError> for Untold {
 }
 
 impl Delivery {
-    /// What is owed for the attachments of a post whose text stands in a thread now.
+    /// What is owed for the attachments of a post whose text stands in a thread now: for `added`, or for all but
+    /// those that an edit brought which is told next.
     pub(super) fn attachments(
         &self,
         platform: &dyn ChatPlatform,
         row: &EffectRow,
         channel: &ChannelId,
-        post: Option<&Post>,
+        (post, added): (Option<&Post>, Option<&[usize]>),
+        facts: &Facts,
     ) -> Option<Settled> {
         let post = post.filter(|post| !post.media.is_empty() && !post.deleted)?;
         if !platform.takes_pictures() || matches!(self.attachments, Attachments::Counted) {
             return None;
         }
+        let is_shown = |nth: &usize| match added {
+            Some(added) => added.contains(nth),
+            None => !is_told_next(facts, row, &post.id, *nth),
+        };
         let lane = Lane::files(platform.name(), channel);
         let effect = |nth| {
             let show = Effect::ShowPicture {
@@ -57,7 +63,10 @@ impl Delivery {
         };
         Some(Settled::Owes {
             case: row.case,
-            effects: (0..post.media.len().min(MOST_SHOWN)).map(effect).collect(),
+            effects: (0..post.media.len().min(MOST_SHOWN))
+                .filter(is_shown)
+                .map(effect)
+                .collect(),
         })
     }
 
@@ -177,6 +186,7 @@ impl Delivery {
                 channel: place.2.clone(),
                 thread: thread.clone(),
                 message: message.clone(),
+                hands_over: false,
                 earlier: earlier(row),
             };
             match timed(platform.post(&order)).await {
@@ -192,4 +202,11 @@ impl Delivery {
         }
         Ok(None)
     }
+}
+
+/// Whether an edit brought an attachment that is told in this turn, too.
+fn is_told_next(facts: &Facts, row: &EffectRow, id: &NativeId, nth: usize) -> bool {
+    let brought = |event: &Event| matches!(event, Event::PostEdited { post, added, .. } if post == id && added.contains(&nth));
+    let mut events = facts.events.values();
+    events.any(|record| record.case == row.case && brought(&record.event))
 }

@@ -14,7 +14,7 @@ pub fn notice(notice: &Notice, waiting: i64) -> Card {
             let mut lines = vec![
                 Part::Heading(vec![text(format!("{source} has used up most of what it may"))]),
                 Part::Line(vec![text(format!(
-                    "{used}. When all of it is used up, {source} hears and answers nothing more until it is full again."
+                    "{used}. When all of it is used up, {source} reads late or nothing until it is full again; replies go out as long as the platform takes them."
                 ))]),
             ];
             if let Some(until) = until {

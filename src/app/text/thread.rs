@@ -45,13 +45,12 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
     match &record.event {
         Event::Opened { .. } => None,
         Event::PostAdded { .. } => post.map(follow_up),
-        Event::PostEdited { before, after, .. } => Some(
-            Message::default()
-                .with(Part::Line(vec![text("The customer edited a post. Before:")]))
-                .with(Part::Quote(cut(before, THREAD_TEXT)))
-                .with(Part::Line(vec![text("Now:")]))
-                .with(Part::Quote(cut(after, THREAD_TEXT))),
-        ),
+        Event::PostEdited {
+            post: _,
+            before,
+            after,
+            added,
+        } => Some(edited(before, after, added.len())),
         Event::PostDeleted { .. } => {
             let message = Message::default().with(Part::Line(vec![text("The customer deleted a post:")]));
             Some(post.map_or(message.clone(), |post| {
@@ -178,6 +177,27 @@ pub fn told(telling: Telling<'_>) -> Option<Message> {
             "What the customer wrote and is called was erased from the records. This thread still shows it: \
              delete what must go.",
         )]),
+    }
+}
+
+/// `added`: how many attachments are new.
+fn edited(before: &str, after: &str, added: usize) -> Message {
+    let more = match added {
+        0 => None,
+        1 => Some("1 attachment is new.".to_owned()),
+        more => Some(format!("{more} attachments are new.")),
+    };
+    if let (true, Some(more)) = (before == after, &more) {
+        return Message::line(format!("The customer edited a post: {more}"));
+    }
+    let message = Message::default()
+        .with(Part::Line(vec![text("The customer edited a post. Before:")]))
+        .with(Part::Quote(cut(before, THREAD_TEXT)))
+        .with(Part::Line(vec![text("Now:")]))
+        .with(Part::Quote(cut(after, THREAD_TEXT)));
+    match more {
+        Some(more) => message.with(Part::Small(vec![text(more)])),
+        None => message,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct GitHub {
     pub token: SecretString,
     /// The repositories whose issues are heard, as `owner/name`.
     pub repositories: Vec<String>,
+    /// The repositories whose discussions are heard, as `owner/name`.
+    pub discussions: Vec<String>,
     /// The secret that webhooks are signed with.
     pub webhook_secret: Option<SecretString>,
     /// What is searched for in the issues of others.
@@ -46,11 +48,15 @@ impl GitHub {
         for repository in &repositories {
             section.check("repositories", sound(repository));
         }
+        let discussions: Vec<String> = section.list("discussions").unwrap_or_default();
+        for repository in &discussions {
+            section.check("discussions", sound(repository));
+        }
         let webhook_secret = section.secret("webhook_secret", whole);
         let search: Vec<String> = section.list("search").unwrap_or_default();
         let poll = section.get("poll").unwrap_or(SWEEP);
         let approval = section.get("approval");
-        if repositories.is_empty() && search.is_empty() {
+        if repositories.is_empty() && discussions.is_empty() && search.is_empty() {
             section.missing("repositories", "[\"acme/app\"]");
         }
         if poll < LEAST_SWEEP {
@@ -66,6 +72,7 @@ impl GitHub {
             url: url?,
             token: token?,
             repositories,
+            discussions,
             webhook_secret,
             search,
             poll,

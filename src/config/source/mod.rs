@@ -15,6 +15,7 @@ mod mastodon;
 mod meta;
 mod reddit;
 mod rss;
+mod stack_exchange;
 mod telegram;
 mod terms;
 mod threads;
@@ -38,6 +39,7 @@ pub use linkedin::LinkedIn;
 pub use mastodon::Mastodon;
 pub use reddit::Reddit;
 pub use rss::Rss;
+pub use stack_exchange::StackExchange;
 pub use telegram::Telegram;
 pub use terms::Terms;
 pub use threads::Threads;
@@ -132,6 +134,8 @@ platforms! {
     Reddit = "reddit";
     /// A feed: RSS, Atom or JSON Feed.
     Rss = "rss";
+    /// A site of Stack Exchange.
+    StackExchange = "stackexchange";
     /// A Telegram bot.
     Telegram = "telegram";
     /// A Threads profile.

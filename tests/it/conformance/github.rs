@@ -72,6 +72,7 @@ impl Stage for OnGitHub {
             url: self.server.url(),
             token: SecretString::from(TOKEN),
             repositories: vec![REPOSITORY.to_owned()],
+            discussions: vec![],
             webhook_secret: Some(SecretString::from(HOOK)),
             search: vec![SOUGHT.to_owned()],
             poll: Duration::from_secs(60),

@@ -1,7 +1,7 @@
 //! The rows on LinkedIn.
 
 use super::x::escaped;
-use super::{Call, Counted, KNOCK, Knock, Misplaced, Row, Stage, Standing, TIMEOUT};
+use super::{Call, Counted, KNOCK, Knock, Misplaced, Row, Stage, Standing, TIMEOUT, Untold};
 use crate::fake::fault::Fault;
 use crate::fake::house;
 use crate::fake::linkedin::{self, FakeLinkedIn, Misplaces};
@@ -56,16 +56,11 @@ impl OnLinkedIn {
 impl Stage for OnLinkedIn {
     const PLATFORM: &'static str = "LinkedIn";
     const MISPLACES: &'static [Misplaced] = &[Misplaced::Orphan, Misplaced::Elsewhere];
-    const CANNOT: &'static [(Row, &'static str)] = &[
-        (
-            Row::Mapped,
-            "it tells an application neither the name nor the reach of who comments, and no language",
-        ),
-        (
-            Row::Quota,
-            "it does not say when a used up quota is full again: the shared wait is taken",
-        ),
-    ];
+    const CANNOT: &'static [(Row, &'static str)] = &[(
+        Row::Quota,
+        "it does not say when a used up quota is full again: a shared wait is taken",
+    )];
+    const UNTOLD: &'static [Untold] = &[Untold::Followers, Untold::Language, Untold::AuthorPage];
     const DATED: bool = false;
     const LATE: &'static [u64] = &[60, 300];
 

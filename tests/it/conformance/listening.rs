@@ -113,7 +113,7 @@ pub async fn own<S: Stage>() {
     let mut play = Play::<S>::new().await;
     let post = play.heard("ann", &format!("my {SOUGHT} is late")).await;
     if S::ANSWERS {
-        play.core.reply(1, &format!("Which {SOUGHT}?")).await;
+        play.core.reply(1, &format!("Which {SOUGHT} is it?")).await;
     }
     play.stage.we_write(Some(&post), "We look into it.");
     play.stage.we_write(None, &format!("Every {SOUGHT} on time!"));
@@ -126,7 +126,7 @@ pub async fn own<S: Stage>() {
 pub async fn follow_up<S: Stage>() {
     let mut play = Play::<S>::new().await;
     let post = play.heard("ann", "my parcel is late").await;
-    play.core.reply(1, "Which one?").await;
+    play.core.reply(1, "Which one is it, please?").await;
     let ours = play.stage.published()[0].id.clone();
     play.clock.advance(Duration::from_secs(60));
     play.stage.answers("ann", &ours, "the blue one");
@@ -206,7 +206,7 @@ pub async fn refresh<S: Stage>() {
     play.heard_are(&["one".to_owned(), "two".to_owned()]).await;
     assert_eq!(play.stage.signed_in(), 2);
     play.stage.expires();
-    play.core.reply(1, "Sorry!").await;
+    play.core.reply(1, "Sorry about that!").await;
     assert_eq!(play.stage.published().len(), 1);
     assert_eq!(play.stage.signed_in(), 3);
 }
@@ -296,7 +296,7 @@ pub async fn quota<S: Stage>() {
         Duration::from_secs(60) < wait && wait <= Duration::from_secs(120),
         "{wait:?}"
     );
-    play.core.reply(1, "Sorry!").await;
+    play.core.reply(1, "Sorry about that!").await;
     assert!(play.stage.published().is_empty(), "nothing can be published now");
     play.core.wait(wait).await;
     play.sweep().await;

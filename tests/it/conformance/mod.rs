@@ -310,6 +310,7 @@ mod publishing;
 mod reddit;
 mod reviews;
 mod rss;
+pub mod stack_exchange;
 mod telegram;
 mod threads;
 pub mod tiktok;
@@ -436,6 +437,10 @@ fn matrix() {
         (mastodon::OnMastodon::PLATFORM, mastodon::OnMastodon::cannot),
         (reddit::OnReddit::PLATFORM, reddit::OnReddit::cannot),
         (rss::OnFeed::PLATFORM, rss::OnFeed::cannot),
+        (
+            stack_exchange::OnStackExchange::PLATFORM,
+            stack_exchange::OnStackExchange::cannot,
+        ),
         (telegram::Asking::PLATFORM, telegram::Asking::cannot),
         (telegram::Pushed::PLATFORM, telegram::Pushed::cannot),
         (threads::OnThreads::PLATFORM, threads::OnThreads::cannot),

@@ -17,7 +17,7 @@ pub async fn place<S: Stage>() {
     play.core
         .reply(2, "Sorry, Bob! See https://shop.example/track.")
         .await;
-    play.core.reply(1, "Sorry, Ann!").await;
+    play.core.reply(1, "Sorry about it, Ann!").await;
     let ours = play.stage.published();
     let parents: Vec<_> = ours.iter().map(|own| own.parent.as_deref()).collect();
     let (below_two, below_one) = (play.stage.under(&two), play.stage.under(&one));
@@ -50,7 +50,7 @@ pub async fn misplacement<S: Stage>() {
     for misplaced in S::MISPLACES {
         let mut play = Play::<S>::with(Some(*misplaced)).await;
         play.heard("ann", "my parcel is late").await;
-        play.core.reply(1, "Sorry!").await;
+        play.core.reply(1, "Sorry about that!").await;
         let reply = &play.core.replies(1).await[0];
         assert_eq!(
             reply.state,
@@ -105,7 +105,7 @@ pub async fn answered<S: Stage>() {
     let post = play.heard("ann", "my parcel is late").await;
     play.clock.advance(Duration::from_secs(60));
     play.stage.we_write(Some(&post), "It is on its way.");
-    play.core.reply(1, "Sorry!").await;
+    play.core.reply(1, "Sorry about that!").await;
     let reply = &play.core.replies(1).await[0];
     assert_eq!(reply.state, ReplyState::Stale, "{:?}", reply.reason);
     assert!(reply.reason.as_deref().unwrap().contains("It is on its way."));
@@ -116,7 +116,7 @@ pub async fn answered<S: Stage>() {
     // A post that is gone is not answered either.
     let gone = play.heard("bob", "never mind").await;
     play.stage.deletes(&gone);
-    play.core.reply(2, "What happened?").await;
+    play.core.reply(2, "What happened there?").await;
     assert_eq!(play.core.replies(2).await[0].state, ReplyState::Stale);
     assert_eq!(play.stage.asked(Call::Publish), 0);
 }
@@ -125,7 +125,7 @@ pub async fn refused<S: Stage>() {
     let mut play = Play::<S>::new().await;
     play.heard("ann", "my parcel is late").await;
     play.stage.next(Call::Publish, Fault::Status(403));
-    play.core.reply(1, "Sorry!").await;
+    play.core.reply(1, "Sorry about that!").await;
     let reply = &play.core.replies(1).await[0];
     assert_eq!(reply.state, ReplyState::Failed, "{:?}", reply.reason);
     assert!(
@@ -146,7 +146,7 @@ pub async fn publishing_limited<S: Stage>() {
         play.heard("ann", "my parcel is late").await;
         play.stage
             .next(Call::Publish, Fault::RateLimited(form.to_owned()));
-        play.core.reply(1, "Sorry!").await;
+        play.core.reply(1, "Sorry about that!").await;
         assert_eq!(play.stage.published().len(), 0);
         play.core.wait(Duration::from_secs(60)).await;
         assert_eq!(
@@ -215,7 +215,7 @@ async fn looks<S: Stage>(fault: Fault, calls: usize) {
     let mut play = Play::<S>::new().await;
     play.heard("ann", "my parcel is late").await;
     play.stage.next(Call::Publish, fault);
-    play.core.reply(1, "Sorry!").await;
+    play.core.reply(1, "Sorry about that!").await;
     for _ in 0..3 {
         play.core.wait(SETTLE).await;
     }

@@ -80,7 +80,7 @@ impl Stage for OnFeed {
             poll: Duration::from_secs(60),
             approval: None,
         };
-        Arc::new(Rss::new(&config, Guard::new(&[]).unwrap(), house::clock(&self.clock)).unwrap())
+        Arc::new(Rss::new(&config, Guard::new(Vec::new()), house::clock(&self.clock)).unwrap())
     }
 
     fn writes(&self, who: &str, text: &str) -> String {

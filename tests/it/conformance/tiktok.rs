@@ -1,6 +1,6 @@
 //! The rows on TikTok.
 
-use super::{Call, Counted, KNOCK, Knock, Misplaced, Row, Stage, Standing, TIMEOUT};
+use super::{Call, Counted, KNOCK, Knock, Misplaced, Row, Stage, Standing, TIMEOUT, Untold};
 use crate::fake::fault::Fault;
 use crate::fake::house;
 use crate::fake::server::Server;
@@ -59,16 +59,13 @@ impl Stage for OnTikTok {
     const CANNOT: &'static [(Row, &'static str)] = &[
         (Row::Edit, "comments cannot be edited there"),
         (
-            Row::Mapped,
-            "it tells neither how many follow who comments, nor the language",
-        ),
-        (
             Row::Quota,
             "it does not say when a used up quota is full again: the shared wait is taken",
         ),
         (Row::Finds, NONE),
         (Row::FindsNot, NONE),
     ];
+    const UNTOLD: &'static [Untold] = &[Untold::Followers, Untold::Language];
     const LATE: &'static [u64] = &[60, 3000];
 
     fn handle(who: &str) -> String {

@@ -103,8 +103,10 @@ impl Stage for OnYouTube {
     }
 
     fn garbles(&self) {
-        self.server
-            .poison(json!({"kind": "youtube#commentThread", "id": "odd", "snippet": 7}));
+        self.server.poison(
+            None,
+            json!({"kind": "youtube#commentThread", "id": "odd", "snippet": 7}),
+        );
     }
 
     fn next(&self, call: Call, fault: Fault) {

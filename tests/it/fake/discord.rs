@@ -6,7 +6,7 @@ mod specs;
 mod talk;
 
 pub use gateway::Order;
-pub use talk::{Answer, Typed};
+pub use talk::{Answer, Typed, seen};
 
 use super::fault::Faults;
 use hearback::config;

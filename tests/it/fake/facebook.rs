@@ -31,7 +31,6 @@ const POST_FIELDS: &[&str] = &[
     "shares",
     "attachments",
     "can_reply_privately",
-    "private_reply_conversation",
 ];
 const COMMENT_FIELDS: &[&str] = &[
     "id",
@@ -96,6 +95,8 @@ struct World {
     exhausted_until: Option<Instant>,
     misplaces: bool,
     lists_no_reviews: bool,
+    /// Whose the token is, if not the page's.
+    stranger: Option<String>,
 }
 
 struct Inner {
@@ -244,6 +245,11 @@ impl FakeFacebook {
 
     pub fn exhaust(&self, until: Instant) {
         self.world().exhausted_until = Some(until);
+    }
+
+    /// The token is that of another page from now on, and what it writes is by that.
+    pub fn change_hands(&self, to: &str) {
+        self.world().stranger = Some(to.to_owned());
     }
 
     /// What is published from now on stands under another post.
@@ -447,9 +453,19 @@ impl World {
             json!({"id": message.mid, "message": message.text, "created_time": time(message.at),
                 "from": {"id": id(from), "name": from, "email": "x@facebook.com"}})
         };
-        let messages: Vec<_> = said.map(shown).collect();
-        json!({"id": format!("t_{}", id(who)), "updated_time": messages[0]["created_time"],
-            "messages": {"data": messages}})
+        let all = said.clone().count();
+        // Of older ones it tells nothing.
+        let messages: Vec<_> = said.take(20).map(shown).collect();
+        let mut talk = json!({"id": format!("t_{}", id(who)), "updated_time": messages[0]["created_time"],
+            "messages": {"data": messages}});
+        if all > 20 {
+            let next = format!(
+                "https://graph.facebook.com/v26.0/t_1/messages?access_token={}&after=x",
+                graph::TOKEN
+            );
+            talk["messages"]["paging"] = json!({"cursors": {"after": "x"}, "next": next});
+        }
+        talk
     }
 }
 
@@ -514,7 +530,13 @@ fn answer(
             .collect::<Vec<_>>()
     };
     Ok(match (object, edge) {
-        ("me", "") => Json(json!({"id": PAGE, "name": "The Shop"})).into_response(),
+        ("me", "") => {
+            let me = world
+                .stranger
+                .as_ref()
+                .map_or_else(|| PAGE.to_owned(), |who| id(who));
+            Json(json!({"id": me, "name": "The Shop"})).into_response()
+        }
         (PAGE, "feed") => {
             let mut items = world.odd.clone();
             items.extend(listed(of_kind(Kind::Post))?);
@@ -631,7 +653,8 @@ fn publish(world: &mut World, object: &str, asked: &Asked, now: Instant) -> Resp
     } else {
         object.to_owned()
     };
-    let id = world.comment(&to, ("page", text), now);
+    let who = world.stranger.clone().unwrap_or_else(|| "page".to_owned());
+    let id = world.comment(&to, (&who, text), now);
     Json(json!({"id": id})).into_response()
 }
 

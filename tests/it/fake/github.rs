@@ -1,6 +1,8 @@
 //! GitHub: one brand account and one repository with issues and comments, lists by when something was last changed,
 //! searches, webhooks, and a token. Written from <https://docs.github.com/en/rest> and its webhook payloads. Scripted
-//! faults go by what is done: `issues`, `search`, `comment`.
+//! faults go by what is done: `issues`, `search`, `comment`; of discussions `discussions`, `thread`, `discuss`.
+
+mod talk;
 
 use super::fault::{Fault, Faults};
 use super::server::{Line, Server, scripted};
@@ -43,16 +45,21 @@ struct Entry {
     updated: Instant,
     gone: bool,
     locked: bool,
+    /// Whether it is a pull request, or a comment on one.
+    pull: bool,
 }
 
 #[derive(Default)]
 struct World {
     entries: Vec<Entry>,
+    talks: Vec<talk::Talk>,
     odd: Vec<Value>,
+    odd_found: Vec<Value>,
     calls: Vec<String>,
     made: i64,
     locked_out: bool,
     exhausted_until: Option<Instant>,
+    forbids: bool,
     misplaces: bool,
 }
 
@@ -162,6 +169,24 @@ impl FakeGitHub {
         self.world().exhausted_until = Some(until);
     }
 
+    /// The same, told by 403.
+    pub fn forbid(&self, until: Instant) {
+        self.world().forbids = true;
+        self.exhaust(until);
+    }
+
+    /// Somebody opens a pull request.
+    pub fn pull(&self, who: &str, text: &str) -> String {
+        let id = self.open(who, text);
+        self.world().find(&id).pull = true;
+        id
+    }
+
+    /// Searches find something that is not what the API describes.
+    pub fn poison_search(&self, odd: Value) {
+        self.world().odd_found.push(odd);
+    }
+
     /// What is published from now on stands on another issue.
     pub fn misplace(&self) {
         self.world().misplaces = true;
@@ -232,8 +257,9 @@ fn page(entry: &Entry) -> String {
     } else {
         String::new()
     };
+    let kind = if entry.pull { "pull" } else { "issues" };
     format!(
-        "https://github.com/{}/issues/{}{anchor}",
+        "https://github.com/{}/{kind}/{}{anchor}",
         entry.repository, entry.issue
     )
 }
@@ -265,6 +291,9 @@ fn show(entry: &Entry) -> Value {
         .as_object_mut()
         .unwrap()
         .extend(more.as_object().unwrap().clone());
+    if entry.pull && !entry.comment {
+        shown["pull_request"] = json!({"url": format!("{api}/pulls/{}", entry.issue)});
+    }
     shown
 }
 
@@ -291,6 +320,11 @@ impl World {
             updated: now,
             gone: false,
             locked: false,
+            pull: issue.is_some_and(|issue| {
+                self.entries
+                    .iter()
+                    .any(|other| other.issue == issue && other.pull)
+            }),
         };
         let id = name(&entry);
         self.entries.push(entry);
@@ -330,14 +364,14 @@ fn by_status(status: u16) -> Response {
 }
 
 /// The first limit, as GitHub gives it: when the quota is full again.
-fn exhausted(until: Instant) -> Response {
+fn exhausted(until: Instant, status: StatusCode) -> Response {
     let told = [
         ("x-ratelimit-limit", "5000".to_owned()),
         ("x-ratelimit-remaining", "0".to_owned()),
         ("x-ratelimit-reset", until.timestamp().to_string()),
     ];
     let body = Json(json!({"message": "API rate limit exceeded for user ID 1."}));
-    (StatusCode::TOO_MANY_REQUESTS, told, body).into_response()
+    (status, told, body).into_response()
 }
 
 impl Inner {
@@ -373,8 +407,12 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let path: Vec<_> = uri.path().split('/').filter(|part| !part.is_empty()).collect();
+    // GitHub minds no capitals in names.
+    let path = uri.path().to_lowercase();
+    let path: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let graph = (path == ["graphql"]).then(|| serde_json::from_slice::<Value>(&body).unwrap());
     let call = match (&method, path.as_slice()) {
+        (_, ["graphql"]) => talk::call(graph.as_ref().unwrap()),
         (&Method::POST, _) => "comment",
         (_, ["repos", _, _, "issues"]) => "issues",
         (_, ["search", "issues"]) => "search",
@@ -392,8 +430,15 @@ async fn answer(
             return error(401, "Bad credentials");
         }
         if let Some(until) = world.exhausted_until.filter(|until| now < *until) {
-            return exhausted(until);
+            let status = match world.forbids {
+                true => StatusCode::FORBIDDEN,
+                false => StatusCode::TOO_MANY_REQUESTS,
+            };
+            return exhausted(until, status);
         }
+    }
+    if let Some(asked) = graph {
+        return inner.act(call, &line, || talk::answer(&inner, &asked)).await;
     }
     if method == Method::POST {
         let asked: Value = serde_json::from_slice(&body).unwrap();
@@ -471,7 +516,8 @@ fn read(inner: &Inner, path: &[&str], asked: &Asked) -> Response {
             let mut found: Vec<_> = world.entries.iter().collect();
             found.retain(|entry| !entry.comment && !entry.gone && entry.text.to_lowercase().contains(&words));
             found.reverse();
-            let found: Vec<_> = found.into_iter().map(show).collect();
+            let mut found: Vec<_> = found.into_iter().map(show).collect();
+            found.extend(world.odd_found.clone());
             Json(json!({"total_count": found.len(), "incomplete_results": false, "items": found}))
                 .into_response()
         }

@@ -30,7 +30,9 @@ pub struct Ticket {
     pub notes: Vec<String>,
     key: Option<String>,
     tags: Vec<String>,
-    done: bool,
+    pub done: bool,
+    /// Takes no change any more.
+    sealed: bool,
     updated: Instant,
     public: bool,
 }
@@ -63,11 +65,12 @@ impl FakeDesk {
         });
         let zendesk = Router::new()
             .route("/api/v2/tickets.json", get(z_list).post(z_open))
-            .route("/api/v2/tickets/{id}", put(z_note))
+            .route("/api/v2/tickets/{id}", put(z_change).get(z_show))
             .route("/api/v2/tickets/{id}/comments.json", get(z_comments))
             .route("/api/v2/search.json", get(z_search));
         let freshdesk = Router::new()
             .route("/api/v2/tickets", get(f_list).post(f_open))
+            .route("/api/v2/tickets/{id}", put(f_change).get(f_show))
             .route("/api/v2/tickets/{id}/notes", post(f_note))
             .route("/api/v2/tickets/{id}/conversations", get(f_notes));
         let router = Router::new()
@@ -100,16 +103,32 @@ impl FakeDesk {
 
     /// An agent of the help desk closes a ticket.
     pub fn close(&self, at: usize) {
+        self.set(at, true);
+    }
+
+    /// An agent of the help desk opens a ticket again.
+    pub fn open_again(&self, at: usize) {
+        self.set(at, false);
+    }
+
+    fn set(&self, at: usize, done: bool) {
         let now = self.inner.clock.now();
         let mut books = self.inner.books.lock().unwrap();
-        books.tickets[at].done = true;
+        books.tickets[at].done = done;
         books.tickets[at].updated = now;
+    }
+
+    /// A ticket is done and takes no change any more.
+    pub fn seal(&self, at: usize) {
+        self.set(at, true);
+        self.inner.books.lock().unwrap().tickets[at].sealed = true;
     }
 
     /// Somebody else's ticket.
     pub fn noise(&self) {
-        self.inner
-            .add("Printer", None, vec!["it".to_owned()], "on fire", true);
+        // Of another installation of ours.
+        let (key, tags) = (Some("another-e1o".to_owned()), vec!["hearback".to_owned()]);
+        self.inner.add("Printer", key, tags, "on fire", true);
     }
 }
 
@@ -123,6 +142,7 @@ impl Inner {
             key,
             tags,
             done: false,
+            sealed: false,
             updated: self.clock.now(),
             public,
         };
@@ -130,15 +150,44 @@ impl Inner {
         ticket
     }
 
-    fn change(&self, id: &str, note: &str) -> Option<()> {
+    /// Adds a note, or opens it again; refused where it takes no change, or is not there.
+    fn change(&self, id: &str, note: Option<&str>, reopen: bool) -> Result<(), StatusCode> {
         let mut books = self.books.lock().unwrap();
-        let ticket = books
+        let found = books
             .tickets
             .iter_mut()
-            .find(|ticket| ticket.id.to_string() == id)?;
-        ticket.notes.push(note.to_owned());
+            .find(|ticket| ticket.id.to_string() == id);
+        let ticket = found.ok_or(StatusCode::NOT_FOUND)?;
+        if ticket.sealed {
+            return Err(StatusCode::UNPROCESSABLE_ENTITY);
+        }
+        ticket.notes.extend(note.map(str::to_owned));
+        ticket.done &= !reopen;
         ticket.updated = self.clock.now();
-        Some(())
+        Ok(())
+    }
+
+    fn show(&self, id: &str, form: fn(&Ticket) -> Value) -> Result<Value, StatusCode> {
+        let books = self.books.lock().unwrap();
+        let found = books.tickets.iter().find(|ticket| ticket.id.to_string() == id);
+        found.map(form).ok_or(StatusCode::NOT_FOUND)
+    }
+
+    /// A page of what changed since then, the oldest change first; and whether there is another.
+    fn changed(
+        &self,
+        since: Instant,
+        (size, page): (usize, usize),
+        is_asked: impl Fn(&Ticket) -> bool,
+        form: fn(&Ticket) -> Value,
+    ) -> (Vec<Value>, bool) {
+        let books = self.books.lock().unwrap();
+        let found = books.tickets.iter().filter(|ticket| ticket.updated >= since);
+        let mut found: Vec<_> = found.filter(|ticket| is_asked(ticket)).collect();
+        found.sort_by_key(|ticket| ticket.updated);
+        let more = found.len() > size * page;
+        let page = found.into_iter().skip(size * (page - 1)).take(size);
+        (page.map(form).collect(), more)
     }
 }
 
@@ -219,7 +268,14 @@ async fn z_open((State(inner), ConnectInfo(line), headers, Json(body)): Call<Jso
     .await
 }
 
-async fn z_note(
+async fn z_show((State(inner), _, _, Path(file)): Call<Path<String>>) -> Response {
+    match inner.show(file.trim_end_matches(".json"), Ticket::zendesk) {
+        Ok(ticket) => Json(json!({"ticket": ticket})).into_response(),
+        Err(status) => status.into_response(),
+    }
+}
+
+async fn z_change(
     State(inner): State<Arc<Inner>>,
     ConnectInfo(line): ConnectInfo<Line>,
     Path(file): Path<String>,
@@ -229,12 +285,15 @@ async fn z_note(
     if !zendesk(&headers) {
         return NO.into_response();
     }
-    assert_eq!(body["ticket"]["comment"]["public"], false);
+    let change = &body["ticket"];
+    let note = change["comment"]["body"].as_str();
+    assert!(note.is_none() || change["comment"]["public"] == false);
+    let reopen = change["status"] == "open";
+    assert!(note.is_some() || reopen);
     scripted(&inner.faults, "note", &line, || {
-        let note = body["ticket"]["comment"]["body"].as_str().unwrap();
-        match inner.change(file.trim_end_matches(".json"), note) {
-            Some(()) => Json(json!({})).into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
+        match inner.change(file.trim_end_matches(".json"), note, reopen) {
+            Ok(()) => Json(json!({})).into_response(),
+            Err(status) => status.into_response(),
         }
     })
     .await
@@ -269,12 +328,13 @@ async fn z_search(
         .find_map(|word| word.strip_prefix("updated>="))
         .unwrap();
     let since = chrono::DateTime::parse_from_rfc3339(since).unwrap();
-    let books = inner.books.lock().unwrap();
-    let found = books.tickets.iter();
-    let found =
-        found.filter(|ticket| ticket.updated >= since && ticket.tags.iter().any(|known| known == tag));
-    let found: Vec<_> = found.map(Ticket::zendesk).collect();
-    Json(json!({"results": found, "next_page": null})).into_response()
+    let page: usize = query["page"].parse().unwrap();
+    // A search shows its first 1,000.
+    assert!(page <= 10);
+    let ours = |ticket: &Ticket| ticket.tags.iter().any(|known| known == tag);
+    let (found, more) = inner.changed(since.to_utc(), (100, page), ours, Ticket::zendesk);
+    let next = more.then(|| inner.clock.now().to_rfc3339());
+    Json(json!({"results": found, "next_page": next})).into_response()
 }
 
 async fn f_list((State(inner), _, headers, Query(query)): Call<Query<HashMap<String, String>>>) -> Response {
@@ -282,9 +342,12 @@ async fn f_list((State(inner), _, headers, Query(query)): Call<Query<HashMap<Str
         return NO.into_response();
     }
     let since = chrono::DateTime::parse_from_rfc3339(&query["updated_since"]).unwrap();
-    let books = inner.books.lock().unwrap();
-    let found = books.tickets.iter().filter(|ticket| ticket.updated >= since);
-    Json(found.map(Ticket::freshdesk).collect::<Vec<_>>()).into_response()
+    assert_eq!(
+        (query["order_by"].as_str(), query["order_type"].as_str()),
+        ("updated_at", "asc")
+    );
+    let page = (query["per_page"].parse().unwrap(), query["page"].parse().unwrap());
+    Json(inner.changed(since.to_utc(), page, |_| true, Ticket::freshdesk).0).into_response()
 }
 
 async fn f_open((State(inner), ConnectInfo(line), headers, Json(body)): Call<Json<Value>>) -> Response {
@@ -305,6 +368,29 @@ async fn f_open((State(inner), ConnectInfo(line), headers, Json(body)): Call<Jso
     .await
 }
 
+async fn f_show((State(inner), _, _, Path(id)): Call<Path<String>>) -> Response {
+    match inner.show(&id, Ticket::freshdesk) {
+        Ok(ticket) => Json(ticket).into_response(),
+        Err(status) => status.into_response(),
+    }
+}
+
+async fn f_change(
+    State(inner): State<Arc<Inner>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    if !freshdesk(&headers) {
+        return NO.into_response();
+    }
+    assert_eq!(body, json!({"status": 2}));
+    match inner.change(&id, None, true) {
+        Ok(()) => Json(json!({})).into_response(),
+        Err(status) => status.into_response(),
+    }
+}
+
 async fn f_note(
     State(inner): State<Arc<Inner>>,
     ConnectInfo(line): ConnectInfo<Line>,
@@ -317,9 +403,9 @@ async fn f_note(
     }
     assert_eq!(body["private"], true);
     scripted(&inner.faults, "note", &line, || {
-        match inner.change(&id, body["body"].as_str().unwrap()) {
-            Some(()) => (StatusCode::CREATED, Json(json!({}))).into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
+        match inner.change(&id, body["body"].as_str(), false) {
+            Ok(()) => (StatusCode::CREATED, Json(json!({}))).into_response(),
+            Err(status) => status.into_response(),
         }
     })
     .await
@@ -364,12 +450,15 @@ async fn hook(
             return Json(known).into_response();
         }
         let text = body["text"].as_str().unwrap();
+        let reopen = body["reopen"] == true;
         let answer = if call == "open" {
             let made = inner.add(body["title"].as_str().unwrap(), None, vec![], text, false);
             json!({"id": made.id, "url": format!("https://desk.example/{}", made.id)})
         } else {
-            inner.change(body["ticket"].as_str().unwrap(), text).unwrap();
-            json!({})
+            match inner.change(body["ticket"].as_str().unwrap(), Some(text), reopen) {
+                Ok(()) => json!({}),
+                Err(status) => return status.into_response(),
+            }
         };
         inner
             .books

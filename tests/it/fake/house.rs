@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use hearback::app::{
-    App, Directory, Given, Group, Hearing, Home, Identity, Inbound, Input, Member, Parts, Place, Response,
-    TeamEntry, Worker,
+    App, Directory, Given, Group, Hearing, Home, Identity, Inbound, Input, Member, Parts, Place, Reader,
+    Response, TeamEntry, Worker,
 };
 use hearback::domain::listen::{Listening, Rule};
 use hearback::domain::{
@@ -123,6 +123,8 @@ pub struct Beside {
 pub struct Core {
     /// The way in, for connectors.
     pub inbound: Inbound,
+    /// What pages of ours read.
+    pub reader: Reader,
     store: Store,
     worker: Worker,
     clock: ManualClock,
@@ -247,9 +249,15 @@ impl Core {
             stop: stop.clone(),
             ..Parts::around(store.clone(), Arc::new(clock.clone()))
         };
-        let App { inbound, worker, .. } = App::start(parts, &tracker).await.unwrap();
+        let App {
+            inbound,
+            worker,
+            reader,
+            ..
+        } = App::start(parts, &tracker).await.unwrap();
         let mut core = Self {
             inbound,
+            reader,
             store,
             worker,
             clock,
@@ -268,6 +276,7 @@ impl Core {
     pub async fn restart(self, networks: Vec<Arc<dyn SocialPlatform>>) -> Self {
         let Self {
             inbound,
+            reader,
             worker,
             store,
             chat,
@@ -277,7 +286,7 @@ impl Core {
             beside,
             ..
         } = self;
-        drop((inbound, worker, store));
+        drop((inbound, reader, worker, store));
         let setting = Setting {
             chat,
             beside,
@@ -395,6 +404,19 @@ impl Core {
         replies
     }
 
+    /// Posts cannot be stored any more, or can be again; what is known can be read.
+    pub async fn refuse_posts(&self, refused: bool) {
+        let url = format!("sqlite:{}", self.folder.path().join("cases.db").display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let order = if refused {
+            // An error that is none of the content's, as of a disk that is full.
+            "CREATE TRIGGER broken BEFORE INSERT ON posts BEGIN INSERT INTO nowhere VALUES (1); END"
+        } else {
+            "DROP TRIGGER broken"
+        };
+        sqlx::raw_sql(order).execute(&mut connection).await.unwrap();
+    }
+
     /// How many things were set aside.
     pub async fn set_aside(&self) -> i64 {
         let url = format!("sqlite:{}", self.folder.path().join("cases.db").display());
@@ -403,12 +425,13 @@ impl Core {
         counting.fetch_one(&mut connection).await.unwrap()
     }
 
-    /// What was set aside, as it is kept.
-    pub async fn set_aside_texts(&self) -> Vec<String> {
+    /// What was set aside, as people see it.
+    pub async fn asides(&self) -> String {
         let url = format!("sqlite:{}", self.folder.path().join("cases.db").display());
         let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        let reading = sqlx::query_scalar("SELECT raw FROM asides");
-        reading.fetch_all(&mut connection).await.unwrap()
+        let reading =
+            sqlx::query_scalar("SELECT group_concat(origin || ' ' || reason || ' ' || raw) FROM asides");
+        reading.fetch_one(&mut connection).await.unwrap()
     }
 
     /// Everything that stands in a case's thread.

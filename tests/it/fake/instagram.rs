@@ -5,7 +5,7 @@
 //! comment, `mentions` one to a mention, `messages` a message.
 
 use super::fault::Faults;
-use super::graph::{self, Asked, asked, error, missing, page, show, time};
+use super::graph::{self, Asked, TOKEN, asked, error, missing, page, show, time};
 use super::server::{Line, Server};
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, Path, RawQuery, State};
@@ -193,6 +193,13 @@ impl FakeInstagram {
         self.world().find_mut(comment).hidden = true;
     }
 
+    /// Its author takes it back, and somebody writes another at the same moment.
+    pub fn replace(&self, old: &str, who: &str, text: &str) -> String {
+        let media = self.world().find(old).unwrap().media.clone();
+        self.delete(old);
+        self.comment(who, &media, text)
+    }
+
     /// Its author takes it back, and the answers with it.
     pub fn delete(&self, id: &str) {
         let mut world = self.world();
@@ -253,8 +260,13 @@ impl FakeInstagram {
     pub fn notice(&self, comment: &str) -> Value {
         let world = self.world();
         let comment = world.find(comment).unwrap();
-        let mut value = json!({"id": comment.id, "text": comment.text,
-            "from": {"id": id(&comment.who), "username": comment.who},
+        let mut from = json!({"id": id(&comment.who), "username": comment.who});
+        if comment.who == HANDLE {
+            // Of our own comments another id of ours is told, and marked as such.
+            from["id"] = "2105722729836161".into();
+            from["self_ig_scoped_id"] = "2105722729836161".into();
+        }
+        let mut value = json!({"id": comment.id, "text": comment.text, "from": from,
             "media": {"id": comment.media, "media_product_type": "FEED"}});
         if let Some(parent) = &comment.parent {
             value["parent_id"] = parent.clone().into();
@@ -335,10 +347,20 @@ impl World {
     fn whole(&self, comment: &Comment) -> Value {
         let answers = self.comments.iter();
         let answers = answers.filter(|answer| answer.parent.as_deref() == Some(&comment.id));
-        let answers: Vec<_> = answers.map(|answer| self.plain(answer)).collect();
+        let mut answers: Vec<_> = answers.map(|answer| self.plain(answer)).collect();
         let mut whole = self.plain(comment);
-        if !answers.is_empty() {
-            whole["replies"] = json!({"data": answers});
+        if answers.is_empty() {
+            return whole;
+        }
+        // A page of them, as it is asked for.
+        let more = answers.split_off(answers.len().min(50));
+        whole["replies"] = json!({"data": answers});
+        if !more.is_empty() {
+            let next = format!(
+                "https://graph.facebook.com/v26.0/{}/replies?access_token={TOKEN}&limit=50&after=50",
+                comment.id
+            );
+            whole["replies"]["paging"] = json!({"cursors": {"after": "50"}, "next": next});
         }
         whole
     }

@@ -62,6 +62,12 @@ struct World {
     access: Option<String>,
     locked_out: bool,
     misplaces: Option<Misplaces>,
+    /// Comments that the API answers badly.
+    broken: Vec<String>,
+    /// The calls of this day are used up.
+    used_up: bool,
+    /// How much later than it was written a comment is told of, in milliseconds.
+    lag: i64,
 }
 
 struct Inner {
@@ -74,6 +80,11 @@ struct Inner {
 pub struct FakeLinkedIn {
     inner: Arc<Inner>,
     server: Server,
+}
+
+/// Comments below a share call themselves after its activity.
+fn activity(post: &str) -> String {
+    post.replace("urn:li:share:", "urn:li:activity:")
 }
 
 fn member(who: &str) -> String {
@@ -205,6 +216,26 @@ impl FakeLinkedIn {
         self.world().notices.push(odd);
     }
 
+    /// The API cannot show this comment.
+    pub fn break_comment(&self, urn: &str) {
+        self.world().broken.push(urn.to_owned());
+    }
+
+    /// All comments are shown again.
+    pub fn mend(&self) {
+        self.world().broken.clear();
+    }
+
+    /// The calls of this day are used up.
+    pub fn use_up(&self) {
+        self.world().used_up = true;
+    }
+
+    /// Notifications are dated so much later than what they tell of.
+    pub fn tell_later(&self, millis: i64) {
+        self.world().lag = millis;
+    }
+
     /// The access token is over; the other is not.
     pub fn expire(&self) {
         self.world().access = None;
@@ -275,6 +306,7 @@ impl World {
     }
 
     fn find(&self, urn: &str) -> Option<&Comment> {
+        let urn = activity(urn);
         self.comments.iter().find(|comment| comment.urn() == urn)
     }
 
@@ -289,7 +321,7 @@ impl World {
         let short = comment.urn().replace("(urn:li:", "(");
         let notice = json!({
             "notificationId": self.made, "organizationalEntity": ORGANIZATION, "action": action,
-            "sourcePost": comment.object, "generatedActivity": short, "lastModifiedAt": at,
+            "sourcePost": comment.object, "generatedActivity": short, "lastModifiedAt": at + self.lag,
             "decoratedSourcePost": {"entity": "urn:li:share:7094637247487995904", "owner": ORGANIZATION, "text": "News"},
             "decoratedGeneratedActivity": {"comment": {"entity": comment.urn(), "owner": comment.actor,
                 "text": comment.text, "object": comment.object}},
@@ -425,6 +457,10 @@ async fn call(
     if access.is_none() || access.as_deref() != bearer {
         return by_status(401);
     }
+    if inner.world.lock().unwrap().used_up {
+        let message = "Resource level throttle APPLICATION DAY limit for calls to this resource is reached.";
+        return error(429, "TOO_MANY_REQUESTS", message);
+    }
     // The colons and brackets of a name mean something in a path.
     let below = parts.get(2).copied().unwrap_or_default();
     if below.contains([':', '(', ',']) {
@@ -441,6 +477,9 @@ async fn call(
         "comment" => {
             let world = inner.world.lock().unwrap();
             let urn = format!("urn:li:comment:({below},{id})");
+            if world.broken.contains(&urn) {
+                return by_status(500);
+            }
             world
                 .find(&urn)
                 .map_or_else(|| by_status(404), |comment| Json(show(comment)).into_response())
@@ -500,7 +539,7 @@ fn comments(inner: &Inner, below: &str, query: &str) -> Response {
     }
     let is_below = |comment: &&Comment| match &comment.parent {
         Some(parent) => parent == below,
-        None => comment.object == below,
+        None => comment.object == activity(below),
     };
     let found = world.comments.iter().filter(is_below);
     page(query, found.map(show).collect())
@@ -550,7 +589,7 @@ fn create(inner: &Inner, below: &str, body: &Value) -> Response {
             let other = Comment {
                 id: world.number(),
                 actor: member("eve"),
-                object: body["object"].as_str().unwrap().to_owned(),
+                object: activity(body["object"].as_str().unwrap()),
                 parent: None,
                 text: "else".to_owned(),
                 created: at,
@@ -564,7 +603,7 @@ fn create(inner: &Inner, below: &str, body: &Value) -> Response {
     let comment = Comment {
         id: world.number(),
         actor: ORGANIZATION.to_owned(),
-        object: body["object"].as_str().unwrap().to_owned(),
+        object: activity(body["object"].as_str().unwrap()),
         parent,
         text,
         created: at,

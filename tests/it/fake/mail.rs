@@ -1,7 +1,7 @@
 //! A mail server: a mailbox over IMAP (RFC 9051, with SPECIAL-USE and IDLE) and a way out over SMTP (RFC 5321
 //! with AUTH), written from these documents. Searches for headers find parts of words and `N:*` finds the last
-//! letter always, as Dovecot does. Scripted faults go by `listen` (the folder is opened) and `publish` (the
-//! last byte of a letter came).
+//! letter always, as Dovecot does. Scripted faults go by `listen` (the folder is opened), `publish` (the
+//! last byte of a letter came) and `note` (a flag is changed, which then hangs).
 
 use super::fault::{Fault, Faults};
 use base64::Engine as _;
@@ -63,6 +63,7 @@ struct State {
     opened: usize,
     data: usize,
     locked_out: bool,
+    out_of_order: bool,
     /// Commands that change something in a folder.
     changes: Vec<String>,
 }
@@ -257,6 +258,11 @@ impl FakeMail {
         self.state().locked_out = true;
     }
 
+    /// Whether it cannot look at passwords now (RFC 5530, `UNAVAILABLE`).
+    pub fn out_of_order(&self, is: bool) {
+        self.state().out_of_order = is;
+    }
+
     pub fn logins(&self) -> usize {
         self.state().logins
     }
@@ -396,11 +402,16 @@ async fn imap_session(inner: Arc<Inner>, stream: TcpStream) -> Option<()> {
                 say(&mut line, "* CAPABILITY IMAP4rev1 SPECIAL-USE IDLE").await?;
             }
             "LOGIN" => {
-                let right = {
+                let (right, out_of_order) = {
                     let mut state = inner.state.lock().unwrap();
                     state.logins += 1;
-                    said.get(2)? == ADDRESS && said.get(3)? == PASSWORD && !state.locked_out
+                    let right = said.get(2)? == ADDRESS && said.get(3)? == PASSWORD && !state.locked_out;
+                    (right, state.out_of_order)
                 };
+                if out_of_order {
+                    say(&mut line, &format!("{tag} NO [UNAVAILABLE] Temporary failure")).await?;
+                    continue;
+                }
                 if !right {
                     say(&mut line, &format!("{tag} NO [AUTHENTICATIONFAILED] no")).await?;
                     continue;
@@ -428,6 +439,10 @@ async fn imap_session(inner: Arc<Inner>, stream: TcpStream) -> Option<()> {
                         Some(_) => return None,
                     }
                 }
+                if open != "INBOX" && open != SENT {
+                    say(&mut line, &format!("{tag} NO [NONEXISTENT] no such folder")).await?;
+                    continue;
+                }
                 let told = {
                     let mut state = inner.state.lock().unwrap();
                     if command == "SELECT" {
@@ -454,6 +469,9 @@ async fn imap_session(inner: Arc<Inner>, stream: TcpStream) -> Option<()> {
             }
             "APPEND" => append(&inner, &mut line, &said).await?,
             "UID" => {
+                if said.get(2)? == "STORE" && inner.faults.take("note").is_some() {
+                    std::future::pending::<()>().await;
+                }
                 let told = uid(&inner, &open, &said)?;
                 line.get_mut().write_all(&told).await.ok()?;
             }

@@ -2,6 +2,7 @@
 
 pub mod app_store;
 pub mod bluesky;
+pub mod complaint;
 pub mod discord;
 pub mod discourse;
 pub mod door;
@@ -30,6 +31,7 @@ pub mod reviews;
 pub mod server;
 pub mod slack;
 pub mod specs;
+pub mod stack_exchange;
 pub mod telegram;
 pub mod threads;
 pub mod tiktok;

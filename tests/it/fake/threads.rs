@@ -37,6 +37,22 @@ const FIELDS: &[&str] = &[
     "replied_to",
     "has_replies",
 ];
+/// Of an answer in a list it is also told whether it is ours.
+const ANSWER_FIELDS: &[&str] = &[
+    "id",
+    "text",
+    "username",
+    "permalink",
+    "timestamp",
+    "media_type",
+    "media_url",
+    "thumbnail_url",
+    "is_reply",
+    "root_post",
+    "replied_to",
+    "has_replies",
+    "is_reply_owned_by_me",
+];
 /// Whose answer it is, a search does not tell.
 const SEARCHED: &[&str] = &[
     "id",
@@ -85,6 +101,8 @@ struct World {
     locked_out: bool,
     exhausted_until: Option<Instant>,
     misplaces: Option<Misplaces>,
+    /// What we are called.
+    handle: String,
     /// How the next containers stand.
     next_status: &'static str,
 }
@@ -119,6 +137,7 @@ impl FakeThreads {
             locked_out: false,
             exhausted_until: None,
             misplaces: None,
+            handle: HANDLE.to_owned(),
             next_status: "FINISHED",
         };
         let inner = Arc::new(Inner {
@@ -202,6 +221,11 @@ impl FakeThreads {
         self.world().misplaces = Some(how);
     }
 
+    /// We call ourselves otherwise from now on.
+    pub fn rename(&self, handle: &str) {
+        self.world().handle = handle.to_owned();
+    }
+
     /// Containers that are made from now on stand so.
     pub fn contain_as(&self, status: &'static str) {
         self.world().next_status = status;
@@ -230,6 +254,7 @@ impl FakeThreads {
         let world = self.world();
         let post = world.posts.iter().find(|post| post.id == id).unwrap();
         let mut value = world.whole(post);
+        value.as_object_mut().unwrap().remove("is_reply_owned_by_me");
         value["shortcode"] = format!("C{id}").into();
         value.as_object_mut().unwrap().retain(|_, value| !value.is_null());
         envelope(field, value, self.inner.clock.now().timestamp())
@@ -278,11 +303,17 @@ impl World {
 
     fn whole(&self, post: &Post) -> Value {
         let by = |id: &String| json!({"id": id});
+        let who = if post.who == HANDLE {
+            &self.handle
+        } else {
+            &post.who
+        };
         json!({
-            "id": post.id, "text": post.text, "username": post.who, "permalink": permalink(&post.who, &post.id),
+            "id": post.id, "text": post.text, "username": who, "permalink": permalink(who, &post.id),
             "timestamp": time(post.at), "media_type": "TEXT_POST", "is_reply": post.above.is_some(),
             "root_post": post.root.as_ref().map(by), "replied_to": post.above.as_ref().map(by),
             "has_replies": self.posts.iter().any(|other| other.above.as_deref() == Some(&post.id)),
+            "is_reply_owned_by_me": post.who == HANDLE,
         })
     }
 
@@ -373,7 +404,7 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
     let (object, edge) = path.split_once('/').unwrap_or((path, ""));
     let posts = world.posts.iter();
     Ok(match (object, edge) {
-        ("me", "") => Json(json!({"id": ME, "username": HANDLE})).into_response(),
+        ("me", "") => Json(json!({"id": ME, "username": world.handle})).into_response(),
         ("keyword_search", "") => {
             assert_eq!(
                 asked.get("search_type").map_or("RECENT", String::as_str),
@@ -416,7 +447,7 @@ fn answer(world: &World, path: &str, asked: &Asked, url: &Url) -> Result<Respons
                 _ => other.above.as_deref() == Some(object),
             });
             let mut items = world.odd.clone();
-            items.extend(world.listed(below, FIELDS, asked)?);
+            items.extend(world.listed(below, ANSWER_FIELDS, asked)?);
             page(items, asked, url)
         }
         (object, "") => match (world.find(object), world.containers.get(object)) {

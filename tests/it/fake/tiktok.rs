@@ -23,6 +23,8 @@ pub const CLIENT_SECRET: &str = "client-SECRET";
 pub const REFRESH: &str = "refresh-SECRET-0";
 pub const ADDRESS: &str = "https://www.tiktok.com/@shop/video/7400000000000000001?utm_campaign=tt4d_open_api";
 const VIDEO: &str = "7400000000000000001";
+/// A newer one, which is there when it was shown.
+const NEWER: &str = "7400000000000000002";
 
 /// How the server misplaces what is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ struct Comment {
     text: String,
     at: Instant,
     image: bool,
+    pinned: bool,
+    video: &'static str,
 }
 
 #[derive(Default)]
@@ -53,6 +57,9 @@ struct World {
     refresh: Option<String>,
     locked_out: bool,
     misplaces: Option<Misplaces>,
+    shows_newer: bool,
+    /// Comments that are not shown as the API describes.
+    odd_ids: Vec<u64>,
 }
 
 struct Inner {
@@ -67,8 +74,8 @@ pub struct FakeTikTok {
     server: Server,
 }
 
-fn native(id: u64) -> String {
-    format!("{VIDEO}:{id}")
+fn native(video: &str, id: u64) -> String {
+    format!("{video}:{id}")
 }
 
 fn number(native: &str) -> u64 {
@@ -113,6 +120,29 @@ impl FakeTikTok {
         self.add(who, text, None, self.inner.clock.now())
     }
 
+    /// Somebody comments a newer video of ours.
+    pub fn comment_newer(&self, who: &str, text: &str) -> String {
+        self.world().shows_newer = true;
+        let id = number(&self.comment(who, text));
+        self.world().comments.last_mut().unwrap().video = NEWER;
+        native(NEWER, id)
+    }
+
+    /// We fix a comment above the others.
+    pub fn pin(&self, comment: &str) {
+        let mut world = self.world();
+        let found = world
+            .comments
+            .iter_mut()
+            .find(|other| other.id == number(comment));
+        found.unwrap().pinned = true;
+    }
+
+    /// From now on a comment is not shown as the API describes.
+    pub fn garble(&self, comment: &str) {
+        self.world().odd_ids.push(number(comment));
+    }
+
     /// As [`Self::comment`], written so long ago.
     pub fn comment_at(&self, who: &str, text: &str, at: Instant) -> String {
         self.add(who, text, None, at)
@@ -134,8 +164,10 @@ impl FakeTikTok {
             text: text.to_owned(),
             at,
             image: false,
+            pinned: false,
+            video: VIDEO,
         });
-        native(id)
+        native(VIDEO, id)
     }
 
     /// Somebody comments with a picture.
@@ -149,11 +181,8 @@ impl FakeTikTok {
     pub fn root(&self, comment: &str) -> String {
         let world = self.world();
         let found = world.comments.iter().find(|other| other.id == number(comment));
-        native(
-            found
-                .and_then(|comment| comment.parent)
-                .unwrap_or_else(|| number(comment)),
-        )
+        let parent = found.and_then(|comment| comment.parent);
+        native(VIDEO, parent.unwrap_or_else(|| number(comment)))
     }
 
     /// The author takes a comment back.
@@ -187,8 +216,11 @@ impl FakeTikTok {
     pub fn published(&self) -> Vec<(String, Option<String>, String)> {
         let world = self.world();
         let ours = world.comments.iter().filter(|comment| comment.who == "us");
-        ours.map(|own| (native(own.id), own.parent.map(native), own.text.clone()))
-            .collect()
+        ours.map(|own| {
+            let parent = own.parent.map(|parent| native(own.video, parent));
+            (native(own.video, own.id), parent, own.text.clone())
+        })
+        .collect()
     }
 
     /// How often a call came.
@@ -228,12 +260,15 @@ impl World {
             .filter(|other| other.parent == Some(comment.id))
             .count();
         let mut shown = json!({
-            "comment_id": comment.id.to_string(), "video_id": VIDEO, "create_time": comment.at.timestamp().to_string(),
-            "text": comment.text, "likes": 2, "replies": replies, "liked": false, "pinned": false,
+            "comment_id": comment.id.to_string(), "video_id": comment.video, "create_time": comment.at.timestamp().to_string(),
+            "text": comment.text, "likes": 2, "replies": replies, "liked": false, "pinned": comment.pinned,
             "owner": comment.who == "us", "status": "PUBLIC", "username": comment.who, "display_name": comment.who,
             "profile_image": "https://p16.example/1.jpg", "unique_identifier": format!("id-of-{}", comment.who),
             "user_id": "1",
         });
+        if self.odd_ids.contains(&comment.id) {
+            shown["text"] = json!({"odd": true});
+        }
         if let Some(parent) = comment.parent {
             shown["parent_comment_id"] = parent.to_string().into();
         }
@@ -261,7 +296,7 @@ fn coded(code: i64, message: &str) -> Response {
 fn by_status(status: u16) -> Response {
     match status {
         400 => coded(40_002, "Invalid parameters"),
-        401 => coded(40_105, "Access token is incorrect or has been revoked."),
+        401 => coded(40_131, "Access token is invalid"),
         403 => coded(40_001, "No permission to operate"),
         _ => coded(50_000, "System error"),
     }
@@ -359,24 +394,26 @@ fn answer(inner: &Inner, name: &str, asked: &HashMap<String, String>, body: &Val
     match name {
         "videos" => {
             assert!(asked["max_count"].parse::<usize>().unwrap() <= 20);
-            done(
-                json!({"videos": [{"item_id": VIDEO, "share_url": ADDRESS}], "cursor": 0, "has_more": false}),
-            )
+            let mut videos = vec![json!({"item_id": VIDEO, "share_url": ADDRESS})];
+            if world.shows_newer {
+                videos.insert(0, json!({"item_id": NEWER, "share_url": ADDRESS}));
+            }
+            done(json!({"videos": videos, "cursor": 0, "has_more": false}))
         }
         "look" => {
             let ids: Vec<String> = serde_json::from_str(&asked["comment_ids"]).unwrap();
             assert!(ids.len() <= 30);
-            let found = world
-                .comments
-                .iter()
-                .filter(|comment| ids.contains(&comment.id.to_string()));
+            let found = world.comments.iter().filter(|comment| {
+                asked["video_id"] == comment.video && ids.contains(&comment.id.to_string())
+            });
             let shown: Vec<_> = found.map(|comment| world.show(comment)).collect();
             done(json!({"comments": shown, "cursor": 0, "has_more": false}))
         }
         "comments" => {
-            assert_eq!(asked["video_id"], VIDEO);
-            let first = asked["cursor"] == "0";
-            let mut page = listed(&world, asked, |comment| comment.parent.is_none());
+            let first = asked["cursor"] == "0" && asked["video_id"] == VIDEO;
+            let mut page = listed(&world, asked, |comment| {
+                comment.parent.is_none() && asked["video_id"] == comment.video
+            });
             if first {
                 page["comments"].as_array_mut().unwrap().extend(world.odd.clone());
             }
@@ -400,7 +437,7 @@ fn listed(world: &World, asked: &HashMap<String, String>, is_in: impl Fn(&Commen
     assert!((1..=30).contains(&most));
     let at: usize = asked.get("cursor").map_or(0, |at| at.parse().unwrap());
     let mut found: Vec<_> = world.comments.iter().filter(|comment| is_in(comment)).collect();
-    found.sort_by_key(|comment| std::cmp::Reverse((comment.at, comment.id)));
+    found.sort_by_key(|comment| std::cmp::Reverse((comment.pinned, comment.at, comment.id)));
     let rest = found.split_off(at.min(found.len()));
     let shown: Vec<_> = rest
         .iter()
@@ -424,6 +461,7 @@ fn create(inner: &Inner, world: &mut World, body: &Value) -> Response {
     if text.chars().count() > 150 {
         return by_status(400);
     }
+    let target_video = target.video;
     let parent = match world.misplaces {
         None => Some(target.parent.unwrap_or(target.id)),
         Some(Misplaces::Orphan) => None,
@@ -445,6 +483,8 @@ fn create(inner: &Inner, world: &mut World, body: &Value) -> Response {
         text,
         at: inner.clock.now(),
         image: false,
+        pinned: false,
+        video: target_video,
     };
     let mut data = world.show(&own);
     data["parent_comment_id"] = parent.map(|parent| parent.to_string()).unwrap_or_default().into();

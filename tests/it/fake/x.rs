@@ -77,8 +77,11 @@ struct World {
     tweets: Vec<Tweet>,
     messages: Vec<Message>,
     odd: Vec<Value>,
+    odd_own: Vec<Value>,
     calls: Vec<String>,
     made: u64,
+    /// When private messages were read.
+    read_messages: Vec<Instant>,
     access: Option<String>,
     refresh: Option<String>,
     locked_out: bool,
@@ -87,6 +90,9 @@ struct World {
     misplaces: Option<Misplaces>,
     closed_messages: HashSet<String>,
     rules: BTreeMap<String, Value>,
+    /// Whose account the tokens are, if it is not the brand's.
+    stranger: Option<String>,
+    stream_refusal: Option<(u16, Value)>,
     streams: Vec<tokio::sync::mpsc::UnboundedSender<Bytes>>,
 }
 
@@ -245,6 +251,11 @@ impl FakeX {
         self.world().odd.push(odd);
     }
 
+    /// The same, among our own posts.
+    pub fn poison_own(&self, odd: Value) {
+        self.world().odd_own.push(odd);
+    }
+
     /// The access token is over; the other is not.
     pub fn expire(&self) {
         self.world().access = None;
@@ -255,6 +266,13 @@ impl FakeX {
         let mut world = self.world();
         world.access = None;
         world.locked_out = true;
+    }
+
+    /// From now on tokens are those of another account, as after somebody connected that.
+    pub fn take_over(&self, who: &str) {
+        let mut world = self.world();
+        world.access = None;
+        world.stranger = Some(who.to_owned());
     }
 
     /// The credits are used up, or bought.
@@ -317,13 +335,27 @@ impl FakeX {
             .insert(id.clone(), json!({"id": id, "value": value, "tag": tag}));
     }
 
-    /// Sends a post to those who listen to the stream.
+    /// The stream lets nobody in, with these words.
+    pub fn refuse_stream(&self, status: u16, body: Value) {
+        self.world().stream_refusal = Some((status, body));
+    }
+
+    /// Sends a post to those who listen to the stream, with the rules that it matches; nothing where it matches
+    /// none. Says whether anybody listens.
     pub fn streams(&self, id: &str) -> bool {
         let mut world = self.world();
         let tweet = world.find(id.parse().unwrap()).unwrap().clone();
+        let matches = |rule: &&Value| tweet.text.contains(rule["value"].as_str().unwrap());
+        let rules = world.rules.values().filter(matches);
+        let rules: Vec<_> = rules
+            .map(|rule| json!({"id": rule["id"], "tag": rule["tag"]}))
+            .collect();
+        if rules.is_empty() {
+            return !world.streams.is_empty();
+        }
         let mut page = world.show(&[&tweet]);
         page["data"] = page["data"][0].clone();
-        page["matching_rules"] = json!([{"id": "1", "tag": "t"}]);
+        page["matching_rules"] = rules.into();
         let line = Bytes::from(format!("{page}\r\n"));
         world.streams.retain(|stream| stream.send(line.clone()).is_ok());
         !world.streams.is_empty()
@@ -339,6 +371,12 @@ impl FakeX {
             "tag": "ours", "payload": page["data"][0], "includes": page["includes"],
         }})
     }
+}
+
+/// An event without what goes with it, as X sends some.
+pub fn bare(mut event: Value) -> Value {
+    event["data"]["includes"] = json!({});
+    event
 }
 
 /// The signature of a body, as the header has it.
@@ -672,6 +710,9 @@ async fn stream(State(inner): Shared, headers: HeaderMap) -> Response {
             "Authenticating with OAuth 2.0 Application-Only is needed",
         );
     }
+    if let Some((status, body)) = inner.world.lock().unwrap().stream_refusal.clone() {
+        return (StatusCode::from_u16(status).unwrap(), Json(body)).into_response();
+    }
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     sender.send(Bytes::from_static(b"\r\n")).unwrap();
     inner.world.lock().unwrap().streams.push(sender);
@@ -712,17 +753,32 @@ async fn change_rules(State(inner): Shared, headers: HeaderMap, body: Bytes) -> 
     for id in asked["delete"]["ids"].as_array().into_iter().flatten() {
         world.rules.remove(id.as_str().unwrap()).unwrap();
     }
+    let mut errors = Vec::new();
     for rule in asked["add"].as_array().into_iter().flatten() {
+        if world.rules.values().any(|known| known["value"] == rule["value"]) {
+            errors.push(
+                json!({"value": rule["value"], "id": "1", "title": "DuplicateRule",
+                "type": "https://api.twitter.com/2/problems/duplicate-rules"}),
+            );
+            continue;
+        }
+        if rule["value"].as_str().unwrap().contains("min_likes:") {
+            errors.push(json!({"value": rule["value"], "title": "Invalid Rule",
+                "details": ["Reference to invalid operator 'min_likes'."],
+                "type": "https://api.twitter.com/2/problems/invalid-rules"}));
+            continue;
+        }
         world.made += 1;
         let id = world.made.to_string();
         let rule = json!({"id": id, "value": rule["value"], "tag": rule["tag"]});
         world.rules.insert(id, rule);
     }
-    (
-        StatusCode::CREATED,
-        Json(json!({"meta": {"sent": "2027-01-15T08:00:00.000Z"}})),
-    )
-        .into_response()
+    let summary = json!({"created": 1, "not_created": errors.len(), "valid": 1, "invalid": errors.len()});
+    let mut told = json!({"meta": {"sent": "2027-01-15T08:00:00.000Z", "summary": summary}});
+    if !errors.is_empty() {
+        told["errors"] = errors.into();
+    }
+    (StatusCode::CREATED, Json(told)).into_response()
 }
 
 async fn call(
@@ -771,18 +827,22 @@ fn answer(
     let mut world = inner.world.lock().unwrap();
     match name {
         "me" => {
-            Json(json!({"data": {"id": number(HANDLE), "name": "Shop", "username": HANDLE}})).into_response()
+            let who = world.stranger.as_deref().unwrap_or(HANDLE);
+            Json(json!({"data": {"id": number(who), "name": who, "username": who}})).into_response()
         }
         "mentions" => {
             assert_eq!(parts[1], number(HANDLE));
             let odd = world.odd.clone();
-            listed(&world, asked, odd, "pagination_token", |world, tweet| {
+            listed(&world, asked, odd, ("pagination_token", 800), |world, tweet| {
                 world.names(tweet, HANDLE)
             })
         }
-        "timeline" => listed(&world, asked, vec![], "pagination_token", |_, tweet| {
-            tweet.author == HANDLE
-        }),
+        "timeline" => {
+            let odd = world.odd_own.clone();
+            listed(&world, asked, odd, ("pagination_token", 3200), |_, tweet| {
+                tweet.author == HANDLE
+            })
+        }
         "search" => {
             let since = asked.get("since_id").map(|id| moment(id.parse().unwrap()));
             if since.is_some_and(|since| inner.clock.now() - since > chrono::TimeDelta::days(7)) {
@@ -792,8 +852,9 @@ fn answer(
                     "'since_id' must be a tweet id created after seven days ago",
                 );
             }
-            let words = asked["query"].to_lowercase();
-            listed(&world, asked, vec![], "next_token", |_, tweet| {
+            let query = asked["query"].to_lowercase();
+            let words = query.trim_end_matches(" -is:retweet").to_owned();
+            listed(&world, asked, vec![], ("next_token", usize::MAX), |_, tweet| {
                 tweet.text.to_lowercase().contains(&words)
             })
         }
@@ -813,6 +874,14 @@ fn answer(
             &serde_json::from_slice(body).unwrap(),
         ),
         "messages" | "conversation" => {
+            // 15 in a quarter of an hour.
+            let now = inner.clock.now();
+            let quarter = chrono::TimeDelta::minutes(15);
+            world.read_messages.retain(|at| now - *at < quarter);
+            if world.read_messages.len() >= 15 {
+                return limited(world.read_messages[0] + quarter);
+            }
+            world.read_messages.push(now);
             let with = (name == "conversation").then(|| parts[2].as_str());
             messages(&world, asked, with)
         }
@@ -820,12 +889,13 @@ fn answer(
     }
 }
 
-/// A page of a list, the newest first; of an edited post the newest version alone.
+/// A page of a list, the newest first, of which so many are shown at most; of an edited post the newest version
+/// alone.
 fn listed(
     world: &World,
     asked: &HashMap<String, String>,
     odd: Vec<Value>,
-    token: &str,
+    (token, shown_at_most): (&str, usize),
     is_in: impl Fn(&World, &Tweet) -> bool,
 ) -> Response {
     assert!(!asked.contains_key(if token == "next_token" {
@@ -836,12 +906,14 @@ fn listed(
     let most: usize = asked["max_results"].parse().unwrap();
     assert!((5..=100).contains(&most));
     let since: u64 = asked.get("since_id").map_or(0, |id| id.parse().unwrap());
+    let until: u64 = asked.get("until_id").map_or(u64::MAX, |id| id.parse().unwrap());
     let mut found: Vec<_> = world
         .tweets
         .iter()
-        .filter(|tweet| is_in(world, tweet) && tweet.id() > since)
+        .filter(|tweet| is_in(world, tweet) && tweet.id() > since && tweet.id() < until)
         .collect();
     found.sort_by_key(|tweet| std::cmp::Reverse(tweet.id()));
+    found.truncate(shown_at_most);
     let at: usize = asked.get(token).map_or(0, |at| at.parse().unwrap());
     let rest = found.split_off(at.min(found.len()));
     let page: Vec<_> = rest.iter().take(most).copied().collect();

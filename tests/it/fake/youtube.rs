@@ -45,6 +45,8 @@ struct Channel {
     closed: bool,
     /// The day's units are used up.
     spent: bool,
+    /// The channel that the authorisation is of, if it is not ours.
+    stranger: Option<String>,
 }
 
 struct Inner {
@@ -97,9 +99,9 @@ impl FakeYouTube {
         channel.add(who, head, text, at)
     }
 
-    /// Something stands among the threads that is none.
-    pub fn poison(&self, odd: Value) {
-        let id = self.comment("odd", None, "odd", Duration::ZERO);
+    /// Something stands among the threads, or the answers in one, that is none.
+    pub fn poison(&self, under: Option<&str>, odd: Value) {
+        let id = self.comment("odd", under, "odd", Duration::ZERO);
         self.channel().find_mut(&id).unwrap().odd = Some(odd);
     }
 
@@ -125,6 +127,11 @@ impl FakeYouTube {
     /// Our channel may write nothing in the threads.
     pub fn close(&self) {
         self.channel().closed = true;
+    }
+
+    /// The authorisation is of another channel.
+    pub fn take_over(&self, channel: &str) {
+        self.channel().stranger = Some(channel.to_owned());
     }
 
     /// The day's units are used up, or there are new ones.
@@ -213,6 +220,9 @@ fn time(at: Instant) -> String {
 }
 
 fn shown(comment: &Comment) -> Value {
+    if let Some(odd) = &comment.odd {
+        return odd.clone();
+    }
     let mut snippet = value!({
         "channelId": ME, "textDisplay": comment.text, "authorDisplayName": format!("@{}", comment.who),
         "authorProfileImageUrl": "https://yt3.ggpht.com/a", "authorChannelId": {"value": format!("UC-{}", comment.who)},
@@ -255,6 +265,16 @@ fn used_up() -> Response {
     )
 }
 
+/// 404, as the methods tell it (<https://developers.google.com/youtube/v3/docs/errors>).
+fn missing(reason: &str) -> Response {
+    let message = "One or more of the requested resources cannot be found.";
+    let error = value!({"message": message, "domain": "youtube.comment", "reason": reason});
+    json(
+        404,
+        value!({"error": {"code": 404, "message": message, "errors": [error]}}),
+    )
+}
+
 async fn token(State(inner): Shared, Form(form): Form<HashMap<String, String>>) -> Response {
     let refused =
         value!({"error": "invalid_grant", "error_description": "Token has been expired or revoked."});
@@ -282,8 +302,12 @@ async fn threads(
         if let Some(ids) = asked.get("id") {
             let heads = ids
                 .split(',')
-                .filter_map(|id| channel.find(id).filter(|head| head.head.is_none()));
-            let items: Vec<_> = heads.map(|head| channel.thread(head)).collect();
+                .map(|id| channel.find(id).filter(|head| head.head.is_none()));
+            // One that is not there spoils all.
+            let Some(heads) = heads.collect::<Option<Vec<_>>>() else {
+                return missing("commentThreadNotFound");
+            };
+            let items: Vec<_> = heads.into_iter().map(|head| channel.thread(head)).collect();
             return json(
                 200,
                 value!({"kind": "youtube#commentThreadListResponse", "items": items}),
@@ -322,7 +346,11 @@ async fn comments(
     let answer = || {
         let channel = inner.channel.lock().unwrap();
         let (items, more) = match (asked.get("id"), asked.get("parentId")) {
-            (Some(id), _) => (channel.find(id).into_iter().map(shown).collect::<Vec<_>>(), None),
+            (Some(id), _) => match channel.find(id) {
+                Some(comment) => (vec![shown(comment)], None),
+                None => return missing("commentNotFound"),
+            },
+            (None, Some(head)) if channel.find(head).is_none() => return missing("commentNotFound"),
             (None, Some(head)) => {
                 let from: usize = asked.get("pageToken").map_or(0, |token| token.parse().unwrap());
                 let answers = channel.answers(head);
@@ -333,7 +361,7 @@ async fn comments(
                     .take(100)
                     .map(|answer| shown(answer));
                 (
-                    some.collect(),
+                    some.collect::<Vec<_>>(),
                     (from + 100 < answers.len()).then(|| (from + 100).to_string()),
                 )
             }
@@ -356,7 +384,9 @@ async fn channels(
     headers: HeaderMap,
 ) -> Response {
     let answer = || {
-        let ids = asked.get("id").map_or(vec![ME], |ids| ids.split(',').collect());
+        let stranger = inner.channel.lock().unwrap().stranger.clone();
+        let mine = stranger.as_deref().unwrap_or(ME);
+        let ids = asked.get("id").map_or(vec![mine], |ids| ids.split(',').collect());
         let statistics = value!({"viewCount": "7", "subscriberCount": "120", "hiddenSubscriberCount": false});
         let items: Vec<_> = ids
             .iter()

@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use url::Url;
 
-type Session = async_imap::Session<TcpStream>;
+pub(super) type Session = async_imap::Session<TcpStream>;
 
-async fn session(url: &Url) -> Session {
+pub(super) async fn session(url: &Url, who: &str) -> Session {
     let at = (url.host_str().unwrap(), url.port().unwrap());
     let mut client = async_imap::Client::new(TcpStream::connect(at).await.unwrap());
     client.read_response().await.unwrap().unwrap();
     client
-        .login(ADDRESS, PASSWORD)
+        .login(who, PASSWORD)
         .await
         .map_err(|(error, _)| error)
         .unwrap()
@@ -36,7 +36,7 @@ async fn write(session: &mut Session, id: &str, text: &str, more: &str) {
 }
 
 /// The letters of a folder that a search finds, with their flags.
-async fn found(session: &mut Session, folder: &str, query: &str) -> Vec<String> {
+pub(super) async fn found(session: &mut Session, folder: &str, query: &str) -> Vec<String> {
     use futures_util::TryStreamExt as _;
     session.examine(folder).await.unwrap();
     let uids = session.uid_search(query).await.unwrap();
@@ -85,7 +85,7 @@ async fn dovecot() {
     let mail = Arc::new(Email::new(&config, Duration::from_secs(5), house::clock(&clock)).unwrap());
     let findings = mail.examine().await;
     assert!(findings.iter().all(|finding| finding.ok), "{findings:?}");
-    let mut other = session(&url).await;
+    let mut other = session(&url, ADDRESS).await;
     let mark = clock.now().timestamp_micros();
     let id = |n: u32| format!("{mark}.{n}@mail.example");
     write(&mut other, &id(1), "Wo bleibt mein Päckchen?", "").await;
@@ -194,4 +194,38 @@ async fn dovecot() {
     .unwrap();
     write(&mut other, &id(5), "Hallo?", "").await;
     running.threads(usize::try_from(number).unwrap() + 1).await;
+
+    // A folder whose name is not in ASCII, as people write it; and what the doctor says of a wrong one, and of a
+    // wrong password, is what the server said.
+    let folder = format!("Kündigungen {mark}");
+    let named = format!("K&APw-ndigungen {mark}");
+    other.create(&named).await.unwrap();
+    let examined = async |config: config::Email| {
+        let mail = Email::new(&config, Duration::from_secs(5), house::clock(&clock)).unwrap();
+        let findings = mail.examine().await;
+        findings
+            .into_iter()
+            .filter(|finding| !finding.ok)
+            .map(|finding| finding.what)
+            .collect::<Vec<_>>()
+    };
+    let of = |folder: String| config::Email {
+        folder,
+        ..config.clone()
+    };
+    assert_eq!(examined(of(folder)).await, Vec::<String>::new());
+    let wrong = examined(of("Nirgends".to_owned())).await;
+    assert!(
+        wrong.len() == 1 && wrong[0].contains("(the mail server refused: Mailbox doesn't exist"),
+        "{wrong:?}"
+    );
+    let wrong = examined(config::Email {
+        password: SecretString::from("another"),
+        ..config.clone()
+    });
+    let wrong = wrong.await;
+    assert!(
+        wrong.len() == 1 && wrong[0].ends_with("the password: [AUTHENTICATIONFAILED] Authentication failed."),
+        "{wrong:?}"
+    );
 }

@@ -65,6 +65,7 @@ impl Desk {
         earlier: Option<Instant>,
     ) -> Result<Posted, PortError> {
         let order = PostMessage {
+            hands_over: false,
             key: IdempotencyKey::new(key),
             channel: CHANNEL.into(),
             thread: ThreadId::new(&thread.ts),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
+use crate::fake::complaint::{complaint, person};
 use crate::fake::slack::{CHANNEL, ESCALATIONS, Posted, SlackFake, TEAM};
 use async_trait::async_trait;
 use hearback::adapter::chat::slack::{Limits, Slack, Timing};
@@ -272,28 +273,11 @@ impl World {
 /// A customer's post.
 pub fn sighting(id: &str, conversation: &str, name: &str, text: &str) -> Sighting {
     let post = Post {
-        source: "shop".into(),
-        id: id.into(),
         conversation: conversation.into(),
-        in_reply_to: None,
-        kind: PostKind::Post,
-        visibility: Visibility::Public,
         url: Some(format!("https://shop.example/{id}")),
-        author: Author {
-            id: "ann".into(),
-            handle: "ann".to_owned(),
-            name: name.to_owned(),
-            followers: None,
-            url: None,
-        },
+        author: person("ann", name),
         text: text.to_owned(),
-        created_at: SystemClock.now(),
-        edited_at: None,
-        deleted: false,
-        lang: None,
-        media: Vec::new(),
-        metrics: Metrics::default(),
-        rating: None,
+        ..complaint(&"shop".into(), id, SystemClock.now())
     };
     Sighting::Post(Box::new(post))
 }

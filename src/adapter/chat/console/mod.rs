@@ -9,7 +9,7 @@ mod pages;
 mod view;
 
 use crate::app::{Inbound, Reader};
-use crate::domain::{ChannelId, ChatName, MessageId, Person, ThreadId};
+use crate::domain::{ChannelId, ChatName, MessageId, Notice, Person, ThreadId};
 use crate::port::{Attachments, ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use async_trait::async_trait;
 use axum::Router;
@@ -26,6 +26,9 @@ use tokio_util::sync::CancellationToken;
 pub const NAME: &str = "console";
 /// Its one channel.
 pub const CHANNEL: &str = "console";
+
+/// What the team is told at this moment that no case and no feed shows: asked whenever somebody looks.
+pub type Notices = Arc<dyn Fn() -> Vec<Notice> + Send + Sync>;
 
 /// Somebody who can be played at the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +110,14 @@ impl Console {
     }
 
     /// The routes under `/console/` that the frame lives on. Event streams end with `stop`.
-    pub fn router(self: &Arc<Self>, reader: Reader, inbound: Inbound, stop: CancellationToken) -> Router {
-        pages::router(self.clone(), reader, inbound, stop)
+    pub fn router(
+        self: &Arc<Self>,
+        reader: Reader,
+        inbound: Inbound,
+        notices: Notices,
+        stop: CancellationToken,
+    ) -> Router {
+        pages::router(self.clone(), reader, inbound, notices, stop)
     }
 
     /// Tells open pages to look again.
@@ -129,7 +138,8 @@ impl Console {
     }
 }
 
-/// Pictures are part of its pages: they are fetched when somebody looks, and nothing is kept.
+/// Pictures are part of its pages: they are fetched when somebody looks, and nothing is kept. So are notices
+/// about no case: they stand over the list for as long as they are true.
 ///
 /// Ids are the orders' keys: the same for every attempt, so a second attempt opens nothing new.
 #[async_trait]

@@ -1,6 +1,6 @@
 //! The console's routes: the board, the threads, the event stream, and what agents do.
 
-use super::{Console, view};
+use super::{Console, Notices, view};
 use crate::adapter::html;
 use crate::app::{Given, Inbound, Input, Place, Reader, Response as Answer, Unavailable};
 use crate::command::parse_text;
@@ -30,6 +30,7 @@ struct Here {
     console: Arc<Console>,
     reader: Reader,
     inbound: Inbound,
+    notices: Notices,
     stop: CancellationToken,
 }
 
@@ -37,6 +38,7 @@ pub(super) fn router(
     console: Arc<Console>,
     reader: Reader,
     inbound: Inbound,
+    notices: Notices,
     stop: CancellationToken,
 ) -> Router {
     let door = Arc::clone(&console);
@@ -53,6 +55,7 @@ pub(super) fn router(
             console,
             reader,
             inbound,
+            notices,
             stop,
         })
 }
@@ -79,7 +82,9 @@ struct Open {
 
 async fn board(State(here): State<Here>, Query(Open { open }): Query<Open>) -> Result<Markup, Response> {
     let entries = here.reader.board(MOST_CASES).await.map_err(unavailable)?;
-    Ok(view::board(&entries, open.map(CaseNumber)))
+    let notices = here.reader.notices((here.notices)()).await;
+    let notices = notices.map_err(unavailable)?;
+    Ok(view::board(&notices, &entries, open.map(CaseNumber)))
 }
 
 async fn thread(State(here): State<Here>, Path(case): Path<i64>) -> Result<Markup, Response> {

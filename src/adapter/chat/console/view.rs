@@ -3,11 +3,12 @@
 
 use super::Seat;
 use crate::adapter::html::{avatar, time};
-use crate::app::{BoardEntry, Entry, ThreadView};
+use crate::app::{BoardEntry, Entry, NoticeEntry, ThreadView};
 use crate::command::{VerbSpec, schema};
 use crate::domain::message::{inert, moment};
 use crate::domain::{
-    Button, By, Card, CaseNumber, EventId, Form, Instant, Media, Message, Part, Press, Span, Status, Style,
+    Button, By, Card, CaseNumber, EventId, Form, Instant, Media, Message, Notice, Part, Press, Span, Status,
+    Style,
 };
 use crate::port::Attachments;
 use maud::{Markup, html};
@@ -103,9 +104,14 @@ fn nothing_open() -> Markup {
     }
 }
 
-/// The list of cases, the newest change first.
-pub(super) fn board(entries: &[BoardEntry], open: Option<CaseNumber>) -> Markup {
+/// The list of cases, the newest change first; above it what is about none.
+pub(super) fn board(notices: &[NoticeEntry], entries: &[BoardEntry], open: Option<CaseNumber>) -> Markup {
     html! {
+        @if !notices.is_empty() {
+            div #notices.team-notices role="status" {
+                @for entry in notices { (notice(entry)) }
+            }
+        }
         @if entries.is_empty() {
             div.empty.small #board-empty {
                 h3 { "No cases yet" }
@@ -116,6 +122,14 @@ pub(super) fn board(entries: &[BoardEntry], open: Option<CaseNumber>) -> Markup 
             @for entry in entries { (row(entry, open == Some(entry.number))) }
         }
     }
+}
+
+fn notice(NoticeEntry { notice, card }: &NoticeEntry) -> Markup {
+    let id = match notice {
+        Notice::Flood { source } => format!("notice-flood-{source}"),
+        Notice::Spending { source, .. } => format!("notice-spending-{source}"),
+    };
+    html! { div.team-notice id=(id) { (message(&card.message)) } }
 }
 
 fn row(entry: &BoardEntry, open: bool) -> Markup {

@@ -4,7 +4,7 @@
 //! changed since it began, which does not lag as the search does. Notes are private. Statuses 4 and 5 are
 //! Resolved and Closed.
 
-use super::system::{TAG, Ticket, id, mark, unnumbered};
+use super::system::{Changed, TAG, Ticket, id, mark, moment, unnumbered};
 use crate::adapter::api::{Answer, Api, Failed};
 use crate::domain::{IdempotencyKey, Instant};
 use chrono::SecondsFormat;
@@ -45,11 +45,11 @@ impl Freshdesk {
         self.api.read(self.signed(call)).await
     }
 
-    /// Tickets that changed since then and have this tag.
-    async fn tagged(&self, tag: &str, since: Instant) -> Result<Vec<Value>, Failed> {
+    /// Tickets that changed since then and have this tag; and up to when was read, where there are more.
+    async fn tagged(&self, tag: &str, since: Instant) -> Result<(Vec<Value>, Option<Instant>), Failed> {
         let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         let size = PAGE.to_string();
-        let mut found = Vec::new();
+        let (mut found, mut until) = (Vec::new(), None);
         for page in 1..=MOST_PAGES {
             let page = page.to_string();
             let asked = [
@@ -61,6 +61,10 @@ impl Freshdesk {
             ];
             let tickets: Vec<Value> = self.get(&["api", "v2", "tickets"], &asked).await?.decode()?;
             let whole = tickets.len() == PAGE;
+            until = tickets
+                .last()
+                .filter(|_| whole)
+                .and_then(|last| moment(&last["updated_at"]));
             let has = |ticket: &Value| {
                 let tags = ticket["tags"].as_array();
                 tags.is_some_and(|tags| tags.iter().any(|known| known == tag))
@@ -70,12 +74,21 @@ impl Freshdesk {
                 break;
             }
         }
-        Ok(found)
+        Ok((found, until))
     }
 
     pub async fn find(&self, key: &IdempotencyKey, since: Instant) -> Result<Option<Ticket>, Failed> {
-        let found = self.tagged(&mark(key), since).await?;
-        Ok(found.iter().find_map(|ticket| self.ticket(ticket)))
+        let (tag, mut since) = (mark(key), since);
+        loop {
+            let (found, until) = self.tagged(&tag, since).await?;
+            if let Some(ticket) = found.iter().find_map(|ticket| self.ticket(ticket)) {
+                return Ok(Some(ticket));
+            }
+            match until {
+                Some(until) if until > since => since = until,
+                Some(_) | None => return Ok(None),
+            }
+        }
     }
 
     pub async fn open(&self, key: &IdempotencyKey, title: &str, text: &str) -> Result<Ticket, Failed> {
@@ -123,9 +136,26 @@ impl Freshdesk {
         self.api.read(self.signed(call)).await.map(drop)
     }
 
-    pub async fn changed(&self, since: Instant) -> Result<Vec<Ticket>, Failed> {
-        let found = self.tagged(TAG, since).await?;
-        Ok(found.iter().filter_map(|ticket| self.ticket(ticket)).collect())
+    pub async fn reopen(&self, ticket: &str) -> Result<(), Failed> {
+        let path = ["api", "v2", "tickets", ticket];
+        let told: Value = self.get(&path, &[]).await?.decode()?;
+        if !self.ticket(&told).is_some_and(|ticket| ticket.done) {
+            return Ok(());
+        }
+        let call = self
+            .api
+            .writer()
+            .put(self.api.at(&path))
+            .json(&json!({"status": OPEN.0}));
+        self.api.read(self.signed(call)).await.map(drop)
+    }
+
+    pub async fn changed(&self, since: Instant) -> Result<Changed, Failed> {
+        let (found, until) = self.tagged(TAG, since).await?;
+        Ok(Changed {
+            tickets: found.iter().filter_map(|ticket| self.ticket(ticket)).collect(),
+            until,
+        })
     }
 
     fn ticket(&self, ticket: &Value) -> Option<Ticket> {
@@ -133,6 +163,7 @@ impl Freshdesk {
         Some(Ticket {
             url: Some(self.api.at(&["a", "tickets", &id]).to_string()),
             done: matches!(ticket["status"].as_u64(), Some(4 | 5)),
+            updated: moment(&ticket["updated_at"]),
             id,
         })
     }

@@ -2,22 +2,23 @@
 //!
 //! Out: `POST url`, `webhook-id` is the key of the effect, the same for every attempt, by which the receiver knows
 //! a repetition. `{"type":"ticket","title","text"}` is answered with `{"id","url"}`, `{"type":"note","ticket",
-//! "text"}` with any 2xx. In: `POST /helpdesk/{name}` with `{"ticket","status":"open"|"done","url"}`, answered with 202 when
-//! it is stored, 404 where no case has that ticket.
+//! "text","reopen"}` with any 2xx (`reopen`: the case is handed over again, so the ticket is to be open); 404, 410 and
+//! 422 say that the ticket takes no note. In: `POST /helpdesk/{name}` with `{"ticket","status":"open"|"done","url"}`, answered with 202 when
+//! it is stored, 404 where no case has that ticket. A delivery that comes twice (the same `webhook-id`) is told once.
 
 use super::system::{Ticket, id, unnumbered};
-use super::{Desk, News, System};
+use super::{Desk, System};
 use crate::adapter::api::{Api, Failed};
 use crate::adapter::ids::header_safe;
 use crate::adapter::signature::{ID, SIGNATURE, Secret, TIMESTAMP};
 use crate::app::Inbound;
 use crate::domain::{Clock, IdempotencyKey};
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use axum::{Json, Router};
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -62,11 +63,17 @@ impl Hook {
             id: id(&made["id"]).ok_or_else(unnumbered)?,
             url: made["url"].as_str().and_then(web),
             done: false,
+            updated: None,
         })
     }
 
-    pub async fn note(&self, ticket: &str, key: &IdempotencyKey, text: &str) -> Result<(), Failed> {
-        let body = json!({"type": "note", "ticket": ticket, "text": text});
+    pub async fn note(
+        &self,
+        ticket: &str,
+        (key, reopen): (&IdempotencyKey, bool),
+        text: &str,
+    ) -> Result<(), Failed> {
+        let body = json!({"type": "note", "ticket": ticket, "text": text, "reopen": reopen});
         self.send(key, &body).await.map(drop)
     }
 }
@@ -101,46 +108,49 @@ async fn receive(
     body: Bytes,
 ) -> Response {
     let System::Hook(hook) = &desk.system else {
-        return StatusCode::NOT_FOUND.into_response();
+        return told(
+            StatusCode::NOT_FOUND,
+            "this help desk is asked, and tells nothing",
+        );
     };
     if let Err(unproven) = hook.secret.verify(&headers, &body, hook.clock.now()) {
-        return (StatusCode::UNAUTHORIZED, unproven.to_string()).into_response();
+        return told(StatusCode::UNAUTHORIZED, &unproven.to_string());
     }
-    let told: Told = match serde_json::from_slice(&body) {
-        Ok(told) => told,
-        Err(error) => return (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    let ticket = match read(&body) {
+        Ok(ticket) => ticket,
+        Err(why) => return told(StatusCode::BAD_REQUEST, &why),
     };
-    let (Some(id), news) = (id(&told.ticket), news(&told.status)) else {
-        return (
-            StatusCode::BAD_REQUEST,
-            "`ticket` must be the id that was given to us",
-        )
-            .into_response();
-    };
-    let Some(news) = news else {
-        return (StatusCode::BAD_REQUEST, "`status` is \"open\" or \"done\"").into_response();
-    };
-    let ticket = Ticket {
-        id,
-        url: told.url.as_deref().and_then(web),
-        done: news == News::Closed,
-    };
-    match desk.tell(&inbound, &ticket, news).await {
+    let delivery = headers.get(ID).and_then(|id| id.to_str().ok());
+    match desk.news.tell(&inbound, &ticket, delivery).await {
         Ok(true) => StatusCode::ACCEPTED.into_response(),
-        Ok(false) => (StatusCode::NOT_FOUND, "no case has that ticket").into_response(),
-        Err(error) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            [(header::RETRY_AFTER, "5")],
-            error.to_string(),
-        )
-            .into_response(),
+        Ok(false) => told(StatusCode::NOT_FOUND, "no case has that ticket"),
+        Err(error) => {
+            let answer = told(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+            ([(header::RETRY_AFTER, "5")], answer).into_response()
+        }
     }
 }
 
-fn news(status: &str) -> Option<News> {
+fn told(status: StatusCode, error: &str) -> Response {
+    (status, Json(json!({"error": error}))).into_response()
+}
+
+fn read(body: &[u8]) -> Result<Ticket, String> {
+    let told: Told = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let id = id(&told.ticket).ok_or("`ticket` must be the id that was given to us")?;
+    let done = is_done(&told.status).ok_or("`status` is \"open\" or \"done\"")?;
+    Ok(Ticket {
+        id,
+        url: told.url.as_deref().and_then(web),
+        done,
+        updated: None,
+    })
+}
+
+fn is_done(status: &str) -> Option<bool> {
     match status {
-        "open" => Some(News::Opened),
-        "done" | "closed" | "solved" | "resolved" => Some(News::Closed),
+        "open" => Some(false),
+        "done" | "closed" | "solved" | "resolved" => Some(true),
         _ => None,
     }
 }

@@ -5,14 +5,16 @@
 //! message: an effect of the outbox, under a key that every attempt has, looked up before a second try (see
 //! `System::find`). Nothing that customers of the help desk see is ever written.
 //!
-//! The ticket's address and its closing come back into the case's thread as notes of the help desk: at once
-//! where the ticket was opened, and by looking every `poll` (or by its webhook) after. A note has a key of its
-//! own, so it is told once.
+//! The ticket's address, its closing and its opening again come back into the case's thread as notes of the help
+//! desk: at once where the ticket was opened, and by looking every `poll` (or by its webhook) after (see `news`).
+//! A case that is escalated again makes its ticket open again; where that takes no change any more, it gets
+//! another one.
 //!
 //! Never run against a real help desk: written from their documentation.
 
 mod freshdesk;
 mod hook;
+mod news;
 mod system;
 mod zendesk;
 
@@ -20,17 +22,17 @@ use crate::adapter::api::{Api, Failed};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
 use crate::adapter::supervise::{Lost, supervise};
-use crate::app::{Cursor, Given, Inbound, Input, Place, Response, Unavailable};
+use crate::app::{Cursor, Inbound, Unavailable};
 use crate::config::Helpdesk;
-use crate::domain::{ChannelId, ChatName, Clock, Instant, MessageId, Person, SourceName, ThreadId};
+use crate::domain::{ChannelId, ChatName, Clock, Instant, MessageId, SourceName, ThreadId};
 use crate::port::{ChatPlatform, EditMessage, OpenThread, Opened, PortError, PostMessage};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use news::News;
+use std::sync::Arc;
 use std::time::Duration;
-use system::{System, Ticket};
-use tokio::sync::mpsc;
+use system::{Changed, System};
+use tokio::time::Instant as Moment;
 use tokio_util::sync::CancellationToken;
 
 /// The one channel of a help desk.
@@ -45,8 +47,10 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(15);
 const FIRST_LOOK: TimeDelta = TimeDelta::days(1);
 /// How far the clock of a help desk may be behind ours.
 const SKEW: TimeDelta = TimeDelta::minutes(2);
-/// How much is remembered of what was told.
-const MOST_TOLD: usize = 10_000;
+/// How soon is looked again whether a ticket that was opened is the thread of a case.
+const AGAIN: Duration = Duration::from_secs(2);
+/// The most readings of one look; each goes on where the last one ended.
+const MOST_READINGS: usize = 20;
 
 /// The name of a help desk as a chat.
 #[must_use]
@@ -60,13 +64,6 @@ pub fn speaker() -> &'static str {
     SPEAKER
 }
 
-/// What there is to tell about a ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum News {
-    Opened,
-    Closed,
-}
-
 /// A help desk.
 pub struct Desk {
     chat: ChatName,
@@ -76,11 +73,7 @@ pub struct Desk {
     poll: Option<Duration>,
     clock: Arc<dyn Clock>,
     link: Link,
-    /// Tickets that were opened just now, to be told at once.
-    opened: mpsc::UnboundedSender<Ticket>,
-    waiting: tokio::sync::Mutex<mpsc::UnboundedReceiver<Ticket>>,
-    /// What was told in this run.
-    told: Mutex<HashSet<String>>,
+    news: News,
 }
 
 impl std::fmt::Debug for Desk {
@@ -126,17 +119,14 @@ impl Desk {
                 (System::Hook(desk), None)
             }
         };
-        let (opened, waiting) = mpsc::unbounded_channel();
         Ok(Self {
             chat: chat(name),
+            news: News::new(chat(name), keeps.clone(), system.label()),
             keeps,
             system,
             poll,
             clock,
             link: Link::new(format!("helpdesk:{name}")),
-            opened,
-            waiting: tokio::sync::Mutex::new(waiting),
-            told: Mutex::default(),
         })
     }
 
@@ -174,7 +164,7 @@ impl Desk {
                 loop {
                     desk.look(&inbound).await?;
                     desk.link.up();
-                    desk.tell_opened(&inbound).await?;
+                    desk.rest(&inbound).await?;
                 }
             }
         })
@@ -182,19 +172,27 @@ impl Desk {
     }
 
     /// Tells of tickets as they are opened, until it is time to look.
-    async fn tell_opened(&self, inbound: &Inbound) -> Result<(), Lost> {
-        let mut waiting = self.waiting.lock().await;
-        let telling = async {
-            while let Some(ticket) = waiting.recv().await {
-                self.tell(inbound, &ticket, News::Opened).await?;
+    async fn rest(&self, inbound: &Inbound) -> Result<(), Lost> {
+        let end = self.poll.map(|poll| Moment::now() + poll);
+        loop {
+            let again = self.news.is_waiting().then(|| Moment::now() + AGAIN);
+            let next = end.into_iter().chain(again).min();
+            let sleep = async {
+                match next {
+                    Some(next) => tokio::time::sleep_until(next).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.news.arrived.notified() => {}
+                () = sleep => {}
             }
-            Ok(())
-        };
-        match self.poll {
-            Some(poll) => tokio::time::timeout(poll, telling).await.unwrap_or(Ok(())),
-            None => telling.await,
+            if end.is_some_and(|end| Moment::now() >= end) {
+                return Ok(());
+            }
+            let telling = self.news.tell_fresh(inbound, self.clock.now());
+            telling.await.map_err(unstored)?;
         }
-        .map_err(|error: Unavailable| Lost::Broken(error.to_string()))
     }
 
     /// One look at what became of tickets.
@@ -202,82 +200,53 @@ impl Desk {
     /// # Errors
     /// The help desk cannot be read, or nothing can be stored.
     pub async fn look(&self, inbound: &Inbound) -> Result<(), Lost> {
+        let now = self.clock.now();
+        self.news.restore(inbound).await.map_err(unstored)?;
+        self.news.tell_fresh(inbound, now).await.map_err(unstored)?;
         if self.poll.is_none() {
             return Ok(());
         }
-        let stored = |error: Unavailable| Lost::Broken(error.to_string());
-        let now = self.clock.now();
-        let told = inbound.cursor(&self.keeps, CHANNEL).await.map_err(stored)?;
+        let told = inbound.cursor(&self.keeps, CHANNEL).await.map_err(unstored)?;
         let known = told
             .as_deref()
             .and_then(|told| DateTime::parse_from_rfc3339(told).ok());
         let since = known.map_or(now - FIRST_LOOK, |known| known.to_utc() - OVERLAP);
-        let tickets = self
-            .system
-            .changed(since)
-            .await
-            .map_err(|error| error.lost(&system::MEND))?;
-        for ticket in &tickets {
-            self.tell(inbound, ticket, News::Opened).await.map_err(stored)?;
-            if ticket.done {
-                self.tell(inbound, ticket, News::Closed).await.map_err(stored)?;
-            }
-        }
+        let reached = self.look_since(inbound, since).await?;
         let cursor = Cursor {
             stream: CHANNEL.to_owned(),
-            value: now.to_rfc3339(),
+            value: reached.map_or(now, |reached| reached + OVERLAP).to_rfc3339(),
         };
         inbound
             .posts_seen(&self.keeps, Vec::new(), Some(cursor))
             .await
             .map(drop)
-            .map_err(stored)
+            .map_err(unstored)
     }
 
-    /// Notes something in the case of a ticket, once. Says whether the ticket is one of a case.
-    async fn tell(&self, inbound: &Inbound, ticket: &Ticket, news: News) -> Result<bool, Unavailable> {
-        let (word, line) = match news {
-            News::Opened => ("opened", "is open"),
-            News::Closed => ("closed", "is done"),
-        };
-        let key = format!("{}:{word}:{}", self.chat, ticket.id);
-        if self.told().contains(&key) {
-            return Ok(true);
-        }
-        let label = self.label();
-        let at = ticket
-            .url
-            .as_deref()
-            .map(|url| format!(": {url}"))
-            .unwrap_or_default();
-        let given = Given {
-            key: key.clone(),
-            by: Person {
-                chat: self.chat.clone(),
-                user: SPEAKER.to_owned(),
-                workspace: String::new(),
-                name: label.to_owned(),
-                groups: vec![SPEAKER.to_owned()],
-            },
-            place: Place {
-                channel: Some(ChannelId::new(CHANNEL)),
-                thread: Some(ThreadId::new(&ticket.id)),
-            },
-            input: Input::Text(format!("note Ticket {} {line} in {label}{at}", ticket.id)),
-        };
-        let done = matches!(inbound.given(given).await?, Response::Done(_));
-        if done {
-            let mut told = self.told();
-            if told.len() >= MOST_TOLD {
-                told.clear();
+    /// Tells what became of tickets since then. Gives up to when was read, where there is more.
+    async fn look_since(&self, inbound: &Inbound, mut since: Instant) -> Result<Option<Instant>, Lost> {
+        for _ in 0..MOST_READINGS {
+            let changed = self.system.changed(since).await;
+            let Changed { tickets, until } = changed.map_err(|error| error.lost(&system::MEND))?;
+            for ticket in &tickets {
+                let (channel, thread) = (ChannelId::new(CHANNEL), ThreadId::new(&ticket.id));
+                // Another installation may have tickets there, too.
+                let case = inbound.case_of(&self.chat, &channel, &thread).await;
+                if case.map_err(unstored)?.is_some() {
+                    let telling = self.news.tell(inbound, ticket, None);
+                    telling.await.map_err(unstored)?;
+                }
             }
-            told.insert(key);
+            match until {
+                Some(until) if until > since => since = until,
+                Some(_) => {
+                    tracing::warn!(helpdesk = %self.chat, %since, "More tickets changed in a second than can be read.");
+                    return Ok(None);
+                }
+                None => return Ok(None),
+            }
         }
-        Ok(done)
-    }
-
-    fn told(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Some(since))
     }
 
     /// What `doctor` asks: whether tickets can be read. Opens none.
@@ -290,10 +259,7 @@ impl Desk {
         }
         let since = self.clock.now() - FIRST_LOOK;
         vec![match self.system.changed(since).await {
-            Ok(tickets) => Finding::well(format!(
-                "{label} lets us read tickets; {} of ours are new",
-                tickets.len()
-            )),
+            Ok(_) => Finding::well(format!("{label} lets us read tickets")),
             Err(error) => Finding::wrong(
                 format!("{label} does not let us read tickets: {error}"),
                 "Check url and the credentials; the agent whose key it is must see all tickets.",
@@ -313,16 +279,25 @@ fn unopened(error: Failed) -> PortError {
     }
 }
 
-/// A failure of a call that adds a note: a ticket that takes none any more keeps no other from being told.
-fn unnoted(error: Failed) -> PortError {
+/// A failure of a call that adds a note: a ticket that takes none any more keeps no other from being told. Where
+/// the note hands the case over, it needs another ticket.
+fn unnoted(error: Failed, hands_over: bool) -> PortError {
     match error {
         Failed::Status { status, .. } if matches!(status.as_u16(), 400 | 404 | 410 | 422) => {
-            PortError::Refused(format!("the ticket takes no note: {error}"))
+            let why = format!("the ticket takes no note: {error}");
+            match hands_over {
+                true => PortError::Gone(why),
+                false => PortError::Refused(why),
+            }
         }
         Failed::Limited(_) | Failed::Unreached(_) | Failed::Status { .. } | Failed::Broken(_) => {
             unopened(error)
         }
     }
+}
+
+fn unstored(error: Unavailable) -> Lost {
+    Lost::Broken(error.to_string())
 }
 
 /// From when on what an earlier attempt made may have been made, by the other side's clock.
@@ -353,8 +328,7 @@ impl ChatPlatform for Desk {
                 opening.await.map_err(unopened)?
             }
         };
-        // Who listens may be gone with the connection: then the next look tells it.
-        let _ = self.opened.send(ticket.clone());
+        self.news.opened(&ticket, self.clock.now()).await;
         Ok(Opened {
             thread: ThreadId::new(&ticket.id),
             card: MessageId::new(&ticket.id),
@@ -364,18 +338,23 @@ impl ChatPlatform for Desk {
     async fn post(&self, order: &PostMessage) -> Result<MessageId, PortError> {
         let ticket = order.thread.as_str();
         let text = order.message.plain();
-        // What the help desk itself said.
-        if text.starts_with(&format!("{} noted:", self.label())) {
-            return Ok(MessageId::new(format!("{ticket}/own")));
+        let unnoted = |error| unnoted(error, order.hands_over);
+        if order.hands_over {
+            self.system.reopen(ticket).await.map_err(unnoted)?;
         }
         let mark = system::mark(&order.key);
         if order.earlier.is_some() && self.system.has_note(ticket, &mark).await.map_err(unnoted)? {
             return Ok(MessageId::new(format!("{ticket}/{mark}")));
         }
         let note = format!("{text}\n\n{mark}");
-        let noting = self.system.note(ticket, &order.key, &note);
+        let noting = self.system.note(ticket, (&order.key, order.hands_over), &note);
         noting.await.map_err(unnoted)?;
         Ok(MessageId::new(format!("{ticket}/{mark}")))
+    }
+
+    /// It knows what it said itself.
+    fn hears_itself(&self) -> bool {
+        false
     }
 
     /// Notes in a ticket stay as they were: what changed is told in the next one.

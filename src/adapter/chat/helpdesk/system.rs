@@ -5,6 +5,7 @@ use super::hook::Hook;
 use super::zendesk::Zendesk;
 use crate::adapter::api::{Failed, Mend};
 use crate::domain::{IdempotencyKey, Instant};
+use chrono::DateTime;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -25,6 +26,23 @@ pub struct Ticket {
     pub url: Option<String>,
     /// Whether it is done.
     pub done: bool,
+    /// When anything of it changed last, where that is told.
+    pub updated: Option<Instant>,
+}
+
+/// What a look for changes brought.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// Our tickets, the oldest change first.
+    pub tickets: Vec<Ticket>,
+    /// Up to when was read, where there is more than one look reads.
+    pub until: Option<Instant>,
+}
+
+/// A moment of an answer.
+pub fn moment(value: &Value) -> Option<Instant> {
+    let told = DateTime::parse_from_rfc3339(value.as_str()?).ok()?;
+    Some(told.to_utc())
 }
 
 /// A help desk, by its interface.
@@ -71,21 +89,35 @@ impl System {
         }
     }
 
-    /// Adds an internal note to a ticket.
-    pub async fn note(&self, ticket: &str, key: &IdempotencyKey, text: &str) -> Result<(), Failed> {
+    /// Adds an internal note to a ticket; with `reopen`, one that is done is open again.
+    pub async fn note(
+        &self,
+        ticket: &str,
+        (key, reopen): (&IdempotencyKey, bool),
+        text: &str,
+    ) -> Result<(), Failed> {
         match self {
             Self::Zendesk(desk) => desk.note(ticket, text).await,
             Self::Freshdesk(desk) => desk.note(ticket, text).await,
-            Self::Hook(desk) => desk.note(ticket, key, text).await,
+            Self::Hook(desk) => desk.note(ticket, (key, reopen), text).await,
         }
     }
 
-    /// Our tickets that changed since then, the oldest change first.
-    pub async fn changed(&self, since: Instant) -> Result<Vec<Ticket>, Failed> {
+    /// Makes a ticket that is done open again. A system by webhook is told so with the note.
+    pub async fn reopen(&self, ticket: &str) -> Result<(), Failed> {
+        match self {
+            Self::Zendesk(desk) => desk.reopen(ticket).await,
+            Self::Freshdesk(desk) => desk.reopen(ticket).await,
+            Self::Hook(_) => Ok(()),
+        }
+    }
+
+    /// Our tickets that changed since then.
+    pub async fn changed(&self, since: Instant) -> Result<Changed, Failed> {
         match self {
             Self::Zendesk(desk) => desk.changed(since).await,
             Self::Freshdesk(desk) => desk.changed(since).await,
-            Self::Hook(_) => Ok(Vec::new()),
+            Self::Hook(_) => Ok(Changed::default()),
         }
     }
 }

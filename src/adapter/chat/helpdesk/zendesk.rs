@@ -4,7 +4,7 @@
 //! as `Idempotency-Key`, which Zendesk honours for two hours. Notes are comments with `public: false`. Tickets
 //! are found by their tag in a search, which lags by minutes: so closings are looked for with an overlap.
 
-use super::system::{TAG, Ticket, id, unnumbered};
+use super::system::{Changed, TAG, Ticket, id, moment, unnumbered};
 use crate::adapter::api::{Answer, Api, Failed};
 use crate::adapter::ids::header_safe;
 use crate::domain::{IdempotencyKey, Instant};
@@ -98,16 +98,31 @@ impl Zendesk {
 
     pub async fn note(&self, ticket: &str, text: &str) -> Result<(), Failed> {
         let body = json!({"ticket": {"comment": {"body": text, "public": false}}});
+        self.update(ticket, &body).await
+    }
+
+    /// Closed ones (status `closed`, after `solved`) take no change any more: the call is refused.
+    pub async fn reopen(&self, ticket: &str) -> Result<(), Failed> {
+        let path = ["api", "v2", "tickets", &format!("{ticket}.json")];
+        let told: Value = self.get(&path, &[]).await?.decode()?;
+        if !self.ticket(&told["ticket"]).is_some_and(|ticket| ticket.done) {
+            return Ok(());
+        }
+        self.update(ticket, &json!({"ticket": {"status": "open"}})).await
+    }
+
+    async fn update(&self, ticket: &str, body: &Value) -> Result<(), Failed> {
         let at = self.api.at(&["api", "v2", "tickets", &format!("{ticket}.json")]);
-        let call = self.api.writer().put(at).json(&body);
+        let call = self.api.writer().put(at).json(body);
         self.api.read(self.signed(call)).await.map(drop)
     }
 
     /// Tickets with our tag and a key of ours (<https://developer.zendesk.com/api-reference/ticketing/ticket-management/search/>).
-    pub async fn changed(&self, since: Instant) -> Result<Vec<Ticket>, Failed> {
+    /// At most 1,000 are shown of a search.
+    pub async fn changed(&self, since: Instant) -> Result<Changed, Failed> {
         let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         let query = format!("type:ticket tags:{TAG} updated>={since}");
-        let mut tickets = Vec::new();
+        let mut changed = Changed::default();
         for page in 1..=MOST_PAGES {
             let page = page.to_string();
             let asked = [
@@ -122,18 +137,17 @@ impl Zendesk {
                     .as_str()
                     .is_some_and(|key| key.starts_with(&self.installation))
             };
-            tickets.extend(
-                found
-                    .results
-                    .iter()
-                    .filter(ours)
-                    .filter_map(|ticket| self.ticket(ticket)),
-            );
+            let tickets = found.results.iter().filter(ours);
+            changed
+                .tickets
+                .extend(tickets.filter_map(|ticket| self.ticket(ticket)));
+            changed.until = found.results.last().and_then(|last| moment(&last["updated_at"]));
             if found.next_page.is_none() {
+                changed.until = None;
                 break;
             }
         }
-        Ok(tickets)
+        Ok(changed)
     }
 
     fn ticket(&self, ticket: &Value) -> Option<Ticket> {
@@ -141,6 +155,7 @@ impl Zendesk {
         Some(Ticket {
             url: Some(self.api.at(&["agent", "tickets", &id]).to_string()),
             done: matches!(ticket["status"].as_str(), Some("solved" | "closed")),
+            updated: moment(&ticket["updated_at"]),
             id,
         })
     }

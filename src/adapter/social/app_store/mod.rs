@@ -19,6 +19,7 @@ mod wire;
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
 use crate::adapter::jwt::Signer;
+use crate::adapter::meter::Meter;
 use crate::adapter::reviews::{Answer, Board, Measure, Page, Review, Reviews};
 use crate::adapter::tokens::Tokens;
 use crate::config;
@@ -26,7 +27,6 @@ use crate::domain::{Clock, NativeId, SourceName};
 use crate::port::Permit;
 use anyhow::Context as _;
 use async_trait::async_trait;
-use reqwest::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -86,43 +86,28 @@ impl Reviews<Store> {
 }
 
 impl Store {
-    /// The token to use now.
-    async fn access(&self) -> Result<SecretString, Failed> {
-        let sign = async || {
-            let now = self.clock.now().timestamp();
-            let until = now + i64::try_from(COUNTS.as_secs()).unwrap_or(0);
-            let mut claims = json!({"iat": now, "exp": until, "aud": AUDIENCE});
-            match &self.issuer {
-                Some(issuer) => claims["iss"] = issuer.as_str().into(),
-                None => claims["sub"] = "user".into(),
-            }
-            let token = self.signer.sign(&claims);
-            let token = token.map_err(|error| Failed::Broken(error.to_string()))?;
-            Ok((token, COUNTS))
-        };
-        self.tokens.access(sign).await
-    }
-
-    /// Reads, with a new token where the old one is not accepted.
-    async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Told, Failed> {
-        let call = |token: &SecretString| {
-            let call = self.api.reader().get(self.api.at(path)).query(query);
-            call.bearer_auth(token.expose_secret())
-        };
-        let token = self.access().await?;
-        match self.api.read(call(&token)).await {
-            Err(error) if is_stale(&error) => {
-                self.tokens.refuse(&token);
-                self.api.read(call(&self.access().await?)).await
-            }
-            other => other,
+    /// A new token.
+    async fn sign(&self) -> Result<(SecretString, Duration), Failed> {
+        let now = self.clock.now().timestamp();
+        let until = now + i64::try_from(COUNTS.as_secs()).unwrap_or(0);
+        let mut claims = json!({"iat": now, "exp": until, "aud": AUDIENCE});
+        match &self.issuer {
+            Some(issuer) => claims["iss"] = issuer.as_str().into(),
+            None => claims["sub"] = "user".into(),
         }
+        let token = self.signer.sign(&claims);
+        token
+            .map(|token| (token, COUNTS))
+            .map_err(|error| Failed::Broken(error.to_string()))
     }
-}
 
-fn is_stale(error: &Failed) -> bool {
-    let unauthorized = StatusCode::UNAUTHORIZED;
-    matches!(error, Failed::Status { status, .. } if *status == unauthorized)
+    async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Told, Failed> {
+        let call = |token: SecretString| {
+            let call = self.api.reader().get(self.api.at(path)).query(query);
+            self.api.read(call.bearer_auth(token.expose_secret()))
+        };
+        self.tokens.under(|| self.sign(), call).await
+    }
 }
 
 #[async_trait]
@@ -183,7 +168,8 @@ impl Board for Store {
         text: &str,
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed> {
-        let token = self.access().await?;
+        let token = self.tokens.access(async || self.sign().await).await;
+        let token = token.map_err(Failed::unsent)?;
         let call = self
             .api
             .writer()
@@ -194,12 +180,16 @@ impl Board for Store {
             "relationships": {"review": {"data": {"type": "customerReviews", "id": review}}},
         }}));
         let told = self.api.publish(call, allowed).await.inspect_err(|error| {
-            if is_stale(error) {
+            if error.is_unauthorized() {
                 self.tokens.refuse(&token);
             }
         })?;
         let made: wire::Made = told.decode()?;
         Ok(Some(translate::answer(made.data.attributes)))
+    }
+
+    fn meter(&self) -> &Meter {
+        self.api.meter()
     }
 
     async fn examine(&self) -> Vec<Finding> {

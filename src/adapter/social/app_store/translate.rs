@@ -4,12 +4,21 @@ use super::wire;
 use crate::adapter::reviews::{Answer, Review, stars_without_words};
 use crate::domain::{Author, Metrics, NativeId, Post, PostKind, SourceName, Visibility};
 use chrono::SubsecRound as _;
+use serde::de::Error as _;
 
 /// Where people see an app's reviews.
 const PAGE: &str = "https://apps.apple.com/app/id";
 
 pub fn review(source: &SourceName, app: &str, shown: wire::Shown) -> Result<Review, serde_json::Error> {
-    let wire::Review { id, attributes: told } = shown.data;
+    // Its place must not be taken for an empty one.
+    if shown.data.is_answered() && shown.included.is_empty() {
+        return Err(serde_json::Error::custom(
+            "a review whose response did not come along",
+        ));
+    }
+    let wire::Review {
+        id, attributes: told, ..
+    } = shown.data;
     let id = NativeId::new(id);
     let changed = told.created_date.trunc_subsecs(6);
     let nickname = told
@@ -73,6 +82,15 @@ pub fn answer(told: wire::Responded) -> Answer {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_response_that_does_not_come_along_is_no_empty_place() {
+        let shown = json!({"data": {"type": "customerReviews", "id": "r1",
+            "attributes": {"rating": 1, "createdDate": "2026-11-21T02:00:00-08:00"},
+            "relationships": {"response": {"data": {"type": "customerReviewResponses", "id": "a1"}}}}});
+        let shown = serde_json::from_value(shown).unwrap();
+        assert!(review(&SourceName::new("app"), "42", shown).is_err());
+    }
 
     #[test]
     fn title_and_body_are_one_text() {

@@ -36,6 +36,15 @@ pub struct Shown {
 pub struct Review {
     pub id: String,
     pub attributes: Attributes,
+    #[serde(default)]
+    relationships: Relationships,
+}
+
+impl Review {
+    /// Whether it says that it has a response, which comes beside it.
+    pub fn is_answered(&self) -> bool {
+        self.relationships.response.data.is_some()
+    }
 }
 
 #[derive(Deserialize)]

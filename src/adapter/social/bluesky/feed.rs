@@ -113,8 +113,8 @@ impl Bluesky {
         if !views.is_empty() || cursor.is_some() {
             let posts = self.posts(&views).await?;
             inbound.posts_seen(&self.source, posts, cursor).await?;
-            let marks = views.iter().map(|view| (view.uri.clone(), view.reason.is_some()));
-            self.stored.remember_as(marks);
+            let told = views.iter().map(|view| (view.uri.clone(), view.reason.is_some()));
+            self.stored.remember_as(told);
         }
         walk.failed.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -187,8 +187,8 @@ impl Bluesky {
             };
             newest = newest.max(view.indexed_at.min(now));
             let counts = view.indexed_at >= known.since && view.author.did != me.did;
-            if counts && !self.stored.knows(&view.uri, view.reason.is_some()) && met.insert(view.uri.clone())
-            {
+            let known = self.stored.knows(&view.uri, view.reason.is_some());
+            if counts && !known && met.insert(view.uri.clone()) {
                 views.push(view);
             }
         }

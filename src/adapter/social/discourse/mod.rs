@@ -3,8 +3,8 @@
 //!
 //! A sweep reads all posts, private messages and searches (see `feed`); with `webhook_secret`, posts are pushed as
 //! well (see `receive`). What others write to each other in private is not heard, also where the account is one of
-//! an administrator, who is shown it. A reply is a post in answer to the customer's, a private one a message of its own; an
-//! uncertain end is looked for among our own posts: the class is [`Class::Lookup`].
+//! an administrator, who is shown it. A reply is a post in answer to the customer's, a private one a message of its
+//! own; an uncertain end is looked for among our own posts: the class is [`Class::Lookup`].
 
 mod api;
 mod examine;
@@ -19,7 +19,7 @@ use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
 use crate::adapter::meter::Meter;
-use crate::adapter::push;
+use crate::adapter::push::{self, Gate};
 use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
@@ -76,8 +76,7 @@ pub struct Discourse {
     parties: Mutex<HashSet<i64>>,
     /// Whether a page of a list was seen that is filled with posts (see `feed`).
     filled: AtomicBool,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for Discourse {
@@ -104,6 +103,7 @@ impl Discourse {
         Ok(Self {
             api: Api::new(config.url.clone(), &source, key, reply_timeout, clock.clone())?,
             hook: config.webhook_secret.as_ref().map(push::mac).transpose()?,
+            gate: Gate::new(&source),
             source,
             search: config.search.clone(),
             poll: config.poll,
@@ -116,7 +116,6 @@ impl Discourse {
             stored: Stored::default(),
             parties: Mutex::default(),
             filled: AtomicBool::new(false),
-            complained: AtomicBool::new(false),
         })
     }
 

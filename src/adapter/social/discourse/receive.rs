@@ -8,16 +8,15 @@ use super::api::Failed;
 use super::feed::FIRST_LOOK;
 use super::translate;
 use super::wire::Pushed;
-use crate::adapter::push::{self, Rejected};
+use crate::adapter::push::{self, Notice, Rejected};
 use crate::app::Inbound;
 use crate::domain::Sighting;
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::post;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// What kind of thing it is about, what happened, and the signature.
 const TYPE: &str = "x-discourse-event-type";
@@ -27,47 +26,37 @@ const SIGNATURE: &str = "x-discourse-event-signature";
 type Door = (Arc<Discourse>, Inbound);
 
 pub(super) fn routes(forum: Arc<Discourse>, inbound: Inbound) -> Router {
-    let path = format!("/webhooks/{}", forum.source);
     Router::new()
-        .route(&path, post(receive))
+        .route(&forum.gate.path(), post(receive))
         .with_state((forum, inbound))
 }
 
 async fn receive(State((forum, inbound)): State<Door>, request: Request) -> Response {
-    match accept(&forum, &inbound, request).await {
-        Ok(answer) => answer,
-        Err(rejected) => rejected.answer(&forum.source, &forum.complained),
-    }
+    let accept = |notice| accept(&forum, &inbound, notice);
+    forum.gate.pass(request, accept).await
 }
 
-async fn accept(forum: &Discourse, inbound: &Inbound, request: Request) -> Result<Response, Rejected> {
-    let (head, body) = request.into_parts();
-    let body = push::collect(&head.headers, body).await?;
-    verify(forum, &head.headers, &body)?;
-    forum.complained.store(false, Ordering::Relaxed);
+async fn accept(forum: &Discourse, inbound: &Inbound, notice: Notice) -> Result<StatusCode, Rejected> {
+    verify(forum, &notice)?;
     // A `ping`, and what happens to topics and users, is nobody's post.
-    if push::once(&head.headers, TYPE)? != Some("post") {
-        return Ok(StatusCode::OK.into_response());
+    if push::once(&notice.headers, TYPE)? != Some("post") {
+        return Ok(StatusCode::OK);
     }
-    let event = push::once(&head.headers, EVENT)?.unwrap_or_default();
-    let unavailable = |error: crate::app::Unavailable| Rejected::Unavailable(error.to_string());
-    let pushed: Pushed = match serde_json::from_slice(&body) {
+    let event = push::once(&notice.headers, EVENT)?.unwrap_or_default();
+    let pushed: Pushed = match serde_json::from_slice(&notice.body) {
         Ok(pushed) => pushed,
         Err(error) => {
-            let raw = String::from_utf8_lossy(&body);
+            let raw = String::from_utf8_lossy(&notice.body);
             let place = (&forum.source, "webhook");
             let keeping = forum.troubles.put_aside(inbound, place, &raw, &error, &raw);
-            keeping.await.map_err(unavailable)?;
-            return Ok(StatusCode::OK.into_response());
+            keeping.await?;
+            return Ok(StatusCode::OK);
         }
     };
     if let Some(sighting) = sighting(forum, inbound, &pushed, event).await? {
-        inbound
-            .posts_seen(&forum.source, vec![sighting], None)
-            .await
-            .map_err(unavailable)?;
+        inbound.posts_seen(&forum.source, vec![sighting], None).await?;
     }
-    Ok(StatusCode::OK.into_response())
+    Ok(StatusCode::OK)
 }
 
 async fn sighting(
@@ -77,8 +66,7 @@ async fn sighting(
     event: &str,
 ) -> Result<Option<Sighting>, Rejected> {
     let post = &pushed.post;
-    let unknown = |error: Failed| Rejected::Unavailable(error.to_string());
-    let known = forum.known().await.map_err(unknown)?;
+    let known = forum.known().await?;
     if known.id == post.user_id {
         return Ok(None);
     }
@@ -88,22 +76,21 @@ async fn sighting(
         return match forum.post(post.topic_id, post.post_number).await {
             Ok(now) if now.as_ref().is_none_or(translate::is_gone) => Ok(Some(Sighting::Gone(id))),
             Ok(_) | Err(Failed::Status { .. }) => Ok(None),
-            Err(error) => Err(unknown(error)),
+            Err(error) => Err(error.into()),
         };
     }
     // Moderators change old posts, too; and an old request can be sent again. What was never heard stays so.
     if post.created_at < forum.clock.now() - FIRST_LOOK {
         let heard = inbound
             .known_posts(&forum.source, std::slice::from_ref(&id))
-            .await;
-        let heard = heard.map_err(|error| Rejected::Unavailable(error.to_string()))?;
+            .await?;
         if heard.is_empty() {
             return Ok(None);
         }
     }
     let private = post.topic_archetype.as_deref() == Some("private_message");
     // A webhook tells of all that is written on the forum.
-    if private && !forum.is_party(&known, post.topic_id).await.map_err(unknown)? {
+    if private && !forum.is_party(&known, post.topic_id).await? {
         return Ok(None);
     }
     let seen = translate::post(&forum.source, &forum.api, post, private);
@@ -115,22 +102,8 @@ async fn sighting(
     }))
 }
 
-fn verify(forum: &Discourse, headers: &HeaderMap, body: &[u8]) -> Result<(), Rejected> {
-    let told = push::once(headers, SIGNATURE)?.ok_or_else(|| {
-        Rejected::Unproven(format!(
-            "the header {SIGNATURE} is missing: give the webhook a secret"
-        ))
-    })?;
-    let given = told.strip_prefix("sha256=").and_then(|hex| hex::decode(hex).ok());
-    let fits = |mac| {
-        given
-            .as_ref()
-            .is_some_and(|given| push::is_signed(mac, &[body], given))
-    };
-    if forum.hook.as_ref().is_some_and(fits) {
-        return Ok(());
-    }
-    Err(Rejected::Unproven(format!(
-        "{SIGNATURE} does not fit: check webhook_secret and the webhook's secret"
-    )))
+fn verify(forum: &Discourse, notice: &Notice) -> Result<(), Rejected> {
+    let mend = "check webhook_secret and the webhook's secret";
+    let mac = forum.hook.as_ref().ok_or_else(|| Rejected::unproven(mend))?;
+    push::verify_hex(mac, notice, SIGNATURE, mend)
 }

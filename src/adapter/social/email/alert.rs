@@ -115,9 +115,14 @@ fn page(link: &str, sender: &str) -> Option<Url> {
     if host == "pinterest.com" || host.ends_with(".pinterest.com") {
         return url.path().starts_with("/pin/").then_some(url);
     }
-    let base = sender.split('.').rev().take(2).collect::<Vec<_>>();
-    let own = host.split('.').rev().take(2).collect::<Vec<_>>() == base;
-    (!own).then_some(url)
+    (owner(&host) != owner(sender)).then_some(url)
+}
+
+/// The part of a host that somebody registered, near enough: the last two labels, three below the likes of `co.uk`.
+fn owner(host: &str) -> Vec<&str> {
+    let labels: Vec<_> = host.rsplit('.').collect();
+    let shared = labels.len() > 2 && labels[0].len() == 2 && labels[1].len() <= 3;
+    labels.into_iter().take(if shared { 3 } else { 2 }).collect()
 }
 
 /// Words without the addresses behind them, and without lines that then say nothing.
@@ -234,6 +239,14 @@ mod tests {
             (posts[0].author.handle.as_str(), posts[0].text.lines().next()),
             ("ann", Some("ann: my parcel from Shop is late"))
         );
+    }
+
+    #[test]
+    fn a_neighbour_of_the_service_is_not_the_service() {
+        let body = "Late again https://blog.co.uk/late\r\nManage: https://www.alerts.co.uk/x";
+        let posts = alert("Alerts <mail@news.alerts.co.uk>", "text/plain", body);
+        assert_eq!(posts.len(), 1);
+        assert_eq!(posts[0].url.as_deref(), Some("https://blog.co.uk/late"));
     }
 
     #[test]

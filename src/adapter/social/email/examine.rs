@@ -3,6 +3,7 @@
 use super::Email;
 use super::imap::{self, Trouble, within};
 use crate::adapter::finding::Finding;
+use crate::port::PortError;
 
 impl Email {
     /// Whether both servers let us in, and the folders are there. Sends nothing.
@@ -24,7 +25,7 @@ impl Email {
                 )];
             }
         };
-        let mut findings = vec![match within(session.examine(&self.folder)).await {
+        let mut findings = vec![match within(session.examine(imap::name(&self.folder))).await {
             Ok(folder) => Finding::well(format!("{} can be read: {} letters", self.folder, folder.exists)),
             Err(error) => Finding::wrong(
                 format!("{} cannot be read ({error})", self.folder),
@@ -41,14 +42,19 @@ impl Email {
             findings.push(Finding::well("without smtp_url it only listens"));
             return findings;
         };
-        findings.push(match self.sent_folder(&mut session).await {
+        let sent = match self.sent_folder(&mut session).await {
+            Ok(folder) => match within(session.examine(&folder)).await {
+                Ok(_) => Ok(folder),
+                Err(error) => Err(format!("{folder} cannot be read ({error})")),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        findings.push(match sent {
             Ok(folder) => Finding::well(format!("sent letters are looked up in {folder}")),
-            Err(error) => Finding::wrong(
-                error.to_string(),
-                "Write `sent = \"…\"`, as the server names the folder.",
-            ),
+            Err(error) => Finding::wrong(error, "Write `sent = \"…\"`, as the server names the folder."),
         });
-        findings.push(match outbox.open().await {
+        let opening = tokio::time::timeout(self.timeout, outbox.open());
+        findings.push(match opening.await.unwrap_or_else(|_| Err(silent())) {
             Ok(mut connection) => {
                 connection.abort().await;
                 Finding::well("the server for sending lets us in")
@@ -70,4 +76,8 @@ impl Email {
         }
         findings
     }
+}
+
+fn silent() -> PortError {
+    PortError::NotReached("it does not answer".to_owned())
 }

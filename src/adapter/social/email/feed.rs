@@ -6,10 +6,10 @@
 //! for `N:*` finds the last letter even where N is beyond it, so what it finds is looked through.
 
 use super::imap::{self, Found, Session, Trouble, within};
-use super::{Email, alert, letter, translate};
+use super::{Email, alert, letter, outgoing, translate};
 use crate::adapter::supervise::Lost;
 use crate::app::{Cursor, Inbound};
-use crate::domain::{Instant, Post, Sighting};
+use crate::domain::{Instant, NativeId, Post, Sighting};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,6 @@ const FIRST_LOOK: TimeDelta = TimeDelta::hours(24);
 const AGAIN: TimeDelta = TimeDelta::hours(24);
 /// How many letters are read at once.
 const BATCH: usize = 20;
-/// How much of a letter is read: its words stand before what is attached.
-pub(super) const MOST: usize = 256 * 1024;
 
 /// How far the mailbox was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +78,7 @@ impl Email {
         let stored = |error: crate::app::Unavailable| Lost::Broken(error.to_string());
         // What was told until now is looked for now.
         imap::came(|| session.unsolicited_responses.try_recv().ok());
-        let folder = within(session.examine(&self.folder))
+        let folder = within(session.examine(imap::name(&self.folder)))
             .await
             .map_err(Trouble::lost)?;
         let stream = format!("folder:{}", self.folder);
@@ -105,7 +103,7 @@ impl Email {
         let mut uids = imap::search(session, &query).await.map_err(Trouble::lost)?;
         uids.retain(|uid| *uid > reach.last);
         for some in uids.chunks(BATCH) {
-            let found = imap::letters(session, some, Some(MOST))
+            let found = imap::letters(session, some, Some(letter::MOST))
                 .await
                 .map_err(Trouble::lost)?;
             let mut posts = Vec::new();
@@ -120,6 +118,7 @@ impl Email {
                 }
                 reach.newest = reach.newest.max(came.min(self.clock.now()));
             }
+            self.join(session, &mut posts).await.map_err(Trouble::lost)?;
             reach.last = some.last().copied().unwrap_or(reach.last);
             self.store(inbound, &stream, posts, reach).await.map_err(stored)?;
         }
@@ -177,16 +176,49 @@ impl Email {
         if alert::is_from(&letter.from.address, &self.alerts) {
             return Ok(alert::posts(&self.source, &letter, came));
         }
-        if letter.answer_to.address == self.from_address
-            || letter.from.address == self.from_address && letter.answer_to == letter.from
-        {
+        if letter.answer_to.address == self.from_address {
             return Ok(Vec::new());
+        }
+        if let Some(returned) = letter
+            .returned
+            .as_ref()
+            .filter(|returned| self.is_ours(&returned.id))
+        {
+            return Ok(vec![translate::returned(&self.source, &letter, returned, came)]);
         }
         if let Some(why) = letter.machine {
             tracing::info!(source = %self.source, id = letter.id, why, "A letter that no person wrote opens no case.");
             return Ok(Vec::new());
         }
         Ok(vec![translate::post(&self.source, &letter, came)])
+    }
+
+    /// Puts what answers one of ours into the conversation of that, where the letter tells no more of it.
+    async fn join(&self, session: &mut Session, posts: &mut [Post]) -> Result<(), Trouble> {
+        let answers = posts
+            .iter_mut()
+            .filter(|post| self.is_ours(post.conversation.as_str()));
+        let answers: Vec<_> = answers.collect();
+        if answers.is_empty() {
+            return Ok(());
+        }
+        let Ok(folder) = self.sent_folder(session).await else {
+            return Ok(());
+        };
+        within(session.examine(&folder)).await?;
+        for post in answers {
+            let ours = self.by_id(session, post.conversation.as_str()).await?;
+            let ours = ours.iter().find_map(|ours| letter::read(&ours.raw).ok());
+            if let Some(ours) = ours {
+                post.conversation = NativeId::new(ours.root());
+            }
+        }
+        within(session.examine(imap::name(&self.folder))).await.map(drop)
+    }
+
+    /// Whether a Message-ID is that of a reply.
+    fn is_ours(&self, id: &str) -> bool {
+        outgoing::is_id(id, self.from.domain())
     }
 
     /// Waits until the server says that something came, or it is time to look: not longer.

@@ -10,9 +10,13 @@ use crate::domain::{Clock, Instant};
 use crate::port::PortError;
 use async_imap::types::{Fetch, Flag, NameAttribute, UnsolicitedResponse};
 use async_imap::{Client, error::Error};
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::{self, GeneralPurpose};
 use chrono::TimeDelta;
 use futures_util::TryStreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +34,11 @@ const COMMAND: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(15);
 /// For how long nobody tries again after the server refused the password: servers lock out who does.
 const REFUSED: TimeDelta = TimeDelta::minutes(5);
+
+/// How names of folders are encoded.
+const UTF7: GeneralPurpose = GeneralPurpose::new(&alphabet::IMAP_MUTF7, general_purpose::NO_PAD);
+/// What folders of sent letters are called where the server does not mark one.
+const SENT: [&str; 4] = ["Sent", "Sent Items", "Sent Messages", "Sent Mail"];
 
 /// What is said of an answer that is none.
 pub const ODD: &str = "the mail server's answer is not what the protocol describes";
@@ -86,7 +95,9 @@ impl Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         match error {
-            Error::No(why) | Error::Bad(why) => Self::Broken(format!("the mail server refused: {why}")),
+            Error::No(why) | Error::Bad(why) => {
+                Self::Broken(format!("the mail server refused: {}", said(&why)))
+            }
             // What cannot be read comes as such an error, with what was said, which may be a letter.
             Error::Io(error) if error.kind() != std::io::ErrorKind::Other => {
                 Self::Broken(format!("the connection to the mail server broke ({error})"))
@@ -177,10 +188,50 @@ impl Mailbox {
         }
         match client.login(&self.username, self.password.expose_secret()).await {
             Ok(session) => Ok(session),
-            Err((Error::No(why), _)) => Err(Trouble::Refused(why)),
+            Err((Error::No(why), _)) if !is_for_now(&said(&why)) => Err(Trouble::Refused(said(&why))),
             Err((error, _)) => Err(error.into()),
         }
     }
+}
+
+/// What the server said: the library tells it as it prints its own values (`code: None, info: Some("…")`).
+fn said(why: &str) -> String {
+    let told = ["info: Some(\"", "information: Some(\""]
+        .iter()
+        .find_map(|before| why.split_once(before));
+    let told = told.and_then(|(_, told)| told.rsplit_once("\")"));
+    told.map_or_else(|| why.to_owned(), |(told, _)| told.replace("\\\"", "\""))
+}
+
+/// Whether a refusal says nothing about the password (<https://www.rfc-editor.org/rfc/rfc5530#section-3>).
+fn is_for_now(said: &str) -> bool {
+    ["[UNAVAILABLE]", "[SERVERBUG]", "[INUSE]", "[LIMIT]"]
+        .iter()
+        .any(|code| said.starts_with(code))
+}
+
+/// A folder's name as it goes over the line: all but ASCII in a form of UTF-7
+/// (<https://www.rfc-editor.org/rfc/rfc3501#section-5.1.3>). A name in ASCII is left as it is, for the server
+/// names its folders in that form, and people may have copied it.
+pub fn name(folder: &str) -> Cow<'_, str> {
+    if folder.is_ascii() {
+        return Cow::Borrowed(folder);
+    }
+    let mut out = String::new();
+    let mut rest = folder;
+    while let Some(at) = rest.find(|c: char| !c.is_ascii()) {
+        let (plain, tail) = rest.split_at(at);
+        let end = tail.find(|c: char| c.is_ascii()).unwrap_or(tail.len());
+        let (other, after) = tail.split_at(end);
+        let bytes: Vec<u8> = other.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        out.push_str(&plain.replace('&', "&-"));
+        out.push('&');
+        out.push_str(&UTF7.encode(bytes));
+        out.push('-');
+        rest = after;
+    }
+    out.push_str(&rest.replace('&', "&-"));
+    Cow::Owned(out)
 }
 
 /// An address of IPv6 without its brackets.
@@ -276,8 +327,16 @@ pub async fn sent_folder(session: &mut Session) -> Result<Option<String>, Troubl
     let marked = names
         .iter()
         .find(|name| name.attributes().contains(&NameAttribute::Sent));
-    let named = || names.iter().find(|name| name.name().eq_ignore_ascii_case("Sent"));
+    let named = || names.iter().find(|name| is_sent(name.name(), name.delimiter()));
     Ok(marked.or_else(named).map(|name| name.name().to_owned()))
+}
+
+/// Whether a folder is called so; some servers have all folders below INBOX.
+fn is_sent(name: &str, delimiter: Option<&str>) -> bool {
+    let last = delimiter
+        .and_then(|delimiter| name.rsplit(delimiter).next())
+        .unwrap_or(name);
+    SENT.iter().any(|sent| sent.eq_ignore_ascii_case(last))
 }
 
 /// Changes the flags of one letter of our own, in the folder that is open for writing.
@@ -317,6 +376,39 @@ mod tests {
     #[case("", None)]
     fn nothing_slips_out_of_a_search(#[case] value: &str, #[case] searched: Option<&str>) {
         assert_eq!(quoted(value).as_deref(), searched);
+    }
+
+    #[rstest]
+    #[case("INBOX", "INBOX")]
+    #[case("R&-D", "R&-D")]
+    #[case("Entwürfe", "Entw&APw-rfe")]
+    #[case("Envoyés & lus", "Envoy&AOk-s &- lus")]
+    #[case("~peter/台北", "~peter/&U,BTFw-")]
+    fn names_of_folders_go_over_the_line_in_ascii(#[case] folder: &str, #[case] on_the_line: &str) {
+        assert_eq!(name(folder), on_the_line);
+    }
+
+    #[rstest]
+    #[case("Sent", Some("/"), true)]
+    #[case("INBOX.Sent Messages", Some("."), true)]
+    #[case("Sent", None, true)]
+    #[case("Unsent", Some("/"), false)]
+    #[case("Sent/2019", Some("/"), false)]
+    fn the_folder_of_sent_letters_is_known_by_its_name(
+        #[case] name: &str,
+        #[case] delimiter: Option<&str>,
+        #[case] sent: bool,
+    ) {
+        assert_eq!(is_sent(name, delimiter), sent);
+    }
+
+    #[test]
+    fn what_the_server_said_is_told_as_it_said_it() {
+        let why = "code: None, info: Some(\"[AUTHENTICATIONFAILED] No \\\"ann\\\" here.\")";
+        assert_eq!(said(why), "[AUTHENTICATIONFAILED] No \"ann\" here.");
+        let why = "outcome: Outcome { code: None, information: Some(\"No such folder (here).\") }";
+        assert_eq!(said(why), "No such folder (here).");
+        assert_eq!(said("odd"), "odd");
     }
 
     #[rstest]

@@ -7,6 +7,9 @@ use lettre::message::{Mailbox, Message};
 use sha2::{Digest as _, Sha256};
 use std::time::SystemTime;
 
+/// What the Message-IDs of replies begin with.
+const PREFIX: &str = "hearback.";
+
 /// What a letter answers, as far as it is known.
 #[derive(Debug, Clone, Default)]
 pub struct Answered {
@@ -20,7 +23,15 @@ pub struct Answered {
 #[must_use]
 pub fn id(key: &IdempotencyKey, domain: &str) -> String {
     let hash = Sha256::digest(key.as_str().as_bytes());
-    format!("hearback.{}@{domain}", hex::encode(&hash[..16]))
+    format!("{PREFIX}{}@{domain}", hex::encode(&hash[..16]))
+}
+
+/// Whether a Message-ID is of that form.
+#[must_use]
+pub fn is_id(id: &str, domain: &str) -> bool {
+    let local = id.rsplit_once('@').filter(|(_, at)| *at == domain);
+    let hash = local.and_then(|(local, _)| local.strip_prefix(PREFIX));
+    hash.is_some_and(|hash| hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Builds the letter.
@@ -36,6 +47,7 @@ pub fn letter(
     let (address, name) = from;
     let angle = |id: &str| format!("<{id}>");
     let mut references = answered.references.clone();
+    references.retain(|id| is_message_id(id));
     for id in [reply.conversation.as_str(), reply.target.as_str()] {
         if is_message_id(id) && !references.iter().any(|known| known == id) {
             references.push(id.to_owned());
@@ -100,6 +112,15 @@ mod tests {
     #[case(Some("x\r\nBcc: eve@evil.example"), "Re: x  Bcc: eve@evil.example")]
     fn an_answer_has_the_subject_of_what_it_answers(#[case] told: Option<&str>, #[case] subject: &str) {
         assert_eq!(super::subject(told), subject);
+    }
+
+    #[test]
+    fn a_reply_is_known_by_its_id() {
+        let ours = id(&"key".into(), "shop.example");
+        assert!(is_id(&ours, "shop.example") && !is_id(&ours, "other.example"));
+        assert!(
+            !is_id("hearback.1@shop.example", "shop.example") && !is_id("1@shop.example", "shop.example")
+        );
     }
 
     #[rstest]

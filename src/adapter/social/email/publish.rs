@@ -9,15 +9,19 @@
 //!   draft off when the server has taken it. None there: it was not begun. One without the mark: it was taken.
 //!   A draft: nobody knows, and a person is asked; it is never sent again by itself.
 
+use super::Email;
 use super::imap::{self, Session, Trouble, within};
 use super::letter::{self, Letter};
 use super::outgoing::{self, Answered};
 use super::smtp::Announced;
-use super::{Email, feed};
 use crate::domain::{NativeId, Reply};
 use crate::port::{Look, Permit, PortError, Published};
 use lettre::Address;
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// How long the mailbox may take for the mark of a copy beyond the time of an attempt.
+const NOTING: Duration = Duration::from_secs(1);
 
 /// How our letter stands among the sent ones.
 enum Standing {
@@ -84,7 +88,10 @@ impl Email {
             }
         };
         let sent = deliver(announced, &letter, (end, permit)).await;
-        self.note(draft, &sent).await;
+        // Whatever the mailbox does now, what the way out said counts.
+        if timeout_at(end + NOTING, self.note(draft, &sent)).await.is_err() {
+            tracing::warn!(source = %self.source, "The mailbox did not take the mark of a sent letter's copy in time.");
+        }
         sent.map(|()| self.published(reply))
     }
 
@@ -116,7 +123,7 @@ impl Email {
     /// The folder of sent letters.
     pub(super) async fn sent_folder(&self, session: &mut Session) -> Result<String, PortError> {
         if let Some(sent) = &self.sent {
-            return Ok(sent.clone());
+            return Ok(imap::name(sent).into_owned());
         }
         let marked = imap::sent_folder(session).await.map_err(Trouble::before)?;
         marked.ok_or_else(|| {
@@ -168,7 +175,7 @@ impl Email {
     }
 
     /// The letters of the open folder with exactly this Message-ID: servers find more.
-    async fn by_id(&self, session: &mut Session, id: &str) -> Result<Vec<imap::Found>, Trouble> {
+    pub(super) async fn by_id(&self, session: &mut Session, id: &str) -> Result<Vec<imap::Found>, Trouble> {
         let Some(quoted) = imap::quoted(&format!("<{id}>")) else {
             return Ok(Vec::new());
         };
@@ -229,9 +236,9 @@ impl Email {
         let Some(quoted) = imap::quoted(&format!("<{id}>")) else {
             return Ok(None);
         };
-        within(session.examine(&self.folder)).await?;
+        within(session.examine(imap::name(&self.folder))).await?;
         let uids = imap::search(session, &format!("HEADER Message-ID {quoted}")).await?;
-        let found = imap::letters(session, &uids, Some(feed::MOST)).await?;
+        let found = imap::letters(session, &uids, Some(letter::MOST)).await?;
         let mut letters = found.iter().filter_map(|found| letter::read(&found.raw).ok());
         Ok(letters.find(|letter| letter.id == id))
     }

@@ -1,7 +1,7 @@
 //! What a reply answers, read just before it is sent.
 
 use super::imap::{self, Trouble, within};
-use super::{Email, feed, letter, outgoing, translate};
+use super::{Email, letter, outgoing, translate};
 use crate::domain::{NativeId, Reply};
 use crate::port::{PortError, Target};
 
@@ -53,7 +53,7 @@ impl Email {
         };
         let uids = imap::search(session, &format!("HEADER In-Reply-To {quoted}")).await?;
         let own = outgoing::id(&reply.key, self.from.domain());
-        let found = imap::letters(session, &uids, Some(feed::MOST)).await?;
+        let found = imap::letters(session, &uids, Some(letter::MOST)).await?;
         let letters = found
             .iter()
             .filter(|found| !found.draft && !found.deleted)

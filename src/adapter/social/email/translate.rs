@@ -1,6 +1,6 @@
 //! A letter as a post.
 
-use super::letter::{Letter, Person};
+use super::letter::{Letter, Person, Returned};
 use crate::domain::{Author, Instant, Metrics, NativeId, Post, PostKind, SourceName, Visibility};
 use chrono::{SubsecRound as _, TimeDelta};
 
@@ -30,6 +30,18 @@ pub fn post(source: &SourceName, letter: &Letter, came: Instant) -> Post {
     }
 }
 
+/// That a reply did not arrive, as something that comes in the conversation it was part of: people are to see it
+/// where they sent it.
+pub fn returned(source: &SourceName, letter: &Letter, returned: &Returned, came: Instant) -> Post {
+    Post {
+        conversation: NativeId::new(&returned.root),
+        in_reply_to: Some(NativeId::new(&returned.id)),
+        author: author(&returned.to),
+        text: format!("[The mail server: the reply did not arrive. {}]", returned.why),
+        ..post(source, letter, came)
+    }
+}
+
 fn author(person: &Person) -> Author {
     Author {
         id: NativeId::new(&person.address),
@@ -51,6 +63,9 @@ pub fn words(letter: &Letter) -> String {
     }
     if !letter.attached.is_empty() {
         parts.push(format!("[attached: {}]", letter.attached.join(", ")));
+    }
+    if letter.cut {
+        parts.push("[the letter goes on; what stands behind this was not read]".to_owned());
     }
     parts.join("\n\n")
 }

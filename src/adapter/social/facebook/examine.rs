@@ -54,7 +54,7 @@ impl Facebook {
             "whether the page may comment shows with the first reply (pages_manage_engagement): nothing is posted \
              to try it",
         ));
-        findings.extend(self.quota());
+        findings.extend(self.graph.quota());
         findings.push(Finding::clocks(self.graph.date().await, self.clock.now()));
         findings
     }
@@ -95,13 +95,5 @@ impl Facebook {
             format!("the app is not subscribed to {} of the page", missing.join(", ")),
             mend,
         )
-    }
-
-    fn quota(&self) -> Option<Finding> {
-        let quota = self.graph.meter().last()?;
-        Some(Finding::well(format!(
-            "{:.0} % of the calls of this hour are left",
-            quota.left
-        )))
     }
 }

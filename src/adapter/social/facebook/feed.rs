@@ -29,7 +29,8 @@ use std::collections::HashMap;
 
 /// The most objects of a page.
 const LIMIT: &str = "100";
-/// The most conversations of a page, whose newest messages come with them.
+/// The most conversations of a page, whose newest messages come with them: 20 of each, for of older ones the API
+/// tells nothing (<https://developers.facebook.com/docs/messenger-platform/conversations>, "Limitations").
 const TALKS: &str = "25";
 /// The most pages of one reading.
 const MOST_PAGES: usize = 100;
@@ -64,13 +65,21 @@ impl Facebook {
         let feed = Feed::of("feed", wire::POST);
         let known = self.shelf.known(inbound, feed.stream).await?;
         let (mut found, nodes) = self.nodes(inbound, &feed, PostKind::Post, &known).await?;
+        let now = self.clock.now();
+        let mut read = Vec::new();
         for node in &nodes {
             if found.failed.is_some() {
                 break;
             }
-            self.read_comments(inbound, node, &known, &mut found).await?;
+            if self.has_moved(node, &known) && self.read_comments(inbound, node, &known, &mut found).await? {
+                read.push(node.id.as_str());
+            }
         }
-        self.shelf.keep(inbound, feed.stream, found, known).await
+        let kept = self.shelf.keep(inbound, feed.stream, found, known).await;
+        if !matches!(kept, Err(Halt::Store(_))) {
+            self.remember_read(&read, now);
+        }
+        kept
     }
 
     /// What others say elsewhere, what is said to us in private, and whether what is known still stands.
@@ -111,8 +120,9 @@ impl Facebook {
         let mut found = Found::of(walk.failed);
         for node in &nodes {
             found.moved(node.created_time);
-            if self.counts(node, known) {
-                found.posts.push(translate::node(&self.source, kind, None, node));
+            let post = translate::node(&self.source, kind, None, node);
+            if !self.is_own(node) && self.shelf.counts_post(&post, known) {
+                found.posts.push(post);
             }
         }
         Ok((found, nodes))
@@ -120,26 +130,31 @@ impl Facebook {
 
     /// Whether somebody else wrote it, lately, and it is not stored yet.
     fn counts(&self, node: &Node, known: &Known) -> bool {
-        let ours = node.from.as_ref().is_some_and(|who| self.is_ours(&who.id));
-        !ours && self.shelf.counts(&node.id, node.created_time, known)
+        !self.is_own(node) && self.shelf.counts(&node.id, node.created_time, known)
     }
 
-    /// What was written under a post since it was read last.
+    fn is_own(&self, node: &Node) -> bool {
+        node.from.as_ref().is_some_and(|who| self.is_ours(&who.id))
+    }
+
+    /// Whether there may be comments under a post that were not read.
+    fn has_moved(&self, post: &Node, known: &Known) -> bool {
+        let horizon = known.0.horizon();
+        // A comment of the same second as the last reading moves nothing.
+        let read = self.read().get(&post.id).copied();
+        let is_still = |moved: Instant| moved < horizon || read.is_some_and(|read| moved + SKEW < read);
+        self.shelf.is_behind(&post.id) || !post.updated_time.is_some_and(is_still)
+    }
+
+    /// What was written under a post since it was read last; says whether all of it was read.
     async fn read_comments(
         &self,
         inbound: &Inbound,
         post: &Node,
         known: &Known,
         found: &mut Found,
-    ) -> Result<(), Halt> {
-        let horizon = known.0.horizon();
-        let now = self.clock.now();
-        // A comment of the same second as the last reading moves nothing.
-        let read = self.read().get(&post.id).copied();
-        let is_still = |moved: Instant| moved < horizon || read.is_some_and(|read| moved + SKEW < read);
-        if post.updated_time.is_some_and(is_still) {
-            return Ok(());
-        }
+    ) -> Result<bool, Halt> {
+        let horizon = self.shelf.horizon(&post.id, known);
         let query = [
             ("fields", wire::COMMENT),
             ("filter", "stream"),
@@ -159,13 +174,7 @@ impl Facebook {
                 found.posts.push(post);
             }
         }
-        match walk.failed {
-            None => self.remember_read(&post.id, now),
-            // The post went meanwhile: its comments with it.
-            Some(error) if error.is_missing() => {}
-            Some(error) => found.failed = Some(error),
-        }
-        Ok(())
+        Ok(self.shelf.ended(found, (&post.id, known), walk.failed))
     }
 
     /// Posts of others in which the page is tagged
@@ -210,7 +219,7 @@ impl Facebook {
             moved: updated,
             ..Feed::of(
                 "messages",
-                &format!("updated_time,messages.limit(25){{{}}}", wire::MESSAGE),
+                &format!("updated_time,messages.limit(20){{{}}}", wire::MESSAGE),
             )
         };
         let known = self.shelf.known(inbound, feed.stream).await?;
@@ -248,12 +257,12 @@ impl Facebook {
         self.shelf.settle(inbound, looks).await
     }
 
-    fn remember_read(&self, post: &str, at: Instant) {
+    fn remember_read(&self, posts: &[&str], at: Instant) {
         let mut read = self.read();
         if read.len() >= MOST_REMEMBERED {
             read.clear();
         }
-        read.insert(post.to_owned(), at);
+        read.extend(posts.iter().map(|post| ((*post).to_owned(), at)));
     }
 }
 

@@ -4,6 +4,7 @@
 //! (<https://developers.facebook.com/docs/messenger-platform/policy/policy-overview>).
 
 use super::Facebook;
+use super::translate::Place;
 use super::wire::Node;
 use crate::adapter::api::Failed;
 use crate::adapter::graph::MEND;
@@ -24,15 +25,23 @@ impl Facebook {
         talk::with(&self.graph, (&self.page, "messenger"), person).await
     }
 
-    /// What was said in the conversation that a private reply to a comment or a post began.
-    async fn private_talk(&self, id: &str) -> Result<Vec<Message>, Failed> {
+    /// What was said in the conversation that a private reply to a comment or a post began. Only comments know
+    /// theirs (<https://developers.facebook.com/docs/graph-api/reference/comment>); of a post it is that with its
+    /// author.
+    async fn private_talk(&self, reply: &Reply) -> Result<Vec<Message>, Failed> {
+        if Place::of(reply) == Place::Post {
+            return self.talk(reply.author.as_str()).await;
+        }
         #[derive(Deserialize)]
         struct Begun {
             #[serde(default)]
             private_reply_conversation: Option<Conversation>,
         }
         let fields = format!("private_reply_conversation{{{NEWEST}}}");
-        let begun: Begun = self.graph.get(&[id], &[("fields", &fields)]).await?;
+        let begun: Begun = self
+            .graph
+            .get(&[reply.target.as_str()], &[("fields", &fields)])
+            .await?;
         Ok(begun
             .private_reply_conversation
             .map(|talk| talk.read())
@@ -74,6 +83,7 @@ impl Facebook {
     /// Whether the author of a comment or a post may be sent a message; `None`: they may.
     pub(super) async fn may_write_privately(
         &self,
+        reply: &Reply,
         node: &Node,
         ours: &[NativeId],
     ) -> Result<Option<Target>, PortError> {
@@ -88,10 +98,12 @@ impl Facebook {
             return Ok(None);
         }
         let talk = self
-            .private_talk(&node.id)
+            .private_talk(reply)
             .await
             .map_err(|error| error.before(&MEND))?;
-        let other = talk.iter().find(|message| self.is_another(message, ours));
+        let other =
+            |message: &&Message| message.created_time >= node.created_time && self.is_another(message, ours);
+        let other = talk.iter().find(other);
         Ok(Some(match other {
             Some(other) => self.answered(other),
             None => Target::Locked(format!(
@@ -129,8 +141,8 @@ impl Facebook {
     ) -> Result<Look, PortError> {
         let talk = match person {
             Some(person) => self.talk(person).await,
-            None => self.private_talk(reply.target.as_str()).await,
+            None => self.private_talk(reply).await,
         };
-        talk::look(reply, &talk.map_err(Failed::unread)?, &self.page)
+        talk::look(reply, &talk.map_err(Failed::unread)?, |who| self.is_ours(&who.id))
     }
 }

@@ -26,20 +26,23 @@ mod target;
 mod translate;
 mod wire;
 
+use crate::adapter::api::Failed;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::graph::door::{self, Door};
 use crate::adapter::graph::shelf::Shelf;
+use crate::adapter::graph::wire::Who;
 use crate::adapter::graph::{Graph, MEND, VERSION};
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::supervise::Lost;
-use crate::adapter::trouble::Halt;
 use crate::app::Inbound;
 use crate::config;
 use crate::domain::{Audience, Clock, Instant, NativeId, Reply, SourceName};
 use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
 use async_trait::async_trait;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -62,6 +65,8 @@ pub struct Facebook {
     shelf: Shelf,
     /// When the comments of a post were read in this run.
     read: Mutex<HashMap<String, Instant>>,
+    /// Whether the token was seen to be the page's own.
+    proven: AtomicBool,
 }
 
 impl std::fmt::Debug for Facebook {
@@ -101,7 +106,19 @@ impl Facebook {
             timeout: reply_timeout,
             clock,
             read: Mutex::default(),
+            proven: AtomicBool::new(false),
         })
+    }
+
+    /// Whose the token is, if not the page's: who comments is told by the token alone. Asked until it is the page's.
+    async fn somebody_else(&self) -> Result<Option<String>, Failed> {
+        if self.proven.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let me: Who = self.graph.get(&["me"], &[("fields", "id,name")]).await?;
+        let ours = self.is_ours(&me.id);
+        self.proven.store(ours, Ordering::Relaxed);
+        Ok((!ours).then_some(me.id))
     }
 
     fn read(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
@@ -165,6 +182,10 @@ impl Connector for Facebook {
         vec![self.link.clone()]
     }
 
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.graph.meter())
+    }
+
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {
         Some(door::routes(self, inbound))
     }
@@ -175,10 +196,7 @@ impl Connector for Facebook {
     }
 
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
-        self.read_page(inbound).await.map_err(|halt| match halt {
-            Halt::Network(error) => error.lost(&MEND),
-            Halt::Store(error) => Lost::Broken(error.to_string()),
-        })?;
+        self.read_page(inbound).await.map_err(|halt| halt.lost(&MEND))?;
         self.explore(inbound).await
     }
 

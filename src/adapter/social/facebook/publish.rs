@@ -2,14 +2,14 @@
 //!
 //! `POST /{object}/comments` answers with the comment's id alone
 //! (<https://developers.facebook.com/docs/graph-api/reference/object/comments#publish>), so where it stands is
-//! read afterwards. Definite refusals are those of [`graph::refusal`]; before one is believed it is looked
+//! read afterwards. Definite refusals are those of [`crate::adapter::graph::refusal`]; before one is believed it is looked
 //! whether the reply stands all the same.
 
 use super::translate::{Place, address, is_by};
 use super::wire::{self, Done, Node};
 use super::{Facebook, translate};
 use crate::adapter::api::Failed;
-use crate::adapter::graph::{self, MEND, wire::made};
+use crate::adapter::graph::{MEND, wire::made};
 use crate::adapter::ids;
 use crate::adapter::verdict::{Own, blanks, since, verdict};
 use crate::domain::{Audience, Instant as Moment, NativeId, Reply};
@@ -78,7 +78,7 @@ struct Order {
 
 impl Facebook {
     pub(super) async fn send(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
-        // Half of the time for reading before, a quarter at least for publishing, the rest for reading after.
+        // Half of the time for reading before.
         let began = Instant::now();
         let late =
             |_| PortError::NotReached("the post could not be read in time before answering it".to_owned());
@@ -90,22 +90,10 @@ impl Facebook {
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        let left = self.timeout.mul_f64(0.75).saturating_sub(began.elapsed());
-        let done = self.graph.send::<Done>(&path, &form, (left, permit)).await;
-        let end = began + self.timeout;
-        match done.map_err(graph::refusal) {
-            Ok(done) => {
-                let late = |_| PortError::Unknown("it was written, but could not be read in time".to_owned());
-                timeout_at(end, self.place(reply, &order, done))
-                    .await
-                    .map_err(late)?
-            }
-            Err(PortError::Refused(why)) => match timeout_at(end, self.look(reply, None)).await {
-                Ok(Ok(Look::Absent { .. })) => Err(PortError::Refused(why)),
-                Ok(_) | Err(_) => Err(PortError::Unknown(why)),
-            },
-            Err(error) => Err(error),
-        }
+        let place = async |done: Done| self.place(reply, &order, done).await;
+        let look = async || self.look(reply, None).await;
+        let pace = (began, self.timeout, permit);
+        self.graph.publish((&path, &form), pace, place, look).await
     }
 
     /// Reads whether what is answered stands as it was approved, and makes the call ready.
@@ -117,6 +105,12 @@ impl Facebook {
             .is_some_and(|account| !self.is_ours(account.as_str()))
         {
             return stop("the source is now another page than the one the reply was approved for");
+        }
+        if let Some(other) = self.somebody_else().await.map_err(|error| error.before(&MEND))? {
+            return stop(&format!(
+                "the access_token is that of {other}, not of the page {}",
+                self.page
+            ));
         }
         let (place, target) = (Place::of(reply), reply.target.as_str());
         let node = match place {
@@ -213,7 +207,8 @@ impl Facebook {
             .own_below(&below, since(reply))
             .await
             .map_err(Failed::unread)?;
-        let fresh = self.is_fresh(&listed, canary).await?;
+        let is_listed = |canary: &NativeId| listed.iter().any(|own| own.id == canary.as_str());
+        let fresh = self.graph.is_fresh(canary, canary.is_some_and(is_listed)).await?;
         let ours = listed.iter().filter(|own| below.holds(own)).map(|own| {
             Ok(Own {
                 published: published(reply, &below, own)?,
@@ -222,26 +217,6 @@ impl Facebook {
             })
         });
         verdict(reply, fresh, ours.collect::<Result<_, PortError>>()?, blanks)
-    }
-
-    /// Whether the newest comment that is known of us can be read: a copy of the database that lags would not
-    /// show it. One that somebody removed meanwhile cannot be asked for.
-    async fn is_fresh(&self, listed: &[Node], canary: Option<&NativeId>) -> Result<bool, PortError> {
-        let Some(canary) = canary.map(NativeId::as_str) else {
-            return Ok(true);
-        };
-        if listed.iter().any(|own| own.id == canary) {
-            return Ok(true);
-        }
-        match self
-            .graph
-            .get::<serde_json::Value>(&[canary], &[("fields", "id")])
-            .await
-        {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_missing() => Ok(false),
-            Err(error) => Err(error.unread()),
-        }
     }
 
     /// Our comments there since then.

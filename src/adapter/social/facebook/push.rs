@@ -3,8 +3,9 @@
 
 use super::wire::{Change, Entry, Envelope, Messaging, Told};
 use super::{Facebook, translate};
-use crate::adapter::graph::door::{Door, Later, Pushed};
+use crate::adapter::graph::door::{Door, Pushed};
 use crate::adapter::graph::wire::name;
+use crate::adapter::push::Rejected;
 use crate::app::{Inbound, Unavailable};
 use crate::domain::{Instant, NativeId, Sighting};
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ impl Pushed for Facebook {
         &self.door
     }
 
-    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Later> {
+    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Rejected> {
         let envelope: Envelope = match serde_json::from_slice(body) {
             Ok(envelope) => envelope,
             Err(error) => {

@@ -31,7 +31,7 @@ impl Facebook {
             return Ok(Target::Gone(why.to_owned()));
         }
         if reply.audience == Audience::Private {
-            let stop = self.may_write_privately(&node, ours).await?;
+            let stop = self.may_write_privately(reply, &node, ours).await?;
             return Ok(stop.unwrap_or_else(|| stands(&node)));
         }
         if node.can_comment == Some(false) {

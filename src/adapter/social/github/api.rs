@@ -13,7 +13,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -25,7 +25,8 @@ const WAIT: Duration = Duration::from_secs(60);
 
 const MEND: Mend = Mend {
     unauthorized: "the token is not accepted; make a fine-grained one under Settings, Developer settings",
-    forbidden: "the token needs the permission Issues, read and write, for these repositories",
+    forbidden: "the token needs the permission Issues, and where they are heard Discussions, read and write, for these \
+                repositories",
 };
 
 /// What the supervisor does about a failure.
@@ -53,7 +54,7 @@ impl Api {
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            api: api::Api::new(base, source, publishing, clock, spoken)?,
+            api: api::Api::new(base, source, publishing, clock, spoken)?.forbidding(),
             token,
         })
     }
@@ -85,6 +86,38 @@ impl Api {
         answer.decode()
     }
 
+    /// Reads by GraphQL.
+    pub async fn graph<T: DeserializeOwned>(&self, query: &str, variables: Value) -> Result<T, Failed> {
+        let call = self.api.reader().post(self.graph_at());
+        let call = call.json(&json!({"query": query, "variables": variables}));
+        let answer = self.api.read(self.signed(call)).await.map_err(known)?;
+        told(answer.decode()?)
+    }
+
+    /// Publishes by GraphQL: one attempt, on a connection of its own.
+    pub async fn mutate<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        variables: Value,
+        allowed: (Duration, &Permit),
+    ) -> Result<T, Failed> {
+        let call = self.api.writer().post(self.graph_at());
+        let call = call.json(&json!({"query": query, "variables": variables}));
+        let answer = self.api.publish(self.signed(call), allowed).await;
+        told(answer.map_err(known)?.decode()?)
+    }
+
+    /// Where GraphQL is spoken: on a company's own server beside `/api/v3`
+    /// (<https://docs.github.com/en/enterprise-server/graphql/guides/managing-enterprise-accounts>).
+    fn graph_at(&self) -> Url {
+        let mut url = self.api.at(&["graphql"]);
+        let beside = url.path().strip_suffix("/v3/graphql");
+        if let Some(path) = beside.map(|path| format!("{path}/graphql")) {
+            url.set_path(&path);
+        }
+        url
+    }
+
     /// The time that the server says it is.
     pub async fn date(&self) -> Option<Instant> {
         self.api.date(self.api.at(&["zen"])).await
@@ -106,6 +139,44 @@ fn known(error: Failed) -> Failed {
         } if told.to_lowercase().contains("rate limit") => Failed::Limited(WAIT),
         Failed::Status { .. } | Failed::Limited(_) | Failed::Unreached(_) | Failed::Broken(_) => error,
     }
+}
+
+/// What GraphQL answers. Failures come with the status 200, each with a type
+/// (<https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api>); what none of
+/// them names says nothing about whether anything was done.
+#[derive(Deserialize)]
+struct Graph {
+    #[serde(default)]
+    data: Value,
+    #[serde(default)]
+    errors: Vec<GraphError>,
+}
+
+#[derive(Deserialize)]
+struct GraphError {
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    message: String,
+}
+
+fn told<T: DeserializeOwned>(graph: Graph) -> Result<T, Failed> {
+    if let Some(GraphError { kind, message }) = graph.errors.first() {
+        let status = match kind.as_str() {
+            "RATE_LIMITED" => return Err(Failed::Limited(WAIT)),
+            "NOT_FOUND" => StatusCode::NOT_FOUND,
+            "FORBIDDEN" | "INSUFFICIENT_SCOPES" => StatusCode::FORBIDDEN,
+            "UNPROCESSABLE" => StatusCode::UNPROCESSABLE_ENTITY,
+            _ if message.to_lowercase().contains("rate limit") => return Err(Failed::Limited(WAIT)),
+            _ => return Err(Failed::Broken(format!("GitHub says: {message}"))),
+        };
+        return Err(Failed::Status {
+            status,
+            told: Some(message.clone()),
+        });
+    }
+    serde_json::from_value(graph.data)
+        .map_err(|error| Failed::Broken(format!("the answer is not what the API describes ({error})")))
 }
 
 /// The API's own words: `{"message": …}`.

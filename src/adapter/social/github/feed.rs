@@ -1,5 +1,4 @@
-//! Reading what was written: issues and comments of the repositories, searches, and whether what is known still
-//! stands.
+//! Reading what was written: issues and comments of the repositories, and searches.
 //!
 //! Lists are read by when something was last changed, the oldest first, from where the last reading ended; so
 //! edits come by themselves (<https://docs.github.com/en/rest/issues/issues#list-repository-issues>). `since` takes
@@ -7,23 +6,21 @@
 
 use super::GitHub;
 use super::api::{Failed, lost};
-use super::translate::{self, Place};
+use super::translate;
 use super::wire::{Comment, Dated, Found, Issue};
+use crate::adapter::reach::Reach;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Halt;
-use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound};
-use crate::domain::{Instant, NativeId, Post, Sighting};
-use chrono::{DateTime, SecondsFormat, TimeDelta};
+use crate::domain::{Instant, Post, Sighting};
+use chrono::{SecondsFormat, TimeDelta};
 use serde_json::value::RawValue;
 
-/// How far back a first start looks.
+/// How far back a search looks.
 const FIRST_LOOK: TimeDelta = TimeDelta::hours(24);
 /// The most of a page, and the most pages of one sweep.
 const LIMIT: usize = 100;
 const MOST_PAGES: usize = 100;
-/// How many known posts are read again in a minute.
-const LOOKS_A_MINUTE: u32 = 10;
 
 type Raw = Box<RawValue>;
 
@@ -50,8 +47,14 @@ impl GitHub {
         Ok(())
     }
 
-    /// What others say elsewhere, and whether what is known still stands.
+    /// What is said in discussions and elsewhere, and whether what is known still stands.
     pub(super) async fn explore(&self, inbound: &Inbound) -> Result<(), Lost> {
+        for repository in &self.talks {
+            let feed = format!("{repository} discussions");
+            let place = (&self.source, feed.as_str());
+            let reading = self.discussions(inbound, repository);
+            self.troubles.beside(place, self.clock.now(), reading).await?;
+        }
         for words in &self.search {
             let feed = format!("search:{words}");
             let place = (&self.source, feed.as_str());
@@ -72,9 +75,8 @@ impl GitHub {
         };
         let stream = format!("{repository} {kind}");
         let told = inbound.cursor(&self.source, &stream).await?;
-        let known = told.as_deref().and_then(moment);
-        let first = self.clock.now() - FIRST_LOOK;
-        let (mut since, mut number) = (known.unwrap_or(first), 1);
+        let mut reach = Reach::read(told.as_deref(), self.clock.now());
+        let (mut since, mut number) = (reach.newest, 1);
         for _ in 0..MOST_PAGES {
             let page = self.page(repository, holds, since, number).await?;
             let (mut newest, mut posts) = (since, Vec::new());
@@ -82,21 +84,14 @@ impl GitHub {
                 let dated: Option<Dated> = serde_json::from_str(raw.get()).ok();
                 newest = newest.max(dated.as_ref().map_or(newest, |dated| dated.updated_at));
                 match self.read(repository, holds, raw) {
-                    Ok(post) => posts.extend(post.filter(|post| {
-                        // What was only stirred is no news at a first start.
-                        post.author.id != me && (known.is_some() || post.created_at >= first)
-                    })),
-                    Err(error) => {
-                        let name = dated.and_then(|dated| dated.html_url);
-                        let name = name.unwrap_or_else(|| raw.get().chars().take(200).collect());
-                        let place = (&self.source, stream.as_str());
-                        self.troubles
-                            .put_aside(inbound, place, &name, &error, raw.get())
-                            .await?;
-                    }
+                    // What is older than our first look, and was only stirred, is no news.
+                    Ok(post) => posts
+                        .extend(post.filter(|post| post.author.id != me && post.created_at >= reach.since)),
+                    Err(error) => self.aside(inbound, &stream, raw, &error).await?,
                 }
             }
-            let moved = text(newest);
+            reach = reach.to(Some(newest));
+            let moved = reach.text();
             let cursor = (told.as_ref() != Some(&moved)).then(|| Cursor {
                 stream: stream.clone(),
                 value: moved,
@@ -150,7 +145,7 @@ impl GitHub {
         holds: Holds,
         raw: &RawValue,
     ) -> Result<Option<Post>, serde_json::Error> {
-        Ok(match holds {
+        let post = match holds {
             Holds::Issues => {
                 let issue: Issue = serde_json::from_str(raw.get())?;
                 translate::issue(&self.source, repository, &issue)
@@ -159,7 +154,26 @@ impl GitHub {
                 let comment: Comment = serde_json::from_str(raw.get())?;
                 translate::comment(&self.source, repository, &comment)
             }
-        })
+        };
+        Ok(post.map(|post| self.addressed(post)))
+    }
+
+    /// Keeps what cannot be read for people to look at.
+    async fn aside(
+        &self,
+        inbound: &Inbound,
+        stream: &str,
+        raw: &RawValue,
+        error: &serde_json::Error,
+    ) -> Result<(), Halt> {
+        let dated: Option<Dated> = serde_json::from_str(raw.get()).ok();
+        let name = dated.and_then(|dated| dated.html_url);
+        let name = name.unwrap_or_else(|| raw.get().chars().take(200).collect());
+        let place = (&self.source, stream);
+        Ok(self
+            .troubles
+            .put_aside(inbound, place, &name, error, raw.get())
+            .await?)
     }
 
     /// The newest issues that a search finds, anywhere.
@@ -176,16 +190,22 @@ impl GitHub {
         let oldest = self.clock.now() - FIRST_LOOK;
         let mut sightings = Vec::new();
         for raw in &found.items {
-            let Ok(issue) = serde_json::from_str::<Issue>(raw.get()) else {
-                continue;
+            let issue: Issue = match serde_json::from_str(raw.get()) {
+                Ok(issue) => issue,
+                Err(error) => {
+                    self.aside(inbound, &format!("search:{words}"), raw, &error)
+                        .await?;
+                    continue;
+                }
             };
             let repository = issue.repository_url.as_deref().and_then(|url| {
                 let (rest, name) = url.rsplit_once('/')?;
                 Some(format!("{}/{name}", rest.rsplit('/').next()?))
             });
             let Some(repository) = repository else { continue };
-            let post = translate::issue(&self.source, &repository, &issue);
-            let new = post.filter(|post| {
+            let repository = Self::spelled(&self.repositories, &repository).unwrap_or(&repository);
+            let post = translate::issue(&self.source, repository, &issue);
+            let new = post.map(|post| self.addressed(post)).filter(|post| {
                 post.author.id != me && post.created_at >= oldest && !self.stored.has(post.id.as_str())
             });
             sightings.extend(new);
@@ -200,79 +220,6 @@ impl GitHub {
         }
         Ok(())
     }
-
-    /// Looks whether some known posts still stand, in turns; edits come with the lists.
-    async fn look_again(&self, inbound: &Inbound) -> Result<(), Halt> {
-        let mut watched = inbound.watched_posts(&self.source, WATCHED).await?;
-        watched.retain(|post| !post.deleted);
-        let (mut gone, mut limited) = (Vec::new(), None);
-        for post in self.watch.turns(&watched, self.poll, LOOKS_A_MINUTE) {
-            match self.now(&post.id).await {
-                Ok(Some(_)) => self.watch.found(&post.id),
-                Ok(None) if self.watch.is_gone(&post.id) => gone.push(Sighting::Gone(post.id.clone())),
-                Ok(None) => {}
-                Err(error @ Failed::Limited(_)) => {
-                    limited = Some(error);
-                    break;
-                }
-                // Not to be had now: its turn comes again.
-                Err(Failed::Status { .. } | Failed::Unreached(_) | Failed::Broken(_)) => {}
-            }
-        }
-        if !gone.is_empty() {
-            inbound.posts_seen(&self.source, gone, None).await?;
-        }
-        limited.map_or(Ok(()), |error| Err(error.into()))
-    }
-
-    /// An issue or a comment as it is now; `None` where GitHub shows none.
-    pub(super) async fn now(&self, id: &NativeId) -> Result<Option<Now>, Failed> {
-        let Some(place) = Place::of(id) else {
-            return Ok(None);
-        };
-        let (owner, name) = place.names();
-        let found = match place.comment {
-            Some(comment) => {
-                let path = ["repos", owner, name, "issues", "comments", &comment.to_string()];
-                let read: Result<Comment, Failed> = self.api.get(&path, &[]).await;
-                read.map(|comment| Now {
-                    author: comment.user.as_ref().map(translate::account),
-                    text: comment.body.clone().unwrap_or_default(),
-                    created_at: comment.created_at,
-                })
-            }
-            None => self.issue(&place).await.map(|issue| Now {
-                author: issue.user.as_ref().map(translate::account),
-                text: translate::issue_words(&issue),
-                created_at: issue.created_at,
-            }),
-        };
-        match found {
-            Ok(now) => Ok(Some(now)),
-            Err(error) if error.is_missing() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The issue of a place.
-    pub(super) async fn issue(&self, place: &Place) -> Result<Issue, Failed> {
-        let (owner, name) = place.names();
-        let number = place.issue.to_string();
-        self.api
-            .get(&["repos", owner, name, "issues", &number], &[])
-            .await
-    }
-}
-
-/// How something is now.
-pub(super) struct Now {
-    pub author: Option<NativeId>,
-    pub text: String,
-    pub created_at: Instant,
-}
-
-fn moment(text: &str) -> Option<Instant> {
-    Some(DateTime::parse_from_rfc3339(text).ok()?.to_utc())
 }
 
 fn text(at: Instant) -> String {

@@ -1,38 +1,43 @@
-//! GitHub: the issues of repositories, and what is commented there. Written from its documentation
-//! (<https://docs.github.com/en/rest>); never run against GitHub itself.
+//! GitHub: the issues and discussions of repositories, and what is commented there. Written from its documentation
+//! (<https://docs.github.com/en/rest>, <https://docs.github.com/en/graphql>); never run against GitHub itself.
 //!
 //! A sweep reads issues, comments and searches (see `feed`); with `webhook_secret`, they are pushed as well (see
 //! `receive`). A reply is a comment that names whom it answers; an uncertain end is looked for among our own
 //! comments on the issue: the class is [`Class::Lookup`]. What owners, members and collaborators of a repository
 //! write is the house's own, and no case; nor are pull requests, or what programs write.
 //!
-//! Not heard yet: discussions, which have an API of another kind (GraphQL).
+//! Discussions are read and answered by GraphQL (see `graph`, `talk`, `respond`), where they are asked for.
 
+mod again;
 mod api;
 mod feed;
+mod graph;
 mod publish;
 mod receive;
+mod respond;
+mod talk;
 mod translate;
 mod wire;
 
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
-use crate::adapter::push;
+use crate::adapter::meter::Meter;
+use crate::adapter::push::{self, Gate};
 use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
 use crate::app::Inbound;
 use crate::config;
-use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
+use crate::domain::{Audience, Clock, Instant, NativeId, Post, PostKind, Reply, SourceName};
 use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
 use api::{Api, Failed};
 use async_trait::async_trait;
 use hmac::Hmac;
 use sha2::Sha256;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use wire::User;
@@ -49,17 +54,20 @@ pub struct GitHub {
     /// What webhooks are signed with.
     hook: Option<Hmac<Sha256>>,
     repositories: Vec<String>,
+    /// The repositories whose discussions are heard.
+    talks: Vec<String>,
     search: Vec<String>,
     poll: Duration,
     timeout: Duration,
     clock: Arc<dyn Clock>,
     link: Link,
-    known: RwLock<Option<NativeId>>,
+    known: RwLock<Option<(NativeId, String)>>,
     watch: Watch,
     troubles: Troubles,
     stored: Stored,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
+    /// When the discussions were stirred last that were read in this run.
+    read: Mutex<HashMap<NativeId, Instant>>,
 }
 
 impl std::fmt::Debug for GitHub {
@@ -86,8 +94,10 @@ impl GitHub {
         Ok(Self {
             api: Api::new(config.url.clone(), &source, token, reply_timeout, clock.clone())?,
             hook: config.webhook_secret.as_ref().map(push::mac).transpose()?,
+            gate: Gate::new(&source),
             source,
             repositories: config.repositories.clone(),
+            talks: config.discussions.clone(),
             search: config.search.clone(),
             poll: config.poll,
             timeout: reply_timeout,
@@ -97,7 +107,7 @@ impl GitHub {
             watch: Watch::default(),
             troubles: Troubles::default(),
             stored: Stored::default(),
-            complained: AtomicBool::new(false),
+            read: Mutex::default(),
         })
     }
 
@@ -108,18 +118,53 @@ impl GitHub {
         }
         let user: User = self.api.get(&["user"], &[]).await?;
         let me = translate::account(&user);
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(me.clone());
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some((me.clone(), user.login));
         Ok(me)
     }
 
     fn me_already(&self) -> Option<NativeId> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().map(|(me, _)| me.clone())
     }
 
-    /// Whether a repository is one of those that are configured.
-    fn hears(&self, repository: &str) -> bool {
-        let mut all = self.repositories.iter();
-        all.any(|known| known.eq_ignore_ascii_case(repository))
+    /// A post as what it is to us: one that names us is written to us.
+    fn addressed(&self, post: Post) -> Post {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let ours = |(_, login): &(NativeId, String)| translate::names(&post.text, login);
+        match known.as_ref().is_some_and(ours) {
+            true => Post {
+                kind: PostKind::Mention,
+                ..post
+            },
+            false => post,
+        }
+    }
+
+    /// Whether the discussions of a repository can be read.
+    async fn can_talk(&self, repository: &str) -> Finding {
+        let (owner, name) = repository.split_once('/').unwrap_or((repository, ""));
+        let variables = serde_json::json!({"owner": owner, "name": name});
+        let asking: Result<graph::InRepository<graph::Discussions>, Failed> =
+            self.api.graph(graph::LIST, variables).await;
+        match asking {
+            Ok(told) if told.repository.is_some() => {
+                Finding::well(format!("the discussions of {repository} can be read"))
+            }
+            Ok(_) => Finding::wrong(
+                format!("there is no repository {repository}, or the token may not see it"),
+                "Check the name, and the repositories that the token is for.",
+            ),
+            Err(error) => Finding::wrong(
+                format!("the discussions of {repository} cannot be read ({error})"),
+                "Give the token the permission Discussions, read and write, for this repository.",
+            ),
+        }
+    }
+
+    /// The repository among these, as the configuration spells it: GitHub minds no capitals.
+    fn spelled<'a>(among: &'a [String], repository: &str) -> Option<&'a str> {
+        let mut all = among.iter().map(String::as_str);
+        all.find(|known| known.eq_ignore_ascii_case(repository))
     }
 }
 
@@ -183,6 +228,10 @@ impl Connector for GitHub {
         vec![self.link.clone()]
     }
 
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.api.meter())
+    }
+
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {
         self.hook
             .is_some()
@@ -222,6 +271,9 @@ impl Connector for GitHub {
                     "Give the token the permission Issues, read and write, for this repository.",
                 ),
             });
+        }
+        for repository in &self.talks {
+            findings.push(self.can_talk(repository).await);
         }
         if let Some(quota) = self.api.meter().last() {
             let told = format!("{} of {} calls are left for now", quota.left, quota.limit);

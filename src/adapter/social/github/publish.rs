@@ -1,5 +1,6 @@
 //! The way out: a comment on the issue, that names whom it answers; and the look whether it stands among our own
-//! comments there (<https://docs.github.com/en/rest/issues/comments#create-an-issue-comment>).
+//! comments there (<https://docs.github.com/en/rest/issues/comments#create-an-issue-comment>). What is special about
+//! discussions is in `respond`.
 //!
 //! Comments stand in a row: which one answers which is told by nothing but the name in them. So a comment of ours
 //! counts as an answer to a post if it stands on the same issue, and names its author.
@@ -9,6 +10,8 @@
 
 use super::GitHub;
 use super::api::{Failed, before};
+use super::respond::standing;
+use super::talk::Thread;
 use super::translate::{self, Place, account, names};
 use super::wire::Comment;
 use crate::adapter::ids;
@@ -31,11 +34,14 @@ impl GitHub {
         let late =
             |_| PortError::NotReached("the post could not be read in time before answering it".to_owned());
         let reading = timeout_at(Moment::now() + self.timeout / 2, self.prepare(reply));
-        let place = reading.await.map_err(late)??;
+        let (place, thread) = reading.await.map_err(late)??;
+        let left = deadline.saturating_duration_since(Moment::now());
+        if let Some(thread) = thread {
+            return self.comment_on(reply, (&place, &thread), (left, permit)).await;
+        }
         let (owner, name) = place.names();
         let number = place.issue.to_string();
         let path = ["repos", owner, name, "issues", &number, "comments"];
-        let left = deadline.saturating_duration_since(Moment::now());
         let made: Result<Comment, Failed> = self
             .api
             .publish(&path, &json!({"body": reply.text}), (left, permit))
@@ -43,8 +49,8 @@ impl GitHub {
         published(reply, &place, &made.map_err(refusal)?)
     }
 
-    /// Whether the reply may be sent at all, and where.
-    async fn prepare(&self, reply: &Reply) -> Result<Place, PortError> {
+    /// Whether the reply may be sent at all, and where; in a discussion, with what stands there.
+    async fn prepare(&self, reply: &Reply) -> Result<(Place, Option<Thread>), PortError> {
         let stop = |why: &str| PortError::Refused(format!("{why}, so nothing was published"));
         let me = self.me().await.map_err(before)?;
         if reply.audience == Audience::Private {
@@ -55,20 +61,30 @@ impl GitHub {
                 "the token is now that of another account than the one the reply was approved for",
             ));
         }
-        let place = Place::of(&reply.target).ok_or_else(|| stop("the post's id is none of an issue"))?;
-        let now = self.now(&reply.target).await.map_err(before)?;
-        let now = now.ok_or_else(|| stop("the post is gone"))?;
-        if now.author.as_ref() != Some(&reply.author) {
+        let place = Place::of(&reply.target).ok_or_else(|| stop("the post's id is none of GitHub"))?;
+        let (author, thread) = if place.talk {
+            let thread = self.thread(&place).await.map_err(before)?;
+            let standing = thread.as_ref().and_then(|thread| standing(&place, thread));
+            (standing.map(|standing| standing.author), thread)
+        } else {
+            let now = self.now(&reply.target).await.map_err(before)?;
+            (now.map(|now| now.author), None)
+        };
+        let author = author.ok_or_else(|| stop("the post is gone"))?;
+        if author.as_ref() != Some(&reply.author) {
             return Err(stop("GitHub shows another author for that post"));
         }
-        Ok(place)
+        Ok((place, thread))
     }
 
     pub(super) async fn before_sending(&self, reply: &Reply, ours: &[NativeId]) -> Result<Target, PortError> {
         let gone = |why: &str| Ok(Target::Gone(why.to_owned()));
         let Some(place) = Place::of(&reply.target) else {
-            return gone("its id is none of an issue");
+            return gone("its id is none of GitHub");
         };
+        if place.talk {
+            return self.before_commenting(reply, &place, ours).await;
+        }
         let Some(now) = self.now(&reply.target).await.map_err(before)? else {
             return gone("it is gone, or our account may not see it any more");
         };
@@ -102,15 +118,16 @@ impl GitHub {
 
     pub(super) async fn look(&self, reply: &Reply, canary: Option<&NativeId>) -> Result<Look, PortError> {
         let place = Place::of(&reply.target)
-            .ok_or_else(|| PortError::Unknown("the post's id is none of an issue".to_owned()))?;
+            .ok_or_else(|| PortError::Unknown("the post's id is none of GitHub".to_owned()))?;
+        if place.talk {
+            let own = self.own_comments(reply, &place, since(reply)).await?;
+            return verdict(reply, self.shows(canary).await?, own, blanks);
+        }
         let ours = self
             .own_answers(reply, &place, since(reply))
             .await
             .map_err(Failed::unread)?;
-        let fresh = match canary {
-            None => true,
-            Some(canary) => self.now(canary).await.map_err(Failed::unread)?.is_some(),
-        };
+        let fresh = self.shows(canary).await?;
         let own = ours.iter().map(|own| {
             Ok(Own {
                 published: published(reply, &place, own)?,
@@ -121,6 +138,14 @@ impl GitHub {
         verdict(reply, fresh, own.collect::<Result<_, PortError>>()?, blanks)
     }
 
+    /// Whether GitHub shows the newest that is known of us.
+    async fn shows(&self, canary: Option<&NativeId>) -> Result<bool, PortError> {
+        match canary {
+            None => Ok(true),
+            Some(canary) => Ok(self.now(canary).await.map_err(Failed::unread)?.is_some()),
+        }
+    }
+
     /// Our comments on the issue that name the reply's author, written since then.
     async fn own_answers(
         &self,
@@ -129,24 +154,31 @@ impl GitHub {
         since: Instant,
     ) -> Result<Vec<Comment>, Failed> {
         let me = self.me().await?;
+        let mut ours = self.comments_on(place, since).await?;
+        ours.retain(|own| {
+            let by_us = own.user.as_ref().is_some_and(|user| account(user) == me);
+            let text = own.body.as_deref().unwrap_or_default();
+            by_us && own.created_at >= since && names(text, &reply.author_handle)
+        });
+        Ok(ours)
+    }
+
+    /// All comments on an issue that were written or changed since then.
+    pub(super) async fn comments_on(&self, place: &Place, since: Instant) -> Result<Vec<Comment>, Failed> {
         let (owner, name) = place.names();
         let number = place.issue.to_string();
         let path = ["repos", owner, name, "issues", &number, "comments"];
         let from = since.to_rfc3339_opts(SecondsFormat::Secs, true);
         let limit = LIMIT.to_string();
-        let mut ours = Vec::new();
+        let mut all = Vec::new();
         for page in 1..=MOST_PAGES {
             let page = page.to_string();
             let query = [("since", from.as_str()), ("per_page", &limit), ("page", &page)];
             let comments: Vec<Comment> = self.api.get(&path, &query).await?;
             let last = comments.len() < LIMIT;
-            ours.extend(comments.into_iter().filter(|own| {
-                let by_us = own.user.as_ref().is_some_and(|user| account(user) == me);
-                let text = own.body.as_deref().unwrap_or_default();
-                by_us && own.created_at >= since && names(text, &reply.author_handle)
-            }));
+            all.extend(comments);
             if last {
-                return Ok(ours);
+                return Ok(all);
             }
         }
         Err(Failed::Broken(
@@ -154,15 +186,24 @@ impl GitHub {
         ))
     }
 
-    /// The comment at an address such as `https://github.com/OWNER/NAME/issues/12#issuecomment-345`.
+    /// The comment at an address such as `https://github.com/OWNER/NAME/issues/12#issuecomment-345`, or
+    /// `…/discussions/12#discussioncomment-345`.
     pub(super) async fn at(&self, reply: &Reply, told: &str) -> Result<Published, PortError> {
         let refuse = |why: &str| Err(PortError::Refused(why.to_owned()));
         let Some(place) = Place::of(&reply.target) else {
-            return refuse("the post's id is none of an issue");
+            return refuse("the post's id is none of GitHub");
         };
-        let Some(comment) = Url::parse(told.trim()).ok().and_then(|url| comment(&url)) else {
-            return refuse("that is no address of a comment on GitHub");
+        let anchor = match place.talk {
+            true => "discussioncomment-",
+            false => "issuecomment-",
         };
+        let url = Url::parse(told.trim()).ok();
+        let Some(comment) = url.and_then(|url| comment(&url, anchor)) else {
+            return refuse("that is no address of a comment where the customer wrote");
+        };
+        if place.talk {
+            return self.comment_at(reply, &place, comment).await;
+        }
         let me = self.me().await.map_err(before)?;
         let (owner, name) = place.names();
         let path = ["repos", owner, name, "issues", "comments", &comment.to_string()];
@@ -188,9 +229,8 @@ impl GitHub {
 }
 
 /// The number of the comment at an address.
-fn comment(url: &Url) -> Option<i64> {
-    let anchor = url.fragment()?.strip_prefix("issuecomment-")?;
-    anchor.parse().ok()
+fn comment(url: &Url, anchor: &str) -> Option<i64> {
+    url.fragment()?.strip_prefix(anchor)?.parse().ok()
 }
 
 /// A comment of ours. It answers the post, if it stands on its issue: comments stand in a row.
@@ -209,7 +249,7 @@ fn published(reply: &Reply, place: &Place, own: &Comment) -> Result<Published, P
 }
 
 /// A failure of the publishing call.
-fn refusal(error: Failed) -> PortError {
+pub(super) fn refusal(error: Failed) -> PortError {
     match &error {
         Failed::Limited(wait) => PortError::RetryAfter(*wait),
         Failed::Unreached(why) => PortError::NotReached(why.clone()),
@@ -236,6 +276,6 @@ mod tests {
     #[case("https://github.com/acme/app/issues/12", None)]
     #[case("https://github.com/acme/app/issues/12#issuecomment-x", None)]
     fn an_address_names_a_comment(#[case] address: &str, #[case] named: Option<i64>) {
-        assert_eq!(comment(&Url::parse(address).unwrap()), named);
+        assert_eq!(comment(&Url::parse(address).unwrap(), "issuecomment-"), named);
     }
 }

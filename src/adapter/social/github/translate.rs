@@ -1,5 +1,6 @@
-//! An issue or a comment as a post. Its id has the repository and the issue's number in it, and of a comment its
-//! own: `acme/app#12`, `acme/app#12!345`. A conversation is an issue.
+//! An issue, a discussion or a comment as a post. Its id has the repository and the number of the issue in it, and of a
+//! comment its own: `acme/app#12`, `acme/app#12!345`; of a discussion `acme/app#d12`, `acme/app#d12!345`. A
+//! conversation is an issue or a discussion.
 
 use super::wire::{Comment, Issue, User};
 use crate::domain::{Author, Instant, Metrics, NativeId, Post, PostKind, SourceName, Visibility};
@@ -14,14 +15,21 @@ const OURS: [&str; 3] = ["OWNER", "MEMBER", "COLLABORATOR"];
 pub struct Place {
     /// `owner/name`
     pub repository: String,
+    /// Its number, or that of a discussion.
     pub issue: i64,
     pub comment: Option<i64>,
+    /// Whether it is a discussion.
+    pub talk: bool,
 }
 
 impl Place {
     /// The place that an id names.
     pub fn of(id: &NativeId) -> Option<Self> {
         let (repository, rest) = id.as_str().split_once('#')?;
+        let (talk, rest) = match rest.strip_prefix('d') {
+            Some(rest) => (true, rest),
+            None => (false, rest),
+        };
         let (issue, comment) = match rest.split_once('!') {
             Some((issue, comment)) => (issue, Some(comment.parse().ok()?)),
             None => (rest, None),
@@ -30,6 +38,7 @@ impl Place {
             repository: repository.to_owned(),
             issue: issue.parse().ok()?,
             comment,
+            talk,
         })
     }
 
@@ -38,13 +47,14 @@ impl Place {
         let Self {
             repository, issue, ..
         } = self;
+        let kind = if self.talk { "d" } else { "" };
         NativeId::new(match self.comment {
-            Some(comment) => format!("{repository}#{issue}!{comment}"),
-            None => format!("{repository}#{issue}"),
+            Some(comment) => format!("{repository}#{kind}{issue}!{comment}"),
+            None => format!("{repository}#{kind}{issue}"),
         })
     }
 
-    /// The issue that it is in.
+    /// The issue or the discussion that it is in.
     pub fn root(&self) -> NativeId {
         let root = Self {
             comment: None,
@@ -66,7 +76,61 @@ pub fn place(repository: &str, comment: &Comment) -> Option<Place> {
         repository: repository.to_owned(),
         issue: issue.parse().ok()?,
         comment: Some(comment.id),
+        talk: false,
     })
+}
+
+/// Something that was said in a discussion, however we heard of it.
+pub struct Said<'a> {
+    /// The discussion's number.
+    pub number: i64,
+    /// Of a comment: its own, and that of the comment it answers.
+    pub comment: Option<(i64, Option<i64>)>,
+    pub author: Option<&'a User>,
+    pub association: &'a str,
+    pub text: String,
+    pub url: &'a str,
+    pub created: Instant,
+    pub edited: Option<Instant>,
+    pub likes: i64,
+}
+
+impl Said<'_> {
+    /// Where it stands.
+    pub fn place(&self, repository: &str) -> Place {
+        Place {
+            repository: repository.to_owned(),
+            issue: self.number,
+            comment: self.comment.map(|(comment, _)| comment),
+            talk: true,
+        }
+    }
+
+    /// As a post of a customer's; `None` as with issues.
+    pub fn post(&self, source: &SourceName, repository: &str) -> Option<Post> {
+        let author = customer(self.author, self.association)?;
+        let place = self.place(repository);
+        let above = self.comment.map(|(_, above)| Place {
+            comment: above,
+            ..place.clone()
+        });
+        Some(Post {
+            in_reply_to: above.map(|above| above.id()),
+            text: sound(&self.text),
+            url: Some(self.url.to_owned()),
+            edited_at: self.edited.map(|at| at.trunc_subsecs(6)),
+            metrics: metrics(self.likes),
+            ..blank(source, &place, author, self.created)
+        })
+    }
+}
+
+/// A title and a text.
+pub fn titled(title: &str, text: &str) -> String {
+    match text.is_empty() {
+        true => title.to_owned(),
+        false => format!("{title}\n\n{text}"),
+    }
 }
 
 /// An issue of a customer's; `None` where it is a pull request, a program's, or of somebody of the house.
@@ -79,6 +143,7 @@ pub fn issue(source: &SourceName, repository: &str, issue: &Issue) -> Option<Pos
         repository: repository.to_owned(),
         issue: issue.number,
         comment: None,
+        talk: false,
     };
     Some(Post {
         kind: PostKind::Post,
@@ -90,12 +155,16 @@ pub fn issue(source: &SourceName, repository: &str, issue: &Issue) -> Option<Pos
     })
 }
 
-/// A customer's comment; `None` as above.
+/// A customer's comment; `None` as above, and on a pull request. Comments stand in one row, and none says which other
+/// one it answers: it is merely found.
 pub fn comment(source: &SourceName, repository: &str, comment: &Comment) -> Option<Post> {
     let author = customer(comment.user.as_ref(), &comment.author_association)?;
     let place = place(repository, comment)?;
+    // A pull request is an issue of the API, and tells itself by the address of its page.
+    if comment.html_url.contains(&format!("/pull/{}#", place.issue)) {
+        return None;
+    }
     Some(Post {
-        kind: PostKind::Comment,
         in_reply_to: Some(place.root()),
         text: sound(comment.body.as_deref().unwrap_or_default()),
         url: Some(comment.html_url.clone()),
@@ -107,9 +176,7 @@ pub fn comment(source: &SourceName, repository: &str, comment: &Comment) -> Opti
 
 /// What an issue says: its title and its text.
 pub fn issue_words(issue: &Issue) -> String {
-    let parts = [Some(issue.title.as_str()), issue.body.as_deref()];
-    let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
-    sound(&parts.collect::<Vec<_>>().join("\n\n"))
+    sound(&titled(&issue.title, issue.body.as_deref().unwrap_or_default()))
 }
 
 /// An account's id.
@@ -163,7 +230,7 @@ fn metrics(likes: i64) -> Metrics {
 }
 
 /// A text that every database keeps.
-fn sound(text: &str) -> String {
+pub fn sound(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
 }
 
@@ -183,7 +250,12 @@ mod tests {
 
     #[test]
     fn an_id_names_a_place() {
-        for id in ["acme/app#12", "acme/app#12!345"] {
+        for id in [
+            "acme/app#12",
+            "acme/app#12!345",
+            "acme/app#d12",
+            "acme/app#d12!345",
+        ] {
             assert_eq!(Place::of(&NativeId::new(id)).unwrap().id().as_str(), id);
         }
         let place = Place::of(&NativeId::new("acme/app#12!345")).unwrap();

@@ -96,6 +96,48 @@ pub struct Pushed {
     pub comment: Option<Comment>,
 }
 
+/// A webhook's body of `discussion` or `discussion_comment`.
+#[derive(Deserialize)]
+pub struct PushedTalk {
+    pub action: String,
+    pub repository: Repository,
+    pub discussion: PushedDiscussion,
+    #[serde(default)]
+    pub comment: Option<PushedComment>,
+}
+
+#[derive(Deserialize)]
+pub struct PushedDiscussion {
+    pub number: i64,
+    pub title: String,
+    #[serde(default)]
+    pub body: Option<String>,
+    #[serde(default)]
+    pub user: Option<User>,
+    #[serde(default)]
+    pub author_association: String,
+    pub html_url: String,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
+#[derive(Deserialize)]
+pub struct PushedComment {
+    pub id: i64,
+    /// The comment that it answers, where it is no comment on the discussion itself.
+    #[serde(default)]
+    pub parent_id: Option<i64>,
+    #[serde(default)]
+    pub body: Option<String>,
+    #[serde(default)]
+    pub user: Option<User>,
+    #[serde(default)]
+    pub author_association: String,
+    pub html_url: String,
+    pub created_at: Instant,
+    pub updated_at: Instant,
+}
+
 /// Where it happened.
 #[derive(Deserialize)]
 pub struct Repository {

@@ -22,10 +22,12 @@ mod wire;
 
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
-use crate::adapter::google::{self, is_stale, limits};
+use crate::adapter::google::{self, limits};
+use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
 use crate::adapter::oidc::{Caller, Stranger};
-use crate::adapter::reviews::{Answer, Board, Measure, Notice, Page, Rejected, Review, Reviews};
+use crate::adapter::push::{Notice, Rejected};
+use crate::adapter::reviews::{Answer, Board, Measure, Page, Review, Reviews};
 use crate::config;
 use crate::domain::{Clock, NativeId, SourceName};
 use crate::port::{Permit, Vault};
@@ -117,21 +119,12 @@ impl Location {
         self.api.at(&[&head, rest].concat())
     }
 
-    /// Reads, with a newer token where the old one is over.
     async fn get(&self, rest: &[&str], query: &[(&str, &str)]) -> Result<Told, Failed> {
-        let call = |token: &SecretString| {
+        let call = |token: SecretString| {
             let call = self.api.reader().get(self.at(rest)).query(query);
-            call.bearer_auth(token.expose_secret())
+            self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        let token = self.grant.access().await?;
-        let told = match self.api.read(call(&token)).await {
-            Err(error) if is_stale(&error) => {
-                let token = self.grant.renew(&token).await?;
-                self.api.read(call(&token)).await
-            }
-            other => other,
-        };
-        told.map_err(limits)
+        self.grant.under(call).await.map_err(limits)
     }
 }
 
@@ -191,7 +184,7 @@ impl Board for Location {
         text: &str,
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed> {
-        let token = self.grant.access().await?;
+        let token = self.grant.access().await.map_err(Failed::unsent)?;
         let call = self.api.writer().put(self.at(&[review, "reply"]));
         let call = call
             .bearer_auth(token.expose_secret())
@@ -199,6 +192,10 @@ impl Board for Location {
         let told = self.api.publish(call, allowed).await.map_err(limits)?;
         let reply: wire::Reply = told.decode()?;
         Ok(Some(translate::answer(reply)))
+    }
+
+    fn meter(&self) -> &Meter {
+        self.api.meter()
     }
 
     async fn examine(&self) -> Vec<Finding> {
@@ -240,15 +237,15 @@ impl Board for Location {
         self.caller.is_some()
     }
 
-    async fn named(&self, notice: Notice<'_>) -> Result<Vec<String>, Rejected> {
+    async fn named(&self, notice: &Notice) -> Result<Vec<String>, Rejected> {
         let caller = self.caller.as_ref();
-        let caller = caller.ok_or(Rejected::Unproven("this source takes no notices"))?;
-        let verified = caller.verify(&self.api, notice.headers).await;
+        let caller = caller.ok_or(Rejected::unproven("this source takes no notices"))?;
+        let verified = caller.verify(&self.api, &notice.headers).await;
         verified.map_err(|stranger| match stranger {
-            Stranger::Unproven(why) => Rejected::Unproven(why),
-            Stranger::NoKeys(error) => Rejected::Unavailable(error.to_string()),
+            Stranger::Unproven(why) => Rejected::unproven(why),
+            Stranger::NoKeys(error) => error.into(),
         })?;
-        let names = wire::named(notice.body).map_err(Rejected::Malformed)?;
+        let names = wire::named(&notice.body).map_err(Rejected::Malformed)?;
         // A topic tells of all locations of an account.
         let ours = format!("/locations/{}/reviews/", self.location);
         let ids = names.iter().filter_map(|name| name.split_once(ours.as_str()));

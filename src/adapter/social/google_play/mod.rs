@@ -6,7 +6,8 @@
 //! person has one for each app, and the review's address is the app's page with the review's id, as Google's
 //! own notices have it (not in the documentation).
 //!
-//! An app has 200 readings an hour and 2000 answers a day (the same page): hence the pace of the sweeps. Known
+//! An app has 200 readings an hour and 2000 answers a day (the same page): hence the pace of the sweeps. The API tells
+//! of neither, so readings are counted here. Known
 //! reviews are read again only while they are in the list: nothing says what the API answers for one that is
 //! older, and that it is not shown must not count as its deletion.
 //!
@@ -17,14 +18,14 @@ mod wire;
 
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
-use crate::adapter::google::{self, ServiceAccount, is_stale, limits};
+use crate::adapter::google::{self, ServiceAccount, limits};
+use crate::adapter::meter::{Allowance, Meter, Window};
 use crate::adapter::reviews::{Answer, Board, Measure, Page, Review, Reviews};
 use crate::config;
 use crate::domain::{Clock, Instant, NativeId, Post, SourceName};
 use crate::port::Permit;
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -40,6 +41,9 @@ const SCOPE: &str = "https://www.googleapis.com/auth/androidpublisher";
 const LIMIT: usize = 350;
 /// The reviews of a page; the most there is.
 const PAGE: &str = "100";
+/// The readings that an app has in an hour
+/// (<https://developers.google.com/android-publisher/reply-to-reviews#quotas>).
+const READINGS: u64 = 200;
 /// For how long a review is surely in the list.
 const LISTED: TimeDelta = TimeDelta::hours(6 * 24 + 12);
 
@@ -69,9 +73,16 @@ impl Reviews<Play> {
         let mut base = config.url.clone();
         base.set_path("");
         let desk = google::desk(&base);
+        let api = Api::new(base, &source, reply_timeout, clock.clone(), google::spoken)?;
+        api.meter().allow(Allowance {
+            most: READINGS,
+            parts: 1,
+            unit: "readings",
+            window: Window::Hour,
+        });
         let board = Play {
             account: ServiceAccount::new(&config.service_account_key, desk, SCOPE, clock.clone())?,
-            api: Api::new(base, &source, reply_timeout, clock.clone(), google::spoken)?,
+            api,
             package: config.package_name.clone(),
             source,
             clock: clock.clone(),
@@ -86,24 +97,14 @@ impl Play {
         self.api.at(&[&head, rest].concat())
     }
 
-    /// Reads, with a new token where the old one is over.
     async fn get(&self, rest: &[&str], query: &[(&str, &str)]) -> Result<Told, Failed> {
-        let call =
-            |token: &SecretString| authorized(self.api.reader().get(self.at(rest)).query(query), token);
-        let token = self.account.access(&self.api).await?;
-        match self.api.read(call(&token)).await {
-            Err(error) if is_stale(&error) => {
-                self.account.refuse(&token);
-                let token = self.account.access(&self.api).await?;
-                self.api.read(call(&token)).await.map_err(limits)
-            }
-            other => other.map_err(limits),
-        }
+        let call = |token: SecretString| {
+            self.api.meter().spent(1, self.clock.now());
+            let call = self.api.reader().get(self.at(rest)).query(query);
+            self.api.read(call.bearer_auth(token.expose_secret()))
+        };
+        self.account.under(&self.api, call).await.map_err(limits)
     }
-}
-
-fn authorized(call: RequestBuilder, token: &SecretString) -> RequestBuilder {
-    call.bearer_auth(token.expose_secret())
 }
 
 #[async_trait]
@@ -170,11 +171,13 @@ impl Board for Play {
         text: &str,
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed> {
-        let token = self.account.access(&self.api).await?;
+        let token = self.account.access(&self.api).await.map_err(Failed::unsent)?;
         let call = self.api.writer().post(self.at(&[&format!("{review}:reply")]));
-        let call = authorized(call.json(&json!({"replyText": text})), &token);
+        let call = call
+            .bearer_auth(token.expose_secret())
+            .json(&json!({"replyText": text}));
         let told = self.api.publish(call, allowed).await.map_err(|error| {
-            if is_stale(&error) {
+            if error.is_unauthorized() {
                 self.account.refuse(&token);
             }
             limits(error)
@@ -184,6 +187,10 @@ impl Board for Play {
             replied.result.reply_text,
             replied.result.last_edited,
         )))
+    }
+
+    fn meter(&self) -> &Meter {
+        self.api.meter()
     }
 
     async fn examine(&self) -> Vec<Finding> {

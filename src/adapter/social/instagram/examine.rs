@@ -63,16 +63,8 @@ impl Instagram {
              object Instagram: they cannot be looked at with this token",
             self.source
         )));
-        findings.extend(self.quota());
+        findings.extend(self.graph.quota());
         findings.push(Finding::clocks(self.graph.date().await, self.clock.now()));
         findings
-    }
-
-    fn quota(&self) -> Option<Finding> {
-        let quota = self.graph.meter().last()?;
-        Some(Finding::well(format!(
-            "{:.0} % of the calls of this hour are left",
-            quota.left
-        )))
     }
 }

@@ -2,20 +2,23 @@
 //! is known still stands.
 //!
 //! Media and comments come newest first. A media object's `comments_count` has the answers in it, so its comments
-//! are read when it is another than at the last reading: back to an hour before the newest that was known, and at
-//! least a page, with the answers to each. New comments under an object that is not among the newest hundred,
-//! and new answers deep down a long list, come by the webhook alone.
+//! are read when it is another than at the last reading, and once in an hour, for one may come while another goes:
+//! back to an hour before the newest that was known, and at least a page, with all answers to each. New comments
+//! under an object that is not among the newest hundred come by the webhook alone, and so do new answers deep down
+//! a long list, but for those to comments that are known: they are seen with another look.
 
 use super::Instagram;
 use super::push::stamped;
 use super::translate::{self, Place};
 use super::wire::{self, Comment, Media};
 use crate::adapter::api::Failed;
+use crate::adapter::graph::Walk;
 use crate::adapter::graph::shelf::{Found, Known, Looks};
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Halt;
 use crate::app::Inbound;
 use crate::domain::{Instant, Post};
+use chrono::TimeDelta;
 
 /// The most objects of a page
 /// (<https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-media/comments>).
@@ -26,6 +29,8 @@ const MEDIA_PAGES: usize = 2;
 const MOST_PAGES: usize = 100;
 /// How many media objects are remembered.
 const MOST_REMEMBERED: usize = 20_000;
+/// For how long comments are not read again while their number is the same.
+const STILL: TimeDelta = TimeDelta::hours(1);
 
 impl Instagram {
     /// What was written under our media.
@@ -38,6 +43,7 @@ impl Instagram {
         let walk = self.graph.walk(&path, &query, listed, stamped).await;
         let mut found = Found::of(walk.failed);
         let mut read = Vec::new();
+        let now = self.clock.now();
         for media in self
             .shelf
             .readable::<Media>(inbound, "media", &walk.items)
@@ -47,33 +53,39 @@ impl Instagram {
                 self.remember_page(&media.id, page);
             }
             let before = self.memory().counts.get(&media.id).copied();
-            let is_still = |count: i64| count == 0 || Some(count) == before;
-            if media.comments_count.is_some_and(is_still) || found.failed.is_some() {
+            let is_still = |count: i64| {
+                count == 0 || before.is_some_and(|(known, at)| count == known && now - at < STILL)
+            };
+            let is_still = !self.shelf.is_behind(&media.id) && media.comments_count.is_some_and(is_still);
+            if is_still || found.failed.is_some() {
                 continue;
             }
-            self.read_comments(inbound, &media, (&known, &handle), &mut found)
+            let whole = self
+                .read_comments(inbound, &media, (&known, &handle), &mut found)
                 .await?;
-            if found.failed.is_none() {
-                read.extend(media.comments_count.map(|count| (media.id.clone(), count)));
-            }
+            let count = media.comments_count.filter(|_| whole);
+            read.extend(count.map(|count| (media.id.clone(), (count, now))));
         }
-        self.shelf.keep(inbound, "media", found, known).await?;
-        self.memory().counts.extend(read);
-        Ok(())
+        let kept = self.shelf.keep(inbound, "media", found, known).await;
+        if !matches!(kept, Err(Halt::Store(_))) {
+            self.memory().counts.extend(read);
+        }
+        kept
     }
 
+    /// Says whether all was read.
     async fn read_comments(
         &self,
         inbound: &Inbound,
         media: &Media,
         (known, handle): (&Known, &str),
         found: &mut Found,
-    ) -> Result<(), Halt> {
-        let fields = format!("{},replies.limit(50){{{}}}", wire::COMMENT, wire::COMMENT);
+    ) -> Result<bool, Halt> {
+        let fields = format!("{},{}", wire::COMMENT, wire::answers());
         let query = [("fields", fields.as_str()), ("limit", LIMIT)];
         let path = [media.id.as_str(), "comments"];
-        let horizon = known.0.horizon();
-        let walk = self
+        let horizon = self.shelf.horizon(&media.id, known);
+        let mut walk = self
             .graph
             .walk(&path, &query, (horizon, MOST_PAGES), stamped)
             .await;
@@ -84,17 +96,11 @@ impl Instagram {
         let mut comments: Vec<Comment> = shelf.readable(inbound, "comments", &walk.items).await?;
         let mut answers = Vec::new();
         for comment in &mut comments {
-            let Some(below) = comment.replies.take() else {
-                continue;
-            };
-            for answer in shelf
-                .readable::<Comment>(inbound, "comments", &below.data)
-                .await?
-            {
-                answers.push(Comment {
-                    parent_id: answer.parent_id.clone().or_else(|| Some(comment.id.clone())),
-                    ..answer
-                });
+            let (below, failed) = self.answers(inbound, comment).await?;
+            answers.extend(below);
+            walk.failed = walk.failed.or(failed);
+            if walk.failed.is_some() {
+                break;
             }
         }
         comments.extend(answers);
@@ -106,12 +112,38 @@ impl Instagram {
                 found.posts.push(translate::comment(&self.source, place, comment));
             }
         }
-        match walk.failed {
-            // The object went meanwhile: its comments with it.
-            Some(error) if error.is_missing() => {}
-            failed => found.failed = failed,
-        }
-        Ok(())
+        Ok(shelf.ended(found, (&media.id, known), walk.failed))
+    }
+
+    /// The answers to a comment, of which a page came with it, and why they are not all.
+    async fn answers(
+        &self,
+        inbound: &Inbound,
+        comment: &mut Comment,
+    ) -> Result<(Vec<Comment>, Option<Failed>), Halt> {
+        let Some(page) = comment.replies.take() else {
+            return Ok((Vec::new(), None));
+        };
+        let walk = match page.after() {
+            None => Walk {
+                items: page.data,
+                ..Walk::default()
+            },
+            // In which order they are listed is not documented: all are read.
+            Some(_) => {
+                let query = [("fields", wire::COMMENT), ("limit", LIMIT)];
+                let path = [comment.id.as_str(), "replies"];
+                let all = (Instant::MIN_UTC, MOST_PAGES);
+                self.graph.walk(&path, &query, all, stamped).await
+            }
+        };
+        let shelf = &self.shelf;
+        let read: Vec<Comment> = shelf.readable(inbound, "comments", &walk.items).await?;
+        let read = read.into_iter().map(|answer| Comment {
+            parent_id: answer.parent_id.clone().or_else(|| Some(comment.id.clone())),
+            ..answer
+        });
+        Ok((read.collect(), walk.failed))
     }
 
     /// What others show, and whether what is known still stands.
@@ -144,18 +176,39 @@ impl Instagram {
         self.shelf.keep(inbound, "tags", found, known).await
     }
 
-    /// Reads some known comments again: what stands elsewhere is only shown as a mention.
+    /// Reads some known comments again, with the answers to them: what stands elsewhere is only shown as a mention.
     async fn look_again(&self, inbound: &Inbound) -> Result<(), Halt> {
+        let handle = self.handle().await?;
+        let known = self.shelf.known(inbound, "media").await?;
         let counts = |post: &Post| Place::of_post(post) == Place::Comment;
         let mut looks = Looks::default();
         for post in self.shelf.due(inbound, counts).await? {
-            let now = self.comment_now(post.id.as_str()).await;
+            let mut now = self.comment_with_answers(post.id.as_str()).await;
+            if let Ok(comment) = &mut now {
+                let (answers, _) = self.answers(inbound, comment).await?;
+                let place = (post.conversation.as_str(), post.url.as_deref());
+                let answers = answers.iter().filter(|answer| {
+                    let met = looks.also.iter().any(|other| other.id.as_str() == answer.id);
+                    let counts = self.shelf.counts(&answer.id, answer.timestamp, &known);
+                    counts && !met && !self.is_ours(answer, &handle)
+                });
+                let answers = answers.map(|answer| translate::comment(&self.source, place, answer));
+                let answers: Vec<_> = answers.collect();
+                looks.also.extend(answers);
+            }
             let now = now.map(|now| Some(translate::words(&now)));
             if !self.shelf.looked(&mut looks, &post, now) {
                 break;
             }
         }
+        looks.also.sort_by_key(|post| post.created_at);
         self.shelf.settle(inbound, looks).await
+    }
+
+    /// A comment under a media object of ours, as it is now, with a page of the answers to it.
+    async fn comment_with_answers(&self, id: &str) -> Result<Comment, Failed> {
+        let fields = format!("{},{}", wire::COMMENT, wire::answers());
+        self.graph.get(&[id], &[("fields", &fields)]).await
     }
 
     /// A comment under a media object of ours, as it is now.

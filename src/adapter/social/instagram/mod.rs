@@ -30,13 +30,14 @@ use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::graph::door::{self, Door};
 use crate::adapter::graph::shelf::Shelf;
+use crate::adapter::graph::wire::Who;
 use crate::adapter::graph::{Graph, MEND, VERSION};
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::supervise::Lost;
-use crate::adapter::trouble::Halt;
 use crate::app::Inbound;
 use crate::config;
-use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
+use crate::domain::{Audience, Clock, Instant, NativeId, Reply, SourceName};
 use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target};
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -70,8 +71,8 @@ pub struct Instagram {
 struct Memory {
     /// Our handle.
     handle: Option<Arc<str>>,
-    /// How many comments a media object had when they were read.
-    counts: HashMap<String, i64>,
+    /// How many comments a media object had when they were read, and when that was.
+    counts: HashMap<String, (i64, Instant)>,
     /// Where a media object is read by people.
     pages: HashMap<String, String>,
 }
@@ -136,9 +137,16 @@ impl Instagram {
 
     /// Whether we wrote a comment.
     fn is_ours(&self, comment: &Comment, handle: &str) -> bool {
-        let by_id = comment.from.as_ref().is_some_and(|who| who.id == self.account);
-        let by_handle = comment.username.as_deref().is_some_and(|told| told == handle);
-        by_id || (by_handle && !handle.is_empty())
+        let by_handle = comment.username.as_deref() == Some(handle) && !handle.is_empty();
+        by_handle || comment.from.as_ref().is_some_and(|who| self.is_us(who, handle))
+    }
+
+    /// Whether we are meant. Where we write ourselves another id of ours may be told than the account's
+    /// (`self_ig_scoped_id`, <https://developers.facebook.com/docs/graph-api/webhooks/reference/instagram>); our
+    /// handle is the same everywhere.
+    fn is_us(&self, who: &Who, handle: &str) -> bool {
+        let named = who.username.as_deref() == Some(handle) && !handle.is_empty();
+        who.id == self.account || named
     }
 }
 
@@ -208,6 +216,10 @@ impl Connector for Instagram {
         vec![self.link.clone()]
     }
 
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.graph.meter())
+    }
+
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {
         Some(door::routes(self, inbound))
     }
@@ -218,10 +230,7 @@ impl Connector for Instagram {
     }
 
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
-        self.read_media(inbound).await.map_err(|halt| match halt {
-            Halt::Network(error) => error.lost(&MEND),
-            Halt::Store(error) => Lost::Broken(error.to_string()),
-        })?;
+        self.read_media(inbound).await.map_err(|halt| halt.lost(&MEND))?;
         self.explore(inbound).await
     }
 

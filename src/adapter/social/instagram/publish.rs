@@ -2,7 +2,7 @@
 //!
 //! `POST /{comment}/replies` and `POST /{account}/mentions` answer with the new comment's id alone
 //! (<https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-comment/replies>),
-//! so where it stands is read afterwards. Definite refusals are those of [`graph::refusal`]; before one is
+//! so where it stands is read afterwards. Definite refusals are those of [`crate::adapter::graph::refusal`]; before one is
 //! believed it is looked whether the reply stands all the same, where one can look.
 
 use super::Instagram;
@@ -10,7 +10,7 @@ use super::push::stamped;
 use super::translate::{self, Place, is_by};
 use super::wire::{self, Comment, Done};
 use crate::adapter::api::Failed;
-use crate::adapter::graph::{self, MEND, talk};
+use crate::adapter::graph::{MEND, talk};
 use crate::adapter::ids;
 use crate::adapter::verdict::{Own, blanks, since, verdict};
 use crate::domain::{Audience, Instant as Moment, NativeId, Reply};
@@ -62,7 +62,7 @@ struct Order {
 
 impl Instagram {
     pub(super) async fn send(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
-        // Half of the time for reading before, a quarter at least for publishing, the rest for reading after.
+        // Half of the time for reading before.
         let began = Instant::now();
         let late =
             |_| PortError::NotReached("the post could not be read in time before answering it".to_owned());
@@ -74,24 +74,14 @@ impl Instagram {
             .iter()
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
-        let left = self.timeout.mul_f64(0.75).saturating_sub(began.elapsed());
-        let done = self.graph.send::<Done>(&path, &form, (left, permit)).await;
-        let end = began + self.timeout;
-        match done.map_err(graph::refusal) {
-            Ok(done) => {
-                let late = |_| PortError::Unknown("it was written, but could not be read in time".to_owned());
-                timeout_at(end, self.place(reply, &order, done))
-                    .await
-                    .map_err(late)?
-            }
-            Err(PortError::Refused(why)) if Place::of(reply) == Place::Comment => {
-                match timeout_at(end, self.look(reply, None)).await {
-                    Ok(Ok(Look::Absent { .. })) => Err(PortError::Refused(why)),
-                    Ok(_) | Err(_) => Err(PortError::Unknown(why)),
-                }
-            }
-            Err(error) => Err(error),
-        }
+        let place = async |done: Done| self.place(reply, &order, done).await;
+        // Elsewhere nobody can look.
+        let look = async || match Place::of(reply) {
+            Place::Comment => self.look(reply, None).await,
+            Place::Mention(_) | Place::Caption | Place::Tag => Ok(Look::Absent { fresh: true }),
+        };
+        let pace = (began, self.timeout, permit);
+        self.graph.publish((&path, &form), pace, place, look).await
     }
 
     /// Reads whether what is answered stands as it was approved, and makes the call ready.
@@ -196,8 +186,9 @@ impl Instagram {
 
     pub(super) async fn look(&self, reply: &Reply, canary: Option<&NativeId>) -> Result<Look, PortError> {
         if reply.audience == Audience::Private {
+            let handle = self.handle().await.map_err(Failed::unread)?;
             let talk = self.talk(reply).await.map_err(Failed::unread)?;
-            return talk::look(reply, &talk, &self.account);
+            return talk::look(reply, &talk, |who| self.is_us(who, &handle));
         }
         if Place::of(reply) != Place::Comment {
             return Err(PortError::Unknown(format!(
@@ -211,7 +202,8 @@ impl Instagram {
             .map_err(Failed::unread)?;
         let thread = Thread::of(reply, &target);
         let listed = self.own_in(&thread).await.map_err(Failed::unread)?;
-        let fresh = self.is_fresh(&listed, canary).await?;
+        let is_listed = |canary: &NativeId| listed.iter().any(|own| own.id == canary.as_str());
+        let fresh = self.graph.is_fresh(canary, canary.is_some_and(is_listed)).await?;
         let since = since(reply);
         let ours = listed
             .iter()
@@ -224,26 +216,6 @@ impl Instagram {
             })
         });
         verdict(reply, fresh, ours.collect::<Result<_, PortError>>()?, blanks)
-    }
-
-    /// Whether the newest comment that is known of us can be read: a copy of the database that lags would not
-    /// show it. One that somebody removed meanwhile cannot be asked for.
-    async fn is_fresh(&self, listed: &[Comment], canary: Option<&NativeId>) -> Result<bool, PortError> {
-        let Some(canary) = canary.map(NativeId::as_str) else {
-            return Ok(true);
-        };
-        if listed.iter().any(|own| own.id == canary) {
-            return Ok(true);
-        }
-        match self
-            .graph
-            .get::<serde_json::Value>(&[canary], &[("fields", "id")])
-            .await
-        {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_missing() => Ok(false),
-            Err(error) => Err(error.unread()),
-        }
     }
 
     /// Our answers in a thread. In which order they are listed is not documented: all are read.

@@ -3,15 +3,16 @@
 use super::wire::{Account, Change, Entry, Envelope, MENTION, MENTIONED_MEDIA, Media, Named, Told};
 use super::{Instagram, translate};
 use crate::adapter::api::Failed;
-use crate::adapter::graph::door::{Door, Later, Pushed};
+use crate::adapter::graph::door::{Door, Pushed};
 use crate::adapter::graph::wire::{moment, name};
+use crate::adapter::push::Rejected;
 use crate::app::{Inbound, Unavailable};
 use crate::domain::{Instant, Post, Sighting};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
-/// How long Meta waits for an answer because of an address that is nice to have.
+/// How long Meta waits for an answer because of what is nice to have: our handle, an address.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What is put aside under.
 const STREAM: &str = "webhook";
@@ -36,7 +37,7 @@ impl Pushed for Instagram {
         &self.door
     }
 
-    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Later> {
+    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Rejected> {
         let envelope: Envelope = match serde_json::from_slice(body) {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -55,7 +56,9 @@ impl Pushed for Instagram {
                     Err(Missed::Odd(error)) => self.aside(inbound, raw, &error).await?,
                     // Meta tells of it again; what it does not let us see, it never will.
                     Err(Missed::Unasked(error)) if will_pass(&error) => {
-                        return Err(Later(format!("what it names could not be read: {error}")));
+                        return Err(Rejected::Unavailable(format!(
+                            "what it names could not be read: {error}"
+                        )));
                     }
                     Err(Missed::Unasked(error)) => {
                         self.aside(inbound, raw, &error).await?;
@@ -98,9 +101,11 @@ impl Instagram {
         }
     }
 
+    /// `None`: it is ours.
     async fn comment(&self, told: &Told, sent: Option<Instant>) -> Option<Post> {
-        let ours = told.from.as_ref().is_some_and(|who| who.id == self.account);
-        if ours {
+        let handle = tokio::time::timeout(PATIENCE, self.handle()).await;
+        let handle = handle.ok().and_then(Result::ok).unwrap_or_default();
+        if told.from.as_ref().is_some_and(|who| self.is_us(who, &handle)) {
             return None;
         }
         let now = self.clock.now();

@@ -95,9 +95,10 @@ impl Instagram {
         if reply.begun_at.is_some() {
             return Ok(None);
         }
+        let handle = self.handle().await.map_err(|error| error.before(&MEND))?;
         let talk = self.talk(reply).await.map_err(|error| error.before(&MEND))?;
         let other = talk.iter().find(|message| {
-            message.from.id == self.account
+            self.is_us(&message.from, &handle)
                 && message.created_time > comment.timestamp
                 && !ours.iter().any(|id| id.as_str() == message.id)
         });

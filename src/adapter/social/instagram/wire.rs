@@ -1,5 +1,6 @@
 //! What the API's answers and notifications look like, as far as they are read here.
 
+use crate::adapter::graph::Page;
 use crate::adapter::graph::wire::{Ref, Who, at, id, lenient, perhaps_at};
 use crate::domain::Instant;
 use serde::Deserialize;
@@ -13,6 +14,11 @@ pub const MEDIA: &str = "id,caption,permalink,timestamp,username,like_count,comm
 /// The fields that are asked of a comment
 /// (<https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-comment>).
 pub const COMMENT: &str = "id,text,timestamp,username,from,parent_id,like_count,hidden";
+/// The first answers to a comment, as they are asked for with it.
+pub fn answers() -> String {
+    format!("replies.limit(50){{{COMMENT}}}")
+}
+
 /// The fields that the API gives of a comment that names us
 /// (<https://developers.facebook.com/docs/instagram-platform/instagram-graph-api/reference/ig-user/mentioned_comment>).
 pub const MENTION: &str = "id,text,timestamp,like_count,media{id,permalink}";
@@ -66,15 +72,9 @@ pub struct Comment {
     /// What it stands under.
     #[serde(default)]
     pub media: Option<Under>,
-    /// The answers to it, as they came.
+    /// The answers to it, as they came: a page of them.
     #[serde(default)]
-    pub replies: Option<Answers>,
-}
-
-/// A list inside of an object.
-#[derive(Debug, Clone, Deserialize)]
-pub struct Answers {
-    pub data: Vec<Box<RawValue>>,
+    pub replies: Option<Page>,
 }
 
 /// A media object, as little as a comment tells of it.

@@ -2,51 +2,28 @@
 
 pub use crate::adapter::api::Failed;
 use crate::adapter::api::{Answer, Api, Mend};
+use crate::adapter::http;
 use crate::adapter::meter::Meter;
 use crate::adapter::oauth::Grant;
-use crate::adapter::supervise::Lost;
 use crate::domain::Instant;
 use crate::port::{Permit, PortError};
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::time::Duration;
 use url::Url;
 
-const MEND: Mend = Mend {
+/// What somebody can do where LinkedIn does not let us in.
+pub const MEND: Mend = Mend {
     unauthorized: "the token is not accepted; connect the organisation again, with a member who administers its page",
     forbidden: "the application or the member may not do this; it needs r_organization_social_feed, \
                 w_organization_social_feed and rw_organization_admin, and a member who administers the page",
 };
 
-/// What the supervisor does about a failure.
-pub fn lost(error: Failed) -> Lost {
-    error.lost(&MEND)
-}
-
 /// A failure before anything was published.
 pub fn before(error: Failed) -> PortError {
     error.before(&MEND)
-}
-
-/// A failure of the publishing call. What LinkedIn says in the form of its API it says before it publishes;
-/// a conflict is none of that: it may be about the same comment.
-pub fn refusal(error: Failed) -> PortError {
-    match &error {
-        Failed::Limited(wait) => PortError::RetryAfter(*wait),
-        Failed::Unreached(why) => PortError::NotReached(why.clone()),
-        Failed::Broken(why) => PortError::Unknown(why.clone()),
-        Failed::Status {
-            status,
-            told: Some(_),
-        } => match status.as_u16() {
-            401 => PortError::Unauthorized(error.to_string()),
-            400 | 403 | 404 | 422 => PortError::Refused(format!("LinkedIn refused: {error}")),
-            _ => PortError::Unknown(error.to_string()),
-        },
-        Failed::Status { told: None, .. } => PortError::Unknown(error.to_string()),
-    }
 }
 
 /// An organisation's way to the network.
@@ -75,31 +52,27 @@ impl Way {
     /// something in both.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &str) -> Result<T, Failed> {
         let url = self.at(path, query);
-        let token = self.grant.access().await?;
-        let under = |token: &SecretString| self.dressed(self.api.reader().get(url.clone()), token);
-        let answer = match self.api.read(under(&token)).await {
-            Err(Failed::Status {
-                status: StatusCode::UNAUTHORIZED,
-                ..
-            }) => {
-                let token = self.grant.renew(&token).await?;
-                self.api.read(under(&token)).await?
-            }
-            other => other?,
+        let call = |token: SecretString| {
+            let call = self.dressed(self.api.reader().get(url.clone()), &token);
+            self.api.read(call)
         };
-        answer.decode()
+        self.grant.under(call).await?.decode()
     }
 
-    /// Makes a call that publishes: one attempt, on a connection of its own.
+    /// Makes a call that publishes: one attempt, on a connection of its own. Without a token nothing is sent.
     pub async fn publish(
         &self,
         path: &str,
         body: &Value,
         allowed: (Duration, &Permit),
-    ) -> Result<Answer, Failed> {
+    ) -> Result<Answer, PortError> {
+        // A conflict is no refusal: it may be about the same comment.
+        let refused = |error: Failed| error.refusal("LinkedIn", &[400, 403, 404, 422]);
         let call = self.api.writer().post(self.at(path, "")).json(body);
-        let token = self.grant.access().await?;
-        self.api.publish(self.dressed(call, &token), allowed).await
+        let token = self.grant.access().await;
+        let token = token.map_err(|error| refused(error.unsent()))?;
+        let answer = self.api.publish(self.dressed(call, &token), allowed).await;
+        answer.map_err(refused)
     }
 
     /// The time that the server says it is.
@@ -119,6 +92,12 @@ impl Way {
             .header("X-Restli-Protocol-Version", "2.0.0")
             .bearer_auth(token.expose_secret())
     }
+}
+
+/// How long to wait when the calls of a day are used up: no header says so, and they are back at midnight UTC
+/// (<https://learn.microsoft.com/en-us/linkedin/shared/api-guide/concepts/rate-limits>). Any other limit passes soon.
+pub fn waits(body: &[u8]) -> Option<Duration> {
+    spoken(body)?.contains(" DAY limit").then_some(http::LONGEST_WAIT)
 }
 
 /// The API's own words of a failure

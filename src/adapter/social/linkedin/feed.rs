@@ -9,7 +9,7 @@
 //! first start. A new installation does not open old cases.
 
 use super::LinkedIn;
-use super::call::{Failed, lost};
+use super::call::{Failed, MEND};
 use super::translate;
 use super::urn::{CommentName, encoded};
 use super::wire::{Comment, Notice, Page, Several, at};
@@ -17,7 +17,7 @@ use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound};
-use crate::domain::{Instant, NativeId, Post, PostKind, Sighting};
+use crate::domain::{NativeId, Post, PostKind, Sighting};
 use chrono::TimeDelta;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -33,8 +33,12 @@ const MOST_PAGES: usize = 100;
 const ACTIONS: &str = "List(COMMENT,COMMENT_EDIT,COMMENT_DELETE,SHARE_MENTION)";
 /// How many known posts are read again in a minute: quotas are by day.
 const LOOKS_A_MINUTE: u32 = 50;
-/// How many comments are remembered as stored.
-const MOST_STORED: usize = 20_000;
+/// For how long a comment is asked for that cannot be read.
+const TRYING: TimeDelta = TimeDelta::hours(6);
+/// So many comments that cannot be read, and none that can, are more than the fault of one of them.
+const TOO_MANY: usize = 3;
+/// How many of them are remembered.
+const MOST_TRIED: usize = 20_000;
 /// The cursor's name.
 const STREAM: &str = "notifications";
 
@@ -58,10 +62,7 @@ impl Reach {
 impl LinkedIn {
     /// What happened since the last time.
     pub(super) async fn listen(&self, inbound: &Inbound) -> Result<(), Lost> {
-        self.notifications(inbound).await.map_err(|halt| match halt {
-            Halt::Network(error) => lost(error),
-            Halt::Store(error) => Lost::Broken(error.to_string()),
-        })
+        self.notifications(inbound).await.map_err(|halt| halt.lost(&MEND))
     }
 
     /// Whether what is known still stands.
@@ -85,19 +86,34 @@ impl LinkedIn {
         let notices = self.read(inbound, &raw).await?;
         let newest = notices.iter().map(|notice| notice.last_modified_at);
         let newest = newest.max().unwrap_or(known.newest).max(known.newest);
-        let sightings = self.sightings(&notices, known.since).await?;
-        let value = format!("{newest} {}", known.since);
+        let heard = self.heard(inbound, &notices, known.since).await?;
+        // What could not be read is asked for again.
+        let missed = heard.missed.as_ref().map_or(i64::MAX, |(at, _)| *at);
+        let value = format!("{} {}", newest.min(missed), known.since);
         let cursor = (kept.as_ref() != Some(&value)).then(|| Cursor {
             stream: STREAM.to_owned(),
             value,
         });
-        if !sightings.is_empty() || cursor.is_some() {
-            inbound
-                .posts_seen(&self.source, sightings.clone(), cursor)
-                .await?;
-            self.remember(&sightings);
+        match self.take(inbound, heard, cursor).await? {
+            None => self.troubles.over(STREAM),
+            Some(error) if error.is_everywhere() => return Err(error.into()),
+            Some(error) => self.troubles.say((&self.source, STREAM), &error, now),
         }
         Ok(())
+    }
+
+    /// Stores what was heard; gives why something could not be read.
+    pub(super) async fn take(
+        &self,
+        inbound: &Inbound,
+        heard: Heard,
+        cursor: Option<Cursor>,
+    ) -> Result<Option<Failed>, Halt> {
+        if !heard.sightings.is_empty() || cursor.is_some() {
+            inbound.posts_seen(&self.source, heard.sightings, cursor).await?;
+        }
+        self.stored.put(heard.of);
+        Ok(heard.missed.map(|(_, error)| error))
     }
 
     async fn range(&self, from: i64, to: i64) -> Result<Vec<Box<RawValue>>, Failed> {
@@ -144,8 +160,14 @@ impl LinkedIn {
         Ok(notices)
     }
 
-    /// What notifications come to: of each comment the newest.
-    pub(super) async fn sightings(&self, notices: &[Notice], since: i64) -> Result<Vec<Sighting>, Failed> {
+    /// What notifications come to: of each comment the newest. One that cannot be read stops none of the others; it
+    /// is asked for again for some hours, and then set aside.
+    pub(super) async fn heard(
+        &self,
+        inbound: &Inbound,
+        notices: &[Notice],
+        since: i64,
+    ) -> Result<Heard, Halt> {
         let mut newest = BTreeMap::new();
         for (place, notice) in notices.iter().enumerate() {
             if notice.last_modified_at >= since
@@ -156,13 +178,49 @@ impl LinkedIn {
         }
         let mut newest: Vec<_> = newest.into_iter().collect();
         newest.sort_by_key(|(_, (place, _))| *place);
-        let mut sightings = Vec::new();
+        let (mut heard, mut broken) = (Heard::default(), 0);
         for (urn, (_, notice)) in newest {
-            if !self.is_stored(&urn, notice.last_modified_at) {
-                sightings.extend(self.sighting(&urn, notice).await?);
+            let at = notice.last_modified_at;
+            if self.is_stored(&urn, at) {
+                continue;
+            }
+            let error = match self.sighting(&urn, notice).await {
+                Ok(sighting) => {
+                    heard.sightings.extend(sighting);
+                    self.tried().remove(&urn);
+                    heard.of.push((urn, at));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            broken += 1;
+            let hopeless = error.is_everywhere() || (broken >= TOO_MANY && heard.of.is_empty());
+            if !hopeless && self.was_tried(&urn) {
+                let place = (&self.source, STREAM);
+                let what = format!("{} of {urn} at {at}", notice.action);
+                self.troubles
+                    .put_aside(inbound, place, &urn, &error, &what)
+                    .await?;
+                heard.of.push((urn, at));
+                continue;
+            }
+            // They come in the order of their moments: the first is the earliest.
+            heard.missed.get_or_insert((at, error));
+            if hopeless {
+                break;
             }
         }
-        Ok(sightings)
+        Ok(heard)
+    }
+
+    /// Whether a comment could not be read for long.
+    fn was_tried(&self, urn: &str) -> bool {
+        let mut tried = self.tried();
+        if tried.len() >= MOST_TRIED {
+            tried.clear();
+        }
+        let now = self.clock.now();
+        now - *tried.entry(urn.to_owned()).or_insert(now) >= TRYING
     }
 
     async fn sighting(&self, urn: &str, notice: &Notice) -> Result<Option<Sighting>, Failed> {
@@ -216,12 +274,16 @@ impl LinkedIn {
         }
         let (mut seen, mut failed) = (Vec::new(), None);
         for (object, posts) in by_post {
-            match self.seen_again(&object, &posts).await {
+            match self.seen_again(inbound, &object, &posts).await {
                 Ok(sightings) => seen.extend(sightings),
-                Err(error) => {
+                Err(Halt::Network(error)) => {
+                    let hopeless = error.is_everywhere();
                     failed = Some(error);
-                    break;
+                    if hopeless {
+                        break;
+                    }
                 }
+                Err(halt @ Halt::Store(_)) => return Err(halt),
             }
         }
         if !seen.is_empty() {
@@ -232,15 +294,37 @@ impl LinkedIn {
 
     /// What is new about comments below a post: taken back, which has to show in two rounds and by the
     /// comment's own address, or edited.
-    async fn seen_again(&self, object: &str, posts: &[(String, &Post)]) -> Result<Vec<Sighting>, Failed> {
+    async fn seen_again(
+        &self,
+        inbound: &Inbound,
+        object: &str,
+        posts: &[(String, &Post)],
+    ) -> Result<Vec<Sighting>, Halt> {
         let ids: Vec<_> = posts.iter().map(|(id, _)| id.as_str()).collect();
         let path = format!("/rest/socialActions/{}/comments", encoded(object));
         let query = format!("ids=List({})", ids.join(","));
-        let told: Several = self.way.get(&path, &query).await?;
+        let told: Several = match self.way.get(&path, &query).await {
+            // The post is gone, and what stood below it.
+            Err(error) if error.is_missing() => Several::default(),
+            other => other?,
+        };
         let mut seen = Vec::new();
         for (id, post) in posts {
-            let there = told.results.get(id);
-            let there = there.and_then(|raw| serde_json::from_str::<Comment>(raw.get()).ok());
+            let there = match told
+                .results
+                .get(id)
+                .map(|raw| (raw, serde_json::from_str::<Comment>(raw.get())))
+            {
+                None => None,
+                Some((_, Ok(comment))) => Some(comment),
+                Some((raw, Err(error))) => {
+                    let place = (&self.source, "known posts");
+                    self.troubles
+                        .put_aside(inbound, place, post.id.as_str(), &error, raw.get())
+                        .await?;
+                    continue;
+                }
+            };
             match there {
                 Some(comment) => {
                     self.watch.found(&post.id);
@@ -264,24 +348,20 @@ impl LinkedIn {
         Ok(seen)
     }
 
-    /// Whether this version of a comment was stored in this run.
+    /// Whether a notification was heard of in this run, or a newer one of the same comment.
     fn is_stored(&self, urn: &str, moment: i64) -> bool {
-        self.stored().get(urn).is_some_and(|known| *known >= at(moment))
+        self.stored.version(urn).is_some_and(|known| known >= moment)
     }
+}
 
-    pub(super) fn remember(&self, sightings: &[Sighting]) {
-        let mut stored = self.stored();
-        if stored.len() >= MOST_STORED {
-            stored.clear();
-        }
-        for sighting in sightings {
-            let (id, moment): (_, Instant) = match sighting {
-                Sighting::Post(post) => (&post.id, post.edited_at.unwrap_or(post.created_at)),
-                Sighting::Gone(id) => (id, Instant::MAX_UTC),
-            };
-            stored.insert(id.to_string(), moment);
-        }
-    }
+/// What notifications came to.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    sightings: Vec<Sighting>,
+    /// Of which comments, and the moments of their notifications.
+    of: Vec<(String, i64)>,
+    /// From when the earliest is that could not be read, and why.
+    missed: Option<(i64, Failed)>,
 }
 
 /// What a notification is about: the full name of a comment or a post.

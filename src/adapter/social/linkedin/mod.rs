@@ -9,8 +9,8 @@
 //!
 //! Made from LinkedIn's documentation, and played against a server made after it; not yet run against
 //! LinkedIn, which lets in only approved applications. Not in the documentation that could be read: whether
-//! the limit of a comment (1250) counts characters or units of UTF-16, and how long a limited call has to
-//! wait; the shared wait is taken.
+//! the limit of a comment (1250) counts characters or units of UTF-16; how a used up day is told is known from
+//! what others wrote down.
 //!
 //! Not possible: private messages (there is no interface for organisations), searching for words.
 
@@ -26,8 +26,10 @@ use crate::adapter::api::Api;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
-use crate::adapter::push;
+use crate::adapter::push::{self, Gate};
+use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -42,7 +44,6 @@ use call::Way;
 use hmac::Hmac;
 use sha2::Sha256;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -69,10 +70,11 @@ pub struct LinkedIn {
     link: Link,
     watch: Watch,
     troubles: Troubles,
-    /// Comments that were stored in this run, in the version of this moment.
-    stored: Mutex<HashMap<String, Instant>>,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    /// What was heard of each comment in this run: the moment of the newest notification.
+    stored: Stored<i64>,
+    /// Since when a comment cannot be read that a notification told of.
+    tried: Mutex<HashMap<String, Instant>>,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for LinkedIn {
@@ -102,7 +104,8 @@ impl LinkedIn {
             reply_timeout,
             clock.clone(),
             call::spoken,
-        )?;
+        )?
+        .waiting(call::waits);
         let desk = config.client_id.clone().map(|client_id| Desk {
             token_url: config.token_url.clone(),
             client_secret: config.client_secret.clone(),
@@ -116,6 +119,7 @@ impl LinkedIn {
         let grant = Grant::new(desk, start, &source, vault, clock.clone())?;
         Ok(Self {
             way: Way::new(api, grant, config.version.clone()),
+            gate: Gate::new(&source),
             source,
             organization: config.organization.clone(),
             secret: config.client_secret.as_ref().map(push::mac).transpose()?,
@@ -125,13 +129,13 @@ impl LinkedIn {
             link: Link::new(format!("source:{name}")),
             watch: Watch::default(),
             troubles: Troubles::default(),
-            stored: Mutex::default(),
-            complained: AtomicBool::new(false),
+            stored: Stored::default(),
+            tried: Mutex::default(),
         })
     }
 
-    fn stored(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tried(&self) -> MutexGuard<'_, HashMap<String, Instant>> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn may_read(&self) -> Finding {
@@ -208,6 +212,10 @@ impl SocialPlatform for LinkedIn {
 impl Connector for LinkedIn {
     fn links(&self) -> Vec<Link> {
         vec![self.link.clone()]
+    }
+
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.way.meter())
     }
 
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {

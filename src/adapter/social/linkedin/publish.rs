@@ -7,7 +7,7 @@
 //! (<https://learn.microsoft.com/en-us/linkedin/marketing/community-management/shares/comments-api>).
 
 use super::LinkedIn;
-use super::call::{Failed, before, refusal};
+use super::call::{Failed, before};
 use super::translate;
 use super::urn::{CommentName, encoded};
 use super::wire::{Comment, Created, Page, at};
@@ -35,6 +35,18 @@ impl Place {
         match self {
             Self::Comment(comment) => (translate::root(comment), &comment.object),
             Self::Post(urn) => (urn.clone(), urn),
+        }
+    }
+
+    /// By what a comment there is read, so that it is read there: below a share comments call themselves after its
+    /// activity, which has another number.
+    fn named(&self, comment: &CommentName) -> CommentName {
+        CommentName {
+            object: match self {
+                Self::Comment(_) => comment.object.clone(),
+                Self::Post(urn) => urn.clone(),
+            },
+            id: comment.id.clone(),
         }
     }
 }
@@ -89,6 +101,7 @@ impl LinkedIn {
         let place = reading.await.map_err(late)??;
         let left = self.timeout.mul_f64(0.7).saturating_sub(began.elapsed());
         let name = self.write(reply, &place, (left, permit)).await?;
+        let name = place.named(&name);
         let unread = |why: String| PortError::Unknown(format!("it was published, but {why}"));
         match timeout_at(began + self.timeout, self.comment(&name)).await {
             Ok(Ok(Some(own))) => published(reply, &place.below(), &own),
@@ -130,7 +143,7 @@ impl LinkedIn {
             body["parentComment"] = below.as_str().into();
         }
         let path = format!("/rest/socialActions/{}/comments", encoded(&below));
-        let answer = self.way.publish(&path, &body, allowed).await.map_err(refusal)?;
+        let answer = self.way.publish(&path, &body, allowed).await?;
         let header = answer.headers.get("x-restli-id");
         let header = header.and_then(|id| id.to_str().ok()).map(str::to_owned);
         let told = answer.decode::<Created>();
@@ -221,15 +234,15 @@ impl LinkedIn {
         let Some(name) = translate::named(address) else {
             return refuse("that is no address of a comment on LinkedIn: it has commentUrn in it");
         };
-        let Some(own) = self.comment(&name).await.map_err(unread)? else {
+        let Some(place) = self.place(reply).await.map_err(unread)? else {
+            return refuse("the customer's comment is gone");
+        };
+        let Some(own) = self.comment(&place.named(&name)).await.map_err(unread)? else {
             return refuse("no comment stands at that address");
         };
         if own.actor != self.organization {
             return refuse("that comment is not by our organisation");
         }
-        let Some(place) = self.place(reply).await.map_err(unread)? else {
-            return refuse("the customer's comment is gone");
-        };
         let published = published(reply, &place.below(), &own)?;
         if published.parent.as_ref() != Some(&reply.target) {
             return refuse("that comment does not answer the customer's");
@@ -238,17 +251,18 @@ impl LinkedIn {
     }
 }
 
-/// Where a comment of ours stands: what is below the same as it should be counts as below the target.
+/// Where a comment of ours stands, which was read below the target: what is below the same as it should be counts
+/// as below the target.
 fn published(reply: &Reply, (below, _): &(String, &str), own: &Comment) -> Result<Published, PortError> {
     let name = translate::name(own);
     let id = ids::reply_id(&name.urn())
         .map_err(|why| PortError::Unknown(format!("the reply was published, but {why}")))?;
     let parent = match own.parent_comment.as_deref() {
-        None if *below == own.object => Some(own.object.clone()),
+        None if *below == own.object || is_alias(below, &own.object) => Some(below.clone()),
         None => None,
         Some(parent) => CommentName::parse(parent).map(|parent| parent.urn()),
     };
-    let parent = parent.map(|parent| {
+    let parent = parent.map(|parent: String| {
         if parent == *below {
             reply.target.clone()
         } else {
@@ -261,4 +275,11 @@ fn published(reply: &Reply, (below, _): &(String, &str), own: &Comment) -> Resul
         parent,
         author: Some(NativeId::new(&own.actor)),
     })
+}
+
+/// Whether two names may be of the same post: a share, or another post, and its activity, which has a number of its
+/// own (<https://learn.microsoft.com/en-us/linkedin/marketing/community-management/shares/comments-api>).
+fn is_alias(post: &str, activity: &str) -> bool {
+    let kinds = ["urn:li:share:", "urn:li:ugcPost:"];
+    activity.starts_with("urn:li:activity:") && kinds.iter().any(|kind| post.starts_with(kind))
 }

@@ -8,7 +8,7 @@
 
 use super::LinkedIn;
 use super::wire::Push;
-use crate::adapter::push::{self, Rejected};
+use crate::adapter::push::{self, Notice, Rejected};
 use crate::adapter::trouble::Halt;
 use crate::app::Inbound;
 use axum::extract::{Query, Request, State};
@@ -18,7 +18,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The header of the signature.
@@ -29,9 +28,8 @@ const PREFIX: &[u8] = b"hmacsha256=";
 const READING: Duration = Duration::from_millis(2500);
 
 pub(super) fn routes(linkedin: Arc<LinkedIn>, inbound: Inbound) -> Router {
-    let path = format!("/webhooks/{}", linkedin.source);
     Router::new()
-        .route(&path, get(prove).post(receive))
+        .route(&linkedin.gate.path(), get(prove).post(receive))
         .with_state((linkedin, inbound))
 }
 
@@ -39,63 +37,62 @@ async fn prove(
     State((linkedin, _)): State<(Arc<LinkedIn>, Inbound)>,
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
-    let code = asked.get("challengeCode").filter(|code| !code.is_empty());
-    let (Some(code), Some(mac)) = (code, &linkedin.secret) else {
-        return push::tell(StatusCode::BAD_REQUEST, "challengeCode is missing");
-    };
-    let response = hex::encode(push::sign(mac, &[code.as_bytes()]));
-    Json(serde_json::json!({"challengeCode": code, "challengeResponse": response})).into_response()
+    let proven = asked
+        .get("challengeCode")
+        .and_then(|code| Some((code, push::challenged(linkedin.secret.as_ref()?, code)?)));
+    match proven {
+        Some((code, response)) => {
+            let response = hex::encode(response);
+            Json(serde_json::json!({"challengeCode": code, "challengeResponse": response})).into_response()
+        }
+        None => push::tell(StatusCode::BAD_REQUEST, "challengeCode is missing, or is none"),
+    }
 }
 
 async fn receive(State((linkedin, inbound)): State<(Arc<LinkedIn>, Inbound)>, request: Request) -> Response {
-    match accept(&linkedin, &inbound, request).await {
-        Ok(()) => StatusCode::OK.into_response(),
-        Err(rejected) => rejected.answer(&linkedin.source, &linkedin.complained),
-    }
-}
-
-async fn accept(linkedin: &LinkedIn, inbound: &Inbound, request: Request) -> Result<(), Rejected> {
-    let (head, body) = request.into_parts();
-    let body = push::collect(&head.headers, body).await?;
-    let unproven = |why: &str| Rejected::Unproven(why.to_owned());
-    let told = push::once(&head.headers, SIGNATURE)?;
-    let told = told.ok_or_else(|| unproven("the header x-li-signature must be there once"))?;
-    let signature = hex::decode(told.strip_prefix("hmacsha256=").unwrap_or(told)).unwrap_or_default();
-    let fits = |mac| push::is_signed(mac, &[PREFIX, &body], &signature);
-    if !linkedin.secret.as_ref().is_some_and(fits) {
-        return Err(unproven("the signature does not fit"));
-    }
-    linkedin.complained.store(false, Ordering::Relaxed);
-    let unavailable = |error: &dyn std::fmt::Display| Rejected::Unavailable(error.to_string());
-    let taking = linkedin.taken(inbound, &body);
-    match tokio::time::timeout(READING, taking).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(Halt::Network(error))) => Err(unavailable(&error)),
-        Ok(Err(Halt::Store(error))) => Err(unavailable(&error)),
-        Err(_) => Err(unavailable(&"what it is about could not be read in time")),
-    }
+    let accept = async |notice: Notice| {
+        linkedin.verify(&notice)?;
+        let text = push::object(&notice)?;
+        match tokio::time::timeout(READING, linkedin.taken(&inbound, &text)).await {
+            Ok(taken) => taken?,
+            Err(_) => {
+                let why = "what it is about could not be read in time";
+                return Err(Rejected::Unavailable(why.to_owned()));
+            }
+        }
+        Ok(StatusCode::OK)
+    };
+    linkedin.gate.pass(request, accept).await
 }
 
 impl LinkedIn {
-    async fn taken(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Halt> {
-        let text = String::from_utf8_lossy(body);
-        let push: Push = match serde_json::from_str(&text) {
+    fn verify(&self, notice: &Notice) -> Result<(), Rejected> {
+        let unproven = |why: &str| Rejected::unproven(why);
+        let told = push::once(&notice.headers, SIGNATURE)?;
+        let told = told.ok_or_else(|| unproven("the header x-li-signature must be there once"))?;
+        let signature = hex::decode(told.strip_prefix("hmacsha256=").unwrap_or(told)).unwrap_or_default();
+        let fits = |mac| push::is_signed(mac, &[PREFIX, &notice.body], &signature);
+        if self.secret.as_ref().is_some_and(fits) {
+            return Ok(());
+        }
+        Err(unproven("the signature does not fit"))
+    }
+
+    async fn taken(&self, inbound: &Inbound, text: &str) -> Result<(), Halt> {
+        let push: Push = match serde_json::from_str(text) {
             Ok(push) => push,
             Err(error) => {
                 let name: String = text.chars().take(200).collect();
                 let place = (&self.source, "webhook");
                 self.troubles
-                    .put_aside(inbound, place, &name, &error, &text)
+                    .put_aside(inbound, place, &name, &error, text)
                     .await?;
                 return Ok(());
             }
         };
         let notices = self.read(inbound, &push.notifications).await?;
-        let sightings = self.sightings(&notices, i64::MIN).await?;
-        if !sightings.is_empty() {
-            inbound.posts_seen(&self.source, sightings.clone(), None).await?;
-            self.remember(&sightings);
-        }
-        Ok(())
+        let heard = self.heard(inbound, &notices, i64::MIN).await?;
+        let missed = self.take(inbound, heard, None).await?;
+        missed.map_or(Ok(()), |error| Err(error.into()))
     }
 }

@@ -19,7 +19,7 @@ pub struct Page {
 }
 
 /// Objects that were asked for by their ids; those that are gone are missing.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub struct Several {
     #[serde(default)]
     pub results: HashMap<String, Box<RawValue>>,

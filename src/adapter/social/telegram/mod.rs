@@ -21,6 +21,7 @@ mod wire;
 use crate::adapter::connector::Connector;
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::push::Gate;
 use crate::adapter::supervise::{Lost, supervise};
 use crate::adapter::trouble::Troubles;
 use crate::app::Inbound;
@@ -31,7 +32,7 @@ use anyhow::Context as _;
 use api::Api;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -67,8 +68,7 @@ pub struct Telegram {
     /// How many updates are asked for at once.
     limit: AtomicUsize,
     troubles: Troubles,
-    /// Whether the log was told already that a secret did not fit.
-    complained: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for Telegram {
@@ -98,6 +98,7 @@ impl Telegram {
             id: id.context("the token must begin with the bot's number and a colon")?,
             api: Api::new(config.url.clone(), &source, token, reply_timeout, clock.clone())?,
             mode: config.webhook_secret.clone().map_or(Mode::Asking, Mode::Pushed),
+            gate: Gate::new(&source),
             source,
             timeout: reply_timeout,
             clock,
@@ -105,7 +106,6 @@ impl Telegram {
             known: RwLock::new(None),
             limit: AtomicUsize::new(feed::LIMIT),
             troubles: Troubles::default(),
-            complained: AtomicBool::new(false),
         })
     }
 

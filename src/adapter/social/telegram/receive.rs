@@ -3,17 +3,16 @@
 //! answered with 200 comes again for a day.
 
 use super::Telegram;
-use crate::adapter::push::{self, Rejected};
+use crate::adapter::push::{self, Notice, Rejected};
 use crate::app::Inbound;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::post;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use subtle::ConstantTimeEq as _;
 
 /// The header with the secret.
@@ -28,7 +27,7 @@ struct Door {
 }
 
 pub(super) fn routes(telegram: Arc<Telegram>, secret: SecretString, inbound: Inbound) -> Router {
-    let path = format!("/webhooks/{}", telegram.source);
+    let path = telegram.gate.path();
     let door = Door {
         telegram,
         secret: Arc::new(secret),
@@ -38,38 +37,32 @@ pub(super) fn routes(telegram: Arc<Telegram>, secret: SecretString, inbound: Inb
 }
 
 async fn receive(State(door): State<Door>, request: Request) -> Response {
-    match accept(&door, request).await {
-        Ok(answer) => answer,
-        Err(rejected) => rejected.answer(&door.telegram.source, &door.telegram.complained),
-    }
+    door.telegram
+        .gate
+        .pass(request, |notice| accept(&door, notice))
+        .await
 }
 
-async fn accept(door: &Door, request: Request) -> Result<Response, Rejected> {
-    let (head, body) = request.into_parts();
-    let body = push::collect(&head.headers, body).await?;
-    verify(&door.secret, &head.headers)?;
-    door.telegram.complained.store(false, Ordering::Relaxed);
-    let unavailable = |error: String| Rejected::Unavailable(error);
-    let update: Box<RawValue> = match serde_json::from_slice(&body) {
+async fn accept(door: &Door, notice: Notice) -> Result<StatusCode, Rejected> {
+    verify(&door.secret, &notice.headers)?;
+    let update: Box<RawValue> = match serde_json::from_slice(&notice.body) {
         Ok(update) => update,
         Err(error) => {
-            let raw = String::from_utf8_lossy(&body);
+            let raw = String::from_utf8_lossy(&notice.body);
             let place = (&door.telegram.source, "webhook");
             let keeping = door
                 .telegram
                 .troubles
                 .put_aside(&door.inbound, place, &raw, &error, &raw);
-            keeping.await.map_err(|error| unavailable(error.to_string()))?;
-            return Ok(StatusCode::OK.into_response());
+            keeping.await?;
+            return Ok(StatusCode::OK);
         }
     };
     // Without our name nobody knows whom a message names.
-    let me = door.telegram.known().await;
-    let me = me.map_err(|error| unavailable(error.to_string()))?;
-    let updates = [update];
+    let (me, updates) = (door.telegram.known().await?, [update]);
     let taking = door.telegram.take(&door.inbound, &me, &updates, None);
-    taking.await.map_err(|error| unavailable(error.to_string()))?;
-    Ok(StatusCode::OK.into_response())
+    taking.await?;
+    Ok(StatusCode::OK)
 }
 
 fn verify(secret: &SecretString, headers: &HeaderMap) -> Result<(), Rejected> {

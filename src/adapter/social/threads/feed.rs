@@ -38,15 +38,15 @@ impl Threads {
                 if found.failed.is_some() || !post.has_replies {
                     continue;
                 }
-                let query = [("fields", wire::POST), ("limit", LIMIT), ("reverse", "true")];
-                let walk = self.walk(&[&post.id, below], &query, &known).await;
+                let query = [("fields", wire::ANSWER), ("limit", LIMIT), ("reverse", "true")];
+                let horizon = self.shelf.horizon(&post.id, &known);
+                let walk = self.walk(&[&post.id, below], &query, horizon).await;
                 let answers = self
                     .shelf
                     .readable::<Post>(inbound, "answers", &walk.items)
                     .await?;
                 self.take(PostKind::Comment, &answers, &known, &mut found);
-                // The post went meanwhile: its answers with it.
-                found.failed = walk.failed.filter(|error| !error.is_missing());
+                self.shelf.ended(&mut found, (&post.id, &known), walk.failed);
             }
             if found.failed.is_some() {
                 break;
@@ -70,7 +70,7 @@ impl Threads {
         let me = self.me().await?;
         let known = self.shelf.known(inbound, "mentions").await?;
         let query = [("fields", wire::POST), ("limit", LIMIT)];
-        let walk = self.walk(&[&me.id, "mentions"], &query, &known).await;
+        let walk = self.walk(&[&me.id, "mentions"], &query, known.0.horizon()).await;
         self.keep(inbound, "mentions", PostKind::Mention, (walk, known))
             .await
     }
@@ -79,7 +79,8 @@ impl Threads {
     async fn seek(&self, inbound: &Inbound, feed: &str, words: &str) -> Result<(), Halt> {
         self.me().await?;
         let known = self.shelf.known(inbound, feed).await?;
-        let since = known.0.horizon().timestamp().to_string();
+        let horizon = known.0.horizon();
+        let since = horizon.timestamp().to_string();
         let query = [
             ("q", words),
             ("search_type", "RECENT"),
@@ -87,12 +88,11 @@ impl Threads {
             ("limit", LIMIT),
             ("since", &since),
         ];
-        let walk = self.walk(&["keyword_search"], &query, &known).await;
+        let walk = self.walk(&["keyword_search"], &query, horizon).await;
         self.keep(inbound, feed, PostKind::Post, (walk, known)).await
     }
 
-    async fn walk(&self, path: &[&str], query: &[(&str, &str)], known: &Known) -> Walk {
-        let horizon = known.0.horizon();
+    async fn walk(&self, path: &[&str], query: &[(&str, &str)], horizon: Instant) -> Walk {
         let walk = self.graph.walk(path, query, (horizon, MOST_PAGES), made).await;
         if walk.cut {
             self.shelf
@@ -116,13 +116,14 @@ impl Threads {
 
     /// Takes those of others that count.
     fn take(&self, kind: PostKind, posts: &[Post], known: &Known, found: &mut Found) {
-        let handle = self.known().map(|me| me.username.clone());
+        let handle = self.known().map(|(_, me)| me.username.clone());
         for post in posts {
             found.moved(post.timestamp);
-            let ours = post.username.is_some() && post.username == handle;
+            let ours = post.is_reply_owned_by_me || (post.username.is_some() && post.username == handle);
             let met = found.posts.iter().any(|other| other.id.as_str() == post.id);
-            if !ours && !met && self.shelf.counts(&post.id, post.timestamp, known) {
-                found.posts.push(translate::post(&self.source, kind, post));
+            let post = translate::post(&self.source, kind, post);
+            if !ours && !met && self.shelf.counts_post(&post, known) {
+                found.posts.push(post);
             }
         }
     }

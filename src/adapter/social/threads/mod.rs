@@ -32,15 +32,16 @@ use crate::adapter::graph::door::{self, Door};
 use crate::adapter::graph::shelf::Shelf;
 use crate::adapter::graph::{Graph, MEND};
 use crate::adapter::link::Link;
+use crate::adapter::meter::{Allowance, Meter, Window};
 use crate::adapter::supervise::Lost;
-use crate::adapter::trouble::Halt;
 use crate::app::Inbound;
 use crate::config;
-use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
+use crate::domain::{Audience, Clock, Instant, NativeId, Reply, SourceName};
 use crate::port::{
     Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target, Vault,
 };
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use containers::Containers;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -50,6 +51,16 @@ use wire::Me;
 
 /// The version that is spoken (<https://developers.facebook.com/docs/threads/overview>).
 const VERSION: &str = "v1.0";
+/// For how long who we are is not asked again.
+const FRESH: TimeDelta = TimeDelta::hours(1);
+/// How many replies a profile may publish in a day, counted here from midnight to midnight
+/// (<https://developers.facebook.com/docs/threads/retrieve-and-manage-replies>, "Rate limits").
+const REPLIES: Allowance = Allowance {
+    most: 1000,
+    parts: 1,
+    unit: "replies",
+    window: Window::Day,
+};
 
 /// One profile.
 pub struct Threads {
@@ -64,7 +75,8 @@ pub struct Threads {
     shelf: Shelf,
     containers: Containers,
     renewal: Renewal,
-    me: RwLock<Option<Arc<Me>>>,
+    /// Our profile, and when it was asked for.
+    me: RwLock<Option<(Instant, Arc<Me>)>>,
 }
 
 impl std::fmt::Debug for Threads {
@@ -89,8 +101,10 @@ impl Threads {
         let source = SourceName::new(&config.name);
         let at = (config.url.clone(), VERSION);
         let token = config.access_token.clone();
+        let graph = Graph::new(at, &source, (token.clone(), None), reply_timeout, clock.clone())?;
+        graph.meter().allow(REPLIES);
         Ok(Self {
-            graph: Graph::new(at, &source, (token.clone(), None), reply_timeout, clock.clone())?,
+            graph,
             door: Door::new(
                 &source,
                 &config.app_secret,
@@ -110,19 +124,30 @@ impl Threads {
         })
     }
 
-    /// Our profile, with the token that counts.
+    /// Our profile, with the token that counts. Asked for again now and then: a handle can be changed, and those
+    /// of authors are all that the API tells.
     async fn me(&self) -> Result<Arc<Me>, Failed> {
         self.renewal.begin(&self.graph).await;
-        if let Some(known) = self.known() {
-            return Ok(known);
+        let now = self.clock.now();
+        let known = self.known();
+        if let Some((at, me)) = &known
+            && now - *at < FRESH
+        {
+            return Ok(me.clone());
         }
-        let me: Me = self.graph.get(&["me"], &[("fields", "id,username")]).await?;
-        let me = Arc::new(me);
-        *self.me.write().unwrap_or_else(PoisonError::into_inner) = Some(me.clone());
-        Ok(me)
+        let asked = self.graph.get::<Me>(&["me"], &[("fields", "id,username")]).await;
+        match (asked, known) {
+            (Ok(me), _) => {
+                let me = Arc::new(me);
+                *self.me.write().unwrap_or_else(PoisonError::into_inner) = Some((now, me.clone()));
+                Ok(me)
+            }
+            (Err(_), Some((_, me))) => Ok(me),
+            (Err(error), None) => Err(error),
+        }
     }
 
-    fn known(&self) -> Option<Arc<Me>> {
+    fn known(&self) -> Option<(Instant, Arc<Me>)> {
         self.me.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -139,7 +164,7 @@ impl SocialPlatform for Threads {
             class: Class::Lookup,
             private: false,
             label: "Threads".to_owned(),
-            account: self.known().map(|me| NativeId::new(&me.username)),
+            account: self.known().map(|(_, me)| NativeId::new(&me.username)),
         }
     }
 
@@ -190,6 +215,10 @@ impl Connector for Threads {
         vec![self.link.clone()]
     }
 
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.graph.meter())
+    }
+
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {
         Some(door::routes(self, inbound))
     }
@@ -200,10 +229,9 @@ impl Connector for Threads {
     }
 
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
-        self.read_answers(inbound).await.map_err(|halt| match halt {
-            Halt::Network(error) => error.lost(&MEND),
-            Halt::Store(error) => Lost::Broken(error.to_string()),
-        })?;
+        self.read_answers(inbound)
+            .await
+            .map_err(|halt| halt.lost(&MEND))?;
         self.renewal.keep_up(&self.graph).await;
         self.explore(inbound).await
     }

@@ -2,7 +2,7 @@
 //! (<https://developers.facebook.com/docs/threads/retrieve-and-manage-replies/create-replies>).
 //!
 //! Nobody sees a container: whatever becomes of the call that makes one, nothing is published. Only the
-//! publication can have an uncertain end. Definite refusals of it are those of [`graph::refusal`]; before one is
+//! publication can have an uncertain end. Definite refusals of it are those of [`crate::adapter::graph::refusal`]; before one is
 //! believed it is looked whether the reply stands all the same.
 
 use super::wire::{Container, Made, Post};
@@ -23,7 +23,7 @@ const BREATH: Duration = Duration::from_secs(1);
 
 impl Threads {
     pub(super) async fn send(&self, reply: &Reply, permit: &Permit) -> Result<Published, PortError> {
-        // Half of the time for all before, a quarter at least for publishing, the rest for reading after.
+        // Half of the time for all before.
         let began = Instant::now();
         let late = |_| PortError::NotReached("it could not be made ready in time".to_owned());
         let preparing = timeout_at(began + self.timeout / 2, self.prepare(reply, permit));
@@ -31,23 +31,13 @@ impl Threads {
             Ready::Container(me, container) => (me, container),
             Ready::Stands(published) => return Ok(published),
         };
-        let left = self.timeout.mul_f64(0.75).saturating_sub(began.elapsed());
         let form = [("creation_id", container.as_str())];
         let path = [me.as_str(), "threads_publish"];
-        let done = self.graph.send::<Made>(&path, &form, (left, permit)).await;
-        let end = began + self.timeout;
-        match done.map_err(graph::refusal) {
-            Ok(done) => {
-                let late =
-                    |_| PortError::Unknown("it was published, but could not be read in time".to_owned());
-                timeout_at(end, self.place(&done.id)).await.map_err(late)?
-            }
-            Err(PortError::Refused(why)) => match timeout_at(end, self.look(reply, None)).await {
-                Ok(Ok(Look::Absent { .. })) => Err(PortError::Refused(why)),
-                Ok(_) | Err(_) => Err(PortError::Unknown(why)),
-            },
-            Err(error) => Err(error),
-        }
+        self.graph.meter().spent(1, self.clock.now());
+        let place = async |done: Made| self.place(&done.id).await;
+        let look = async || self.look(reply, None).await;
+        let pace = (began, self.timeout, permit);
+        self.graph.publish((&path, &form), pace, place, look).await
     }
 
     /// Reads whether what is answered stands as it was approved, and makes a container, or takes the one that an
@@ -64,10 +54,12 @@ impl Threads {
             return stop("the token is now that of another profile than the one the reply was approved for");
         }
         // After an earlier attempt: whatever became of the customer's post, ours may stand.
-        if reply.fence > 1
-            && let Look::Found(published) = self.look(reply, None).await?
-        {
-            return Ok(Ready::Stands(published));
+        if reply.fence > 1 {
+            match self.look(reply, None).await? {
+                Look::Found(published) => return Ok(Ready::Stands(published)),
+                Look::Several(_) => return Err(published_already()),
+                Look::Absent { .. } | Look::NotLooked => {}
+            }
         }
         let post = match self.post(reply.target.as_str()).await {
             Ok(post) => post,
@@ -77,10 +69,17 @@ impl Threads {
         if !translate::is_by(&post, &reply.author) {
             return stop("the network shows another author for it");
         }
-        if let Some(known) = self.containers.of(reply).await?
-            && self.status(&known).await.map_err(before)?.status == "FINISHED"
-        {
-            return Ok(Ready::Container(me.id.clone(), known));
+        if let Some(known) = self.containers.of(reply).await? {
+            match self.status(&known).await.map_err(before)?.status.as_str() {
+                "FINISHED" => return Ok(Ready::Container(me.id.clone(), known)),
+                "IN_PROGRESS" => {
+                    self.wait_for(&known).await?;
+                    return Ok(Ready::Container(me.id.clone(), known));
+                }
+                "PUBLISHED" => return Err(published_already()),
+                // Nobody will ever see it.
+                _ => {}
+            }
         }
         let container = self.contain(reply, &me.id, permit).await?;
         self.containers.keep(reply, &container).await?;
@@ -144,7 +143,8 @@ impl Threads {
             .own_answers(reply, since(reply))
             .await
             .map_err(Failed::unread)?;
-        let fresh = self.is_fresh(&listed, canary).await?;
+        let is_listed = |canary: &NativeId| listed.iter().any(|own| own.id == canary.as_str());
+        let fresh = self.graph.is_fresh(canary, canary.is_some_and(is_listed)).await?;
         let ours = listed.iter().map(|own| {
             Ok(Own {
                 published: published(own)?,
@@ -163,22 +163,6 @@ impl Threads {
             ));
         }
         Ok(look)
-    }
-
-    /// Whether the newest answer that is known of us can be read: a copy of the database that lags would not
-    /// show it. One that somebody removed meanwhile cannot be asked for.
-    async fn is_fresh(&self, listed: &[Post], canary: Option<&NativeId>) -> Result<bool, PortError> {
-        let Some(canary) = canary.map(NativeId::as_str) else {
-            return Ok(true);
-        };
-        if listed.iter().any(|own| own.id == canary) {
-            return Ok(true);
-        }
-        match self.graph.get::<Made>(&[canary], &[("fields", "id")]).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_missing() => Ok(false),
-            Err(error) => Err(error.unread()),
-        }
     }
 
     /// Our answers to what a reply answers, since then
@@ -229,6 +213,11 @@ enum Ready {
     Container(String, String),
     /// An earlier attempt published it.
     Stands(Published),
+}
+
+/// An earlier attempt published it, though it is not the one that is known to stand.
+fn published_already() -> PortError {
+    PortError::Unknown("an earlier attempt published it already, so it was not published again".to_owned())
 }
 
 /// A post of ours.

@@ -2,7 +2,8 @@
 
 use super::wire::{self, Deleted, Envelope};
 use super::{Threads, translate};
-use crate::adapter::graph::door::{Door, Later, Pushed};
+use crate::adapter::graph::door::{Door, Pushed};
+use crate::adapter::push::Rejected;
 use crate::app::Inbound;
 use crate::domain::{NativeId, PostKind, Sighting};
 use async_trait::async_trait;
@@ -17,9 +18,9 @@ impl Pushed for Threads {
         &self.door
     }
 
-    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Later> {
+    async fn pushed(&self, inbound: &Inbound, body: &[u8]) -> Result<(), Rejected> {
         let me = self.me().await;
-        let me = me.map_err(|error| Later(format!("who we are cannot be asked: {error}")))?;
+        let me = me.map_err(|error| Rejected::Unavailable(format!("who we are cannot be asked: {error}")))?;
         let seen = serde_json::from_slice::<Envelope>(body).and_then(|envelope| {
             let values = &envelope.values;
             let told = envelope.target_id.as_deref().is_none_or(|id| id == me.id);

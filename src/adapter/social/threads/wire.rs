@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 /// (<https://developers.facebook.com/docs/threads/reference/reply-management>).
 pub const POST: &str = "id,text,username,permalink,timestamp,media_type,media_url,thumbnail_url,root_post,\
                         replied_to,has_replies";
+/// The fields that are asked of answers in a list: whether they are ours, whatever we are called by now.
+pub const ANSWER: &str = "id,text,username,permalink,timestamp,media_type,media_url,thumbnail_url,root_post,\
+                          replied_to,has_replies,is_reply_owned_by_me";
 /// The fields that are asked of a post that a search shows: whose it is stays out
 /// (<https://developers.facebook.com/docs/threads/keyword-search>).
 pub const SEARCHED: &str =
@@ -40,6 +43,8 @@ pub struct Post {
     pub replied_to: Option<Ref>,
     #[serde(default)]
     pub has_replies: bool,
+    #[serde(default)]
+    pub is_reply_owned_by_me: bool,
 }
 
 /// Our account.

@@ -6,7 +6,6 @@ use crate::adapter::api::{Answer, Api, Mend, decode};
 use crate::adapter::http;
 use crate::adapter::meter::Meter;
 use crate::adapter::oauth::Grant;
-use crate::adapter::supervise::Lost;
 use crate::domain::Instant;
 use crate::port::{Permit, PortError};
 use reqwest::{RequestBuilder, StatusCode};
@@ -16,7 +15,8 @@ use serde_json::Value;
 use std::time::Duration;
 use url::Url;
 
-const MEND: Mend = Mend {
+/// What somebody can do where TikTok does not let us in.
+pub const MEND: Mend = Mend {
     unauthorized: "the token is not accepted; let the account authorise the application again",
     forbidden: "the application or the account may not do this; it needs the permissions to get and manage \
                 business comments and to get the account's videos",
@@ -24,32 +24,9 @@ const MEND: Mend = Mend {
 /// The header with the token.
 const TOKEN: &str = "Access-Token";
 
-/// What the supervisor does about a failure.
-pub fn lost(error: Failed) -> Lost {
-    error.lost(&MEND)
-}
-
 /// A failure before anything was published.
 pub fn before(error: Failed) -> PortError {
     error.before(&MEND)
-}
-
-/// A failure of the publishing call. Only what TikTok says about the request itself is a refusal.
-pub fn refusal(error: Failed) -> PortError {
-    match &error {
-        Failed::Limited(wait) => PortError::RetryAfter(*wait),
-        Failed::Unreached(why) => PortError::NotReached(why.clone()),
-        Failed::Broken(why) => PortError::Unknown(why.clone()),
-        Failed::Status {
-            status,
-            told: Some(_),
-        } => match status.as_u16() {
-            401 => PortError::Unauthorized(error.to_string()),
-            400 | 403 => PortError::Refused(format!("TikTok refused: {error}")),
-            _ => PortError::Unknown(error.to_string()),
-        },
-        Failed::Status { told: None, .. } => PortError::Unknown(error.to_string()),
-    }
 }
 
 /// An account's way to the network.
@@ -75,30 +52,26 @@ impl Way {
         url.query_pairs_mut()
             .append_pair("business_id", &self.business)
             .extend_pairs(query);
-        let token = self.grant.access().await?;
-        let under = |token: &SecretString| dressed(self.api.reader().get(url.clone()), token);
-        match opened(self.api.read(under(&token)).await) {
-            Err(Failed::Status {
-                status: StatusCode::UNAUTHORIZED,
-                ..
-            }) => {
-                let token = self.grant.renew(&token).await?;
-                opened(self.api.read(under(&token)).await)
-            }
-            other => other,
-        }
+        let call = |token: SecretString| {
+            let call = dressed(self.api.reader().get(url.clone()), &token);
+            async move { opened(self.api.read(call).await) }
+        };
+        self.grant.under(call).await
     }
 
-    /// Makes a call that publishes: one attempt, on a connection of its own.
+    /// Makes a call that publishes: one attempt, on a connection of its own. Without a token nothing is sent.
     pub async fn publish<T: DeserializeOwned>(
         &self,
         path: &[&str],
         body: &Value,
         allowed: (Duration, &Permit),
-    ) -> Result<T, Failed> {
-        let token = self.grant.access().await?;
+    ) -> Result<T, PortError> {
+        // Only what TikTok says about the request itself is a refusal.
+        let refused = |error: Failed| error.refusal("TikTok", &[400, 403]);
+        let token = self.grant.access().await;
+        let token = token.map_err(|error| refused(error.unsent()))?;
         let call = dressed(self.api.writer().post(self.at(path)).json(body), &token);
-        opened(self.api.publish(call, allowed).await)
+        opened(self.api.publish(call, allowed).await).map_err(refused)
     }
 
     /// The time that the server says it is.
@@ -130,13 +103,14 @@ fn opened<T: DeserializeOwned>(answer: Result<Answer, Failed>) -> Result<T, Fail
 }
 
 /// A failure by its code (<https://business-api.tiktok.com/portal/docs?id=1737172488964097>): 401.. are about
-/// the token and the quota, 400.. about the request, 5.... about TikTok.
+/// the token and the quota, 400.. about the request, 5.... about TikTok. 40130 (a scope is missing) and 40131 (the
+/// token is not valid) are not on that page: programs that others run are answered with them.
 fn failure(envelope: &Envelope) -> Option<Failed> {
     let status = match envelope.code {
         0 => return None,
-        40_100 | 40_016 | 40_133 => return Some(Failed::Limited(http::DEFAULT_WAIT)),
-        40_101..=40_109 => StatusCode::UNAUTHORIZED,
-        40_001 | 40_003 => StatusCode::FORBIDDEN,
+        40_016 | 40_100 | 40_132 | 40_133 => return Some(Failed::Limited(http::DEFAULT_WAIT)),
+        40_101..=40_109 | 40_131 => StatusCode::UNAUTHORIZED,
+        40_001 | 40_003 | 40_118 | 40_125 | 40_130 => StatusCode::FORBIDDEN,
         40_000 | 40_002 => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

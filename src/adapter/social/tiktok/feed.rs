@@ -9,8 +9,9 @@
 //! a day before the first start. A new installation does not open old cases.
 
 use super::TikTok;
-use super::call::{Failed, lost};
+use super::call::{Failed, MEND};
 use super::wire::{Comment, Comments, Video, Videos};
+use crate::adapter::api::decode;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
@@ -32,8 +33,6 @@ const MOST_PAGES: usize = 100;
 const BATCH: usize = 30;
 /// How many known posts are read again in a minute.
 const LOOKS_A_MINUTE: u32 = 60;
-/// How many comments are remembered.
-const MOST_STORED: usize = 20_000;
 
 /// The id of a comment here: without its video nothing can be asked about it.
 pub fn native(comment: &Comment) -> String {
@@ -52,19 +51,30 @@ pub fn parts(id: &str) -> Option<(&str, &str)> {
 }
 
 impl TikTok {
-    /// What was written since the last time.
+    /// What was written since the last time. A video whose comments cannot be read stops none of the others.
     pub(super) async fn listen(&self, inbound: &Inbound) -> Result<(), Lost> {
-        let told = |halt: Halt| match halt {
-            Halt::Network(error) => lost(error),
-            Halt::Store(error) => Lost::Broken(error.to_string()),
-        };
-        for video in self.newest_videos().await.map_err(lost)? {
+        let (mut read, mut failed) = (0, None);
+        for video in self.newest_videos().await.map_err(|error| error.lost(&MEND))? {
             if let Some(url) = video.share_url {
                 self.addresses().insert(video.item_id.clone(), url);
             }
-            self.follow(inbound, &video.item_id).await.map_err(told)?;
+            let feed = format!("video:{}", video.item_id);
+            match self.follow(inbound, &video.item_id, &feed).await {
+                Ok(()) => {
+                    self.troubles.over(&feed);
+                    read += 1;
+                }
+                Err(Halt::Network(error)) if !error.is_everywhere() => {
+                    self.troubles.say((&self.source, &feed), &error, self.clock.now());
+                    failed = Some(error);
+                }
+                Err(halt) => return Err(halt.lost(&MEND)),
+            }
         }
-        Ok(())
+        match failed {
+            Some(error) if read == 0 => Err(error.lost(&MEND)),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Whether what is known still stands, and who answered there.
@@ -85,10 +95,9 @@ impl TikTok {
         Ok(page.videos)
     }
 
-    async fn follow(&self, inbound: &Inbound, video: &str) -> Result<(), Halt> {
-        let stream = format!("video:{video}");
+    async fn follow(&self, inbound: &Inbound, video: &str, stream: &str) -> Result<(), Halt> {
         let since = self.since(inbound).await?;
-        let kept = inbound.cursor(&self.source, &stream).await?;
+        let kept = inbound.cursor(&self.source, stream).await?;
         let known = kept.as_deref().and_then(moment).unwrap_or(since);
         let horizon = (known - OVERLAP).max(since);
         let query = [
@@ -101,11 +110,17 @@ impl TikTok {
             .await?;
         let newest = comments.iter().map(Comment::at).max().unwrap_or(known).max(known);
         let newest = newest.min(self.clock.now());
-        comments.extend(self.answers(inbound, &comments).await?);
+        let (answers, counts) = self.answers(inbound, &comments).await?;
+        comments.extend(answers);
         comments.retain(|comment| comment.at() >= since && self.concerns(comment));
         let value = newest.timestamp().to_string();
-        let cursor = (kept.as_ref() != Some(&value)).then_some(Cursor { stream, value });
-        self.store(inbound, &comments, cursor).await
+        let cursor = (kept.as_ref() != Some(&value)).then(|| Cursor {
+            stream: stream.to_owned(),
+            value,
+        });
+        self.store(inbound, &comments, cursor).await?;
+        self.counted.put(counts);
+        Ok(())
     }
 
     /// From when on posts count: kept from the first start on.
@@ -139,7 +154,8 @@ impl TikTok {
             query.extend([("cursor", at.as_str()), ("max_count", PAGE)]);
             let page: Comments = self.way.get(path, &query).await?;
             let read = self.readable(inbound, &page).await?;
-            let reached = read.iter().any(|comment| comment.at() < horizon);
+            // One that is fixed above the others may be old, and ends nothing.
+            let reached = read.last().is_some_and(|comment| comment.at() < horizon);
             comments.extend(read);
             if reached || !page.has_more || page.cursor == cursor {
                 return Ok(comments);
@@ -169,24 +185,29 @@ impl TikTok {
         Ok(read)
     }
 
-    /// The answers to those of the comments that have more of them than the last time.
-    async fn answers(&self, inbound: &Inbound, comments: &[Comment]) -> Result<Vec<Comment>, Halt> {
-        let mut answers = Vec::new();
+    /// The answers to those of the comments that have more of them than the last time, and how many each has: to be
+    /// kept when the answers are stored.
+    async fn answers(
+        &self,
+        inbound: &Inbound,
+        comments: &[Comment],
+    ) -> Result<(Vec<Comment>, Vec<(String, i64)>), Halt> {
+        let (mut answers, mut counts) = (Vec::new(), Vec::new());
         for comment in comments
             .iter()
             .filter(|comment| comment.root() == comment.comment_id)
         {
             let id = native(comment);
-            let known = self.counted().get(&id).copied().unwrap_or(0);
+            let known = self.counted.version(&id).unwrap_or(0);
             if comment.replies > known {
                 answers.extend(
                     self.below(inbound, &comment.video_id, &comment.comment_id)
                         .await?,
                 );
             }
-            self.counted().insert(id, comment.replies);
+            counts.push((id, comment.replies));
         }
-        Ok(answers)
+        Ok((answers, counts))
     }
 
     /// All answers to a comment.
@@ -206,20 +227,25 @@ impl TikTok {
         self.walk(inbound, &path, &query, Instant::MIN_UTC).await
     }
 
-    /// Comments by their ids; those that are gone are not among them.
-    pub(super) async fn several(&self, video: &str, ids: &[&str]) -> Result<Vec<Comment>, Failed> {
+    async fn shown(&self, video: &str, ids: &[&str]) -> Result<Comments, Failed> {
         let ids = serde_json::json!(ids).to_string();
         let query = [("video_id", video), ("comment_ids", &ids), ("max_count", PAGE)];
-        let page: Comments = self.way.get(&["business", "comment", "list"], &query).await?;
-        let read = page.comments.iter();
-        Ok(read
-            .filter_map(|raw| serde_json::from_str(raw.get()).ok())
-            .collect())
+        self.way.get(&["business", "comment", "list"], &query).await
+    }
+
+    /// Comments by their ids, of first ones or of answers; those that are gone are not among them.
+    ///
+    /// # Errors
+    /// They cannot be asked for, or one of them cannot be read: it is not gone.
+    pub(super) async fn several(&self, video: &str, ids: &[&str]) -> Result<Vec<Comment>, Failed> {
+        let page = self.shown(video, ids).await?;
+        let read = page.comments.iter().map(|raw| decode(raw.get().as_bytes()));
+        read.collect()
     }
 
     /// Whether a comment is somebody else's, and not stored in this run.
     pub(super) fn concerns(&self, comment: &Comment) -> bool {
-        !comment.owner && !self.stored().contains(&native(comment))
+        !comment.owner && !self.stored.has(&native(comment))
     }
 
     pub(super) async fn store(
@@ -238,12 +264,7 @@ impl TikTok {
         if !posts.is_empty() || cursor.is_some() {
             inbound.posts_seen(&self.source, posts, cursor).await?;
         }
-        let mut stored = self.stored();
-        if stored.len() >= MOST_STORED {
-            stored.clear();
-            self.counted().clear();
-        }
-        stored.extend(comments.into_iter().map(native));
+        self.stored.remember(comments.into_iter().map(native));
         Ok(())
     }
 
@@ -253,41 +274,58 @@ impl TikTok {
         watched.retain(|post| !post.deleted);
         let turns = self.watch.turns(&watched, self.poll, LOOKS_A_MINUTE);
         let mut by_video: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for (video, comment) in turns.iter().filter_map(|post| parts(post.id.as_str())) {
-            by_video.entry(video).or_default().push(comment);
-        }
-        for (video, all) in by_video {
-            for some in all.chunks(BATCH) {
-                let there = self.several(video, some).await?;
-                self.judge(inbound, video, some, &there).await?;
+        // With the first comment of each thread, which knows how many answers there are.
+        let roots = turns.iter().filter_map(|post| post.in_reply_to.as_ref());
+        let known: HashSet<_> = turns.iter().map(|post| &post.id).collect();
+        let ids = turns.iter().map(|post| &post.id).chain(roots);
+        for (video, comment) in ids.filter_map(|id| parts(id.as_str())) {
+            let all = by_video.entry(video).or_default();
+            if !all.contains(&comment) {
+                all.push(comment);
             }
         }
-        Ok(())
+        let mut failed = None;
+        for (video, all) in by_video {
+            for some in all.chunks(BATCH) {
+                let page = match self.shown(video, some).await {
+                    Ok(page) => page,
+                    Err(error) if error.is_everywhere() => return Err(error.into()),
+                    Err(error) => {
+                        failed = Some(error);
+                        continue;
+                    }
+                };
+                let asked = some.iter().map(|comment| NativeId::new(joined(video, comment)));
+                let asked = asked.filter(|id| known.contains(id)).collect();
+                self.judge(inbound, asked, &page).await?;
+            }
+        }
+        failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    async fn judge(
-        &self,
-        inbound: &Inbound,
-        video: &str,
-        asked: &[&str],
-        there: &[Comment],
-    ) -> Result<(), Halt> {
-        let standing: HashSet<_> = there.iter().map(|comment| comment.comment_id.as_str()).collect();
+    /// What another look at known comments showed.
+    async fn judge(&self, inbound: &Inbound, asked: Vec<NativeId>, page: &Comments) -> Result<(), Halt> {
+        let there = self.readable(inbound, page).await?;
+        let standing: HashSet<_> = there.iter().map(native).collect();
+        // What cannot be read is not gone.
+        let whole = there.len() == page.comments.len();
         let mut gone = Vec::new();
-        for comment in asked {
-            let id = NativeId::new(joined(video, comment));
-            if standing.contains(comment) {
+        for id in asked {
+            if standing.contains(id.as_str()) {
                 self.watch.found(&id);
-            } else if self.watch.is_gone(&id) {
+            } else if whole && self.watch.is_gone(&id) {
                 gone.push(Sighting::Gone(id));
             }
         }
         if !gone.is_empty() {
             inbound.posts_seen(&self.source, gone, None).await?;
         }
-        let mut answers = self.answers(inbound, there).await?;
-        answers.retain(|comment| self.concerns(comment));
-        self.store(inbound, &answers, None).await
+        let (mut answers, counts) = self.answers(inbound, &there).await?;
+        let since = self.since(inbound).await?;
+        answers.retain(|comment| comment.at() >= since && self.concerns(comment));
+        self.store(inbound, &answers, None).await?;
+        self.counted.put(counts);
+        Ok(())
     }
 }
 

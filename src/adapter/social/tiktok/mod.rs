@@ -22,8 +22,10 @@ use crate::adapter::api::Api;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Desk, Grant, Start};
-use crate::adapter::push;
+use crate::adapter::push::{self, Gate};
+use crate::adapter::stored::Stored;
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -37,8 +39,7 @@ use async_trait::async_trait;
 use call::Way;
 use hmac::Hmac;
 use sha2::Sha256;
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::AtomicBool;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -60,13 +61,12 @@ pub struct TikTok {
     watch: Watch,
     troubles: Troubles,
     /// Comments that were stored in this run.
-    stored: Mutex<HashSet<String>>,
+    stored: Stored,
     /// How many answers a comment had.
-    counted: Mutex<HashMap<String, i64>>,
+    counted: Stored<i64>,
     /// Where people see a video.
     addresses: Mutex<HashMap<String, String>>,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for TikTok {
@@ -111,6 +111,7 @@ impl TikTok {
         let grant = Grant::new(desk, start, &source, vault, clock.clone())?.wrapped();
         Ok(Self {
             way: Way::new(api, grant, config.business_id.clone()),
+            gate: Gate::new(&source),
             source,
             business: config.business_id.clone(),
             secret: config.client_secret.as_ref().map(push::mac).transpose()?,
@@ -121,19 +122,10 @@ impl TikTok {
             link: Link::new(format!("source:{name}")),
             watch: Watch::default(),
             troubles: Troubles::default(),
-            stored: Mutex::default(),
-            counted: Mutex::default(),
+            stored: Stored::default(),
+            counted: Stored::default(),
             addresses: Mutex::default(),
-            complained: AtomicBool::new(false),
         })
-    }
-
-    fn stored(&self) -> MutexGuard<'_, HashSet<String>> {
-        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn counted(&self) -> MutexGuard<'_, HashMap<String, i64>> {
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn addresses(&self) -> MutexGuard<'_, HashMap<String, String>> {
@@ -197,6 +189,10 @@ impl SocialPlatform for TikTok {
 impl Connector for TikTok {
     fn links(&self) -> Vec<Link> {
         vec![self.link.clone()]
+    }
+
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.way.meter())
     }
 
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {

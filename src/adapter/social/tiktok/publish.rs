@@ -2,7 +2,7 @@
 //! end is shown to a person (see the module's head).
 
 use super::TikTok;
-use super::call::{Failed, before, refusal};
+use super::call::{Failed, before};
 use super::feed::{author, native, parts};
 use super::wire::{Comment, Comments, Created};
 use crate::adapter::ids;
@@ -85,8 +85,7 @@ impl TikTok {
             "text": reply.text,
         });
         let path = ["business", "comment", "reply", "create"];
-        let sending = self.way.publish::<Created>(&path, &body, (left, permit));
-        let created = sending.await.map_err(refusal)?;
+        let created: Created = self.way.publish(&path, &body, (left, permit)).await?;
         let id = format!("{}:{}", comment.video_id, created.comment_id);
         let id = ids::reply_id(&id)
             .map_err(|why| PortError::Unknown(format!("the reply was published, but {why}")))?;

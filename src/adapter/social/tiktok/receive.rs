@@ -5,53 +5,41 @@
 
 use super::TikTok;
 use super::wire::{Push, Update};
-use crate::adapter::push::{self, Rejected};
+use crate::adapter::push::{self, Notice, Rejected};
 use crate::adapter::trouble::Halt;
 use crate::app::Inbound;
 use crate::domain::{Instant, NativeId, Sighting};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::post;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// The header of the signature.
 const SIGNATURE: &str = "tiktok-signature";
 /// How far a request's time may be from ours, in seconds.
-const WINDOW: i64 = 300;
+const WINDOW: u64 = 300;
 
 pub(super) fn routes(tiktok: Arc<TikTok>, inbound: Inbound) -> Router {
-    let path = format!("/webhooks/{}", tiktok.source);
     Router::new()
-        .route(&path, post(receive))
+        .route(&tiktok.gate.path(), post(receive))
         .with_state((tiktok, inbound))
 }
 
 async fn receive(State((tiktok, inbound)): State<(Arc<TikTok>, Inbound)>, request: Request) -> Response {
-    match accept(&tiktok, &inbound, request).await {
-        Ok(()) => StatusCode::OK.into_response(),
-        Err(rejected) => rejected.answer(&tiktok.source, &tiktok.complained),
-    }
-}
-
-async fn accept(tiktok: &TikTok, inbound: &Inbound, request: Request) -> Result<(), Rejected> {
-    let (head, body) = request.into_parts();
-    let body = push::collect(&head.headers, body).await?;
-    tiktok.verify(&head.headers, &body, tiktok.clock.now())?;
-    tiktok.complained.store(false, Ordering::Relaxed);
-    let taking = tiktok.taken(inbound, &body).await;
-    taking.map_err(|halt| match halt {
-        Halt::Network(error) => Rejected::Unavailable(error.to_string()),
-        Halt::Store(error) => Rejected::Unavailable(error.to_string()),
-    })
+    let accept = async |notice: Notice| {
+        tiktok.verify(&notice, tiktok.clock.now())?;
+        tiktok.taken(&inbound, &notice.body).await?;
+        Ok(StatusCode::OK)
+    };
+    tiktok.gate.pass(request, accept).await
 }
 
 impl TikTok {
-    fn verify(&self, headers: &HeaderMap, body: &[u8], now: Instant) -> Result<(), Rejected> {
-        let unproven = |why: &str| Rejected::Unproven(why.to_owned());
-        let told = push::once(headers, SIGNATURE)?;
+    fn verify(&self, notice: &Notice, now: Instant) -> Result<(), Rejected> {
+        let unproven = |why: &str| Rejected::unproven(why);
+        let told = push::once(&notice.headers, SIGNATURE)?;
         let told = told.ok_or_else(|| unproven("the header tiktok-signature must be there once"))?;
         let part = |name: &str| {
             let mut parts = told.split(',').filter_map(|part| part.trim().split_once('='));
@@ -60,11 +48,11 @@ impl TikTok {
         let (at, signature) = (part("t").unwrap_or_default(), part("s").unwrap_or_default());
         let seconds: i64 = at.parse().map_err(|_| unproven("the signature says no time"))?;
         let signature = hex::decode(signature).unwrap_or_default();
-        let fits = |mac| push::is_signed(mac, &[at.as_bytes(), b".", body], &signature);
+        let fits = |mac| push::is_signed(mac, &[at.as_bytes(), b".", &notice.body], &signature);
         if !self.secret.as_ref().is_some_and(fits) {
             return Err(unproven("the signature does not fit"));
         }
-        if (now.timestamp() - seconds).abs() > WINDOW {
+        if now.timestamp().abs_diff(seconds) > WINDOW {
             return Err(unproven("it was signed more than five minutes from now"));
         }
         Ok(())

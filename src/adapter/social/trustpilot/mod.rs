@@ -16,8 +16,10 @@ mod wire;
 
 use crate::adapter::api::{Answer as Told, Api, Failed, Mend, decode};
 use crate::adapter::finding::Finding;
-use crate::adapter::reviews::{Answer, Board, Measure, Notice, Page, Rejected, Review, Reviews};
-use crate::adapter::tokens::Tokens;
+use crate::adapter::meter::Meter;
+use crate::adapter::push::{Notice, Rejected};
+use crate::adapter::reviews::{Answer, Board, Measure, Page, Review, Reviews};
+use crate::adapter::tokens::{Handed, Tokens};
 use crate::config;
 use crate::domain::{Clock, NativeId, SourceName};
 use crate::port::Permit;
@@ -80,46 +82,33 @@ impl Reviews<Business> {
 }
 
 impl Business {
-    /// The token to use now, for the key and its secret; it counts for 100 hours
+    /// A new token, for the key and its secret; it counts for 100 hours
     /// (<https://developers.trustpilot.com/get-started/authentication/grant-type-client-credentials>).
+    async fn sign_in(&self) -> Result<(SecretString, Duration), Failed> {
+        let desk = self.api.at(&[
+            "v1",
+            "oauth",
+            "oauth-business-users-for-applications",
+            "accesstoken",
+        ]);
+        let call = self.api.reader().post(desk);
+        let call = call.basic_auth(&self.key, Some(self.secret.expose_secret()));
+        let call = call.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = self.api.read(call.body("grant_type=client_credentials")).await;
+        Ok(answer.map_err(denied)?.decode::<Handed>()?.counting())
+    }
+
     async fn access(&self) -> Result<SecretString, Failed> {
-        let fetch = async || {
-            let desk = self.api.at(&[
-                "v1",
-                "oauth",
-                "oauth-business-users-for-applications",
-                "accesstoken",
-            ]);
-            let call = self.api.reader().post(desk);
-            let call = call.basic_auth(&self.key, Some(self.secret.expose_secret()));
-            let call = call.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-            let answer = self.api.read(call.body("grant_type=client_credentials")).await;
-            let handed: wire::Handed = answer.map_err(denied)?.decode()?;
-            Ok((handed.access_token, handed.expires_in.duration()))
-        };
-        self.tokens.access(fetch).await
+        self.tokens.access(async || self.sign_in().await).await
     }
 
-    /// Reads, with a new token where the old one is over.
     async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Told, Failed> {
-        let call = |token: &SecretString| {
+        let call = |token: SecretString| {
             let call = self.api.reader().get(self.api.at(path)).query(query);
-            call.bearer_auth(token.expose_secret())
+            self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        let token = self.access().await?;
-        match self.api.read(call(&token)).await {
-            Err(error) if is_stale(&error) => {
-                self.tokens.refuse(&token);
-                self.api.read(call(&self.access().await?)).await
-            }
-            other => other,
-        }
+        self.tokens.under(|| self.sign_in(), call).await
     }
-}
-
-fn is_stale(error: &Failed) -> bool {
-    let unauthorized = StatusCode::UNAUTHORIZED;
-    matches!(error, Failed::Status { status, .. } if *status == unauthorized)
 }
 
 /// Whom the desk turns away is not accepted, by whichever status.
@@ -195,7 +184,7 @@ impl Board for Business {
         text: &str,
         allowed: (Duration, &Permit),
     ) -> Result<Option<Answer>, Failed> {
-        let token = self.access().await?;
+        let token = self.access().await.map_err(Failed::unsent)?;
         let call = self
             .api
             .writer()
@@ -203,11 +192,15 @@ impl Board for Business {
         let call = call.bearer_auth(token.expose_secret());
         let call = call.json(&json!({"authorBusinessUserId": self.user, "message": text}));
         let written = self.api.publish(call, allowed).await.inspect_err(|error| {
-            if is_stale(error) {
+            if error.is_unauthorized() {
                 self.tokens.refuse(&token);
             }
         });
         written.map(|_| None)
+    }
+
+    fn meter(&self) -> &Meter {
+        self.api.meter()
     }
 
     async fn examine(&self) -> Vec<Finding> {
@@ -247,17 +240,17 @@ impl Board for Business {
         self.webhook_secret.is_some()
     }
 
-    async fn named(&self, notice: Notice<'_>) -> Result<Vec<String>, Rejected> {
+    async fn named(&self, notice: &Notice) -> Result<Vec<String>, Rejected> {
         let known = self.webhook_secret.as_ref();
-        let known = known.ok_or(Rejected::Unproven("this source takes no notices"))?;
+        let known = known.ok_or(Rejected::unproven("this source takes no notices"))?;
         let mut shown =
             url::form_urlencoded::parse(notice.query.as_bytes()).filter(|(name, _)| name == "secret");
         let (Some((_, secret)), None) = (shown.next(), shown.next()) else {
-            return Err(Rejected::Unproven("the address needs ?secret=… once"));
+            return Err(Rejected::unproven("the address needs ?secret=… once"));
         };
         if !bool::from(secret.as_bytes().ct_eq(known.expose_secret().as_bytes())) {
-            return Err(Rejected::Unproven("the secret in the address is another one"));
+            return Err(Rejected::unproven("the secret in the address is another one"));
         }
-        wire::named(notice.body).map_err(Rejected::Malformed)
+        wire::named(&notice.body).map_err(Rejected::Malformed)
     }
 }

@@ -2,36 +2,9 @@
 
 use crate::domain::Instant;
 use chrono::{DateTime, NaiveDateTime};
-use secrecy::SecretString;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use std::time::Duration;
-
-/// A token, as it is handed out.
-#[derive(Deserialize)]
-pub struct Handed {
-    pub access_token: SecretString,
-    pub expires_in: Seconds,
-}
-
-/// A number, which the documentation shows as text.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub enum Seconds {
-    Number(u64),
-    Text(String),
-}
-
-impl Seconds {
-    /// An hour, where it is nonsense.
-    pub fn duration(&self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Number(seconds) => *seconds,
-            Self::Text(text) => text.parse().unwrap_or(3600),
-        })
-    }
-}
 
 /// `GET /v1/private/business-units/{id}/reviews`
 #[derive(Deserialize)]

@@ -23,6 +23,7 @@ use crate::adapter::connector::Connector;
 use crate::adapter::finding::Finding;
 use crate::adapter::http;
 use crate::adapter::link::Link;
+use crate::adapter::push::Gate;
 use crate::app::Inbound;
 use crate::config::{self, Idempotency};
 use crate::domain::{Audience, Clock, NativeId, Reply, SourceName};
@@ -30,7 +31,6 @@ use crate::port::{Abilities, Class, Composed, Look, Permit, PortError, Published
 use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use url::Url;
 
@@ -49,8 +49,7 @@ pub struct Webhook {
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
     link: Link,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
 }
 
 impl std::fmt::Debug for Webhook {
@@ -86,6 +85,7 @@ impl Webhook {
         // Nothing is missing before a reply finds nobody: the other side comes to us.
         link.up();
         Ok(Self {
+            gate: Gate::new(&SourceName::new(name)),
             source: SourceName::new(name),
             secret,
             reply_url: config.reply_url.clone(),
@@ -99,7 +99,6 @@ impl Webhook {
             client: http::writer(reply_timeout).context("the HTTP client for webhook replies")?,
             clock,
             link,
-            complained: AtomicBool::new(false),
         })
     }
 }

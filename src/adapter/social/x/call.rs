@@ -3,12 +3,12 @@
 //! Two forms of credentials count: an access token of OAuth 2.0 for the account, which is renewed where the
 //! application's client is configured, and OAuth 1.0a, where each call is signed and nothing ends.
 
-use super::price::{Paid, Spending};
+use super::price::{Bill, Paid};
 use super::sign::Signer;
 use super::wire::{Includes, Page, Problem, User};
 pub use crate::adapter::api::Failed;
 use crate::adapter::api::{Answer, Api, Mend};
-use crate::adapter::meter::Meter;
+use crate::adapter::meter::{Allowance, Meter};
 use crate::adapter::oauth::Grant;
 use crate::adapter::supervise::Lost;
 use crate::domain::{Clock, Instant};
@@ -17,6 +17,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -84,25 +85,35 @@ pub enum Key {
     Signed(Box<Signer>),
 }
 
+/// What tells credentials from others, without telling them.
+pub type Mark = [u8; 32];
+
 /// An account's way to the network.
 pub struct Way {
     api: Api,
     key: Key,
-    spending: Spending,
+    bill: Bill,
     clock: Arc<dyn Clock>,
 }
 
 impl Way {
-    pub fn new(api: Api, key: Key, spending: Spending, clock: Arc<dyn Clock>) -> Self {
+    /// `budget`: what may be spent, if that has an end.
+    pub fn new(api: Api, key: Key, (bill, budget): (Bill, Option<Allowance>), clock: Arc<dyn Clock>) -> Self {
+        // Its headers tell of the one call that they answer
+        // (<https://docs.x.com/x-api/fundamentals/rate-limits>).
+        api.meter().by_call();
+        if let Some(budget) = budget {
+            api.meter().allow(budget);
+        }
         Self {
             api,
             key,
-            spending,
+            bill,
             clock,
         }
     }
 
-    /// What the network says about our quota.
+    /// What was spent of the budget, and what the network last said of a quota.
     pub fn meter(&self) -> &Meter {
         self.api.meter()
     }
@@ -115,9 +126,24 @@ impl Way {
         }
     }
 
-    /// What it costs.
-    pub fn spending(&self) -> &Spending {
-        &self.spending
+    /// Under which credentials calls are made now.
+    pub async fn mark(&self) -> Result<Mark, Failed> {
+        match &self.key {
+            Key::Signed(_) => Ok(Mark::default()),
+            Key::Token(grant) => Ok(Sha256::digest(grant.access().await?.expose_secret()).into()),
+        }
+    }
+
+    /// These were read, or pushed to us: each costs, once a day.
+    pub fn paid<'a>(&self, what: Paid, ids: impl IntoIterator<Item = &'a str>) {
+        let now = self.clock.now();
+        let cost = self.bill.read(what, ids, now);
+        self.api.meter().spent(cost, now);
+    }
+
+    /// This was written.
+    pub fn wrote(&self, what: Paid) {
+        self.api.meter().spent(self.bill.wrote(what), self.clock.now());
     }
 
     /// The API's parts for calls under another token.
@@ -143,15 +169,9 @@ impl Way {
 
     /// Counts what posts that came to us cost.
     pub fn pay(&self, posts: impl Iterator<Item = String>, includes: &Includes) {
-        let now = self.clock.now();
         let posts: Vec<_> = posts.collect();
-        self.spending
-            .read(Paid::Post, posts.iter().map(String::as_str), now);
-        self.spending.read(
-            Paid::User,
-            includes.users.iter().map(|user| user.id.as_str()),
-            now,
-        );
+        self.paid(Paid::Post, posts.iter().map(String::as_str));
+        self.paid(Paid::User, includes.users.iter().map(|user| user.id.as_str()));
     }
 
     /// Makes a call that publishes: one attempt, on a connection of its own.
@@ -165,7 +185,10 @@ impl Way {
         let call = self.api.writer().post(url.clone()).json(body);
         let call = match &self.key {
             Key::Signed(signer) => signed(call, &signer.header("POST", &url, self.clock.now())),
-            Key::Token(grant) => call.bearer_auth(grant.access().await?.expose_secret()),
+            Key::Token(grant) => {
+                let token = grant.access().await.map_err(Failed::unsent)?;
+                call.bearer_auth(token.expose_secret())
+            }
         };
         self.api.publish(call, allowed).await?.decode()
     }

@@ -64,11 +64,10 @@ fn is_address(text: &str, link: &linkify::Link<'_>) -> bool {
 
 /// Whether a host has something before a top-level domain that exists.
 fn has_known_end(host: &str) -> bool {
-    let known = |name: &[u8]| {
-        let suffix = psl::suffix(name)?;
-        Some(suffix.is_known() && suffix.as_bytes().len() < name.len())
+    let Some((name, end)) = host.rsplit_once('.') else {
+        return false;
     };
-    host.contains('.') && known(host.as_bytes()).unwrap_or(false)
+    !name.is_empty() && psl::suffix(end.as_bytes()).is_some_and(|suffix| suffix.is_known())
 }
 
 fn words(text: &str) -> usize {
@@ -129,6 +128,7 @@ mod tests {
     #[case::several("Test https://test.com test https://test.com test.com test", 86)]
     #[case::short_domain("t.co", 23)]
     #[case::two_levels("foo.co.jp", 23)]
+    #[case::whose_subdomains_are_others("github.io", 23)]
     #[case::beyond_the_plane("\u{10000}\u{10ffff}", 4)]
     #[case::korean("저찀쯿쿿", 8)]
     #[case::cjk("日本", 4)]

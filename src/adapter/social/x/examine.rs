@@ -1,7 +1,6 @@
 //! What `doctor` asks X.
 
 use super::X;
-use super::price::dollars;
 use crate::adapter::finding::Finding;
 
 impl X {
@@ -35,7 +34,9 @@ impl X {
                 quota.left, quota.limit
             )));
         }
-        findings.push(self.money());
+        if self.way.meter().kept(self.clock.now()).is_none() {
+            findings.push(Finding::well("no budget is set: what is spent has no end"));
+        }
         findings.push(Finding::clocks(self.way.date().await, self.clock.now()));
         findings
     }
@@ -48,17 +49,6 @@ impl X {
                 format!("mentions cannot be read ({error})"),
                 "Give the application the scopes tweet.read and users.read, and credits.",
             ),
-        }
-    }
-
-    fn money(&self) -> Finding {
-        let (spent, budget) = self.way.spending().today(self.clock.now());
-        let spent = dollars(spent);
-        match budget {
-            None => Finding::well(format!(
-                "{spent} were spent today at list prices; no budget is set"
-            )),
-            Some(budget) => Finding::well(format!("{spent} of {} were spent today", dollars(budget))),
         }
     }
 }

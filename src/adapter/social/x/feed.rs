@@ -34,13 +34,16 @@ const SEARCHABLE: TimeDelta = TimeDelta::minutes(7 * 24 * 60 - 1);
 const PAGE: &str = "100";
 /// The objects of a page of private messages: each is paid for.
 const FEW: &str = "20";
-/// The most pages of one reading; of mentions X shows the newest 800.
+/// The most pages of one reading.
 const MOST_PAGES: usize = 50;
+/// So many mentions may be all that X shows: the newest 800, some of which may be gone
+/// (<https://docs.x.com/x-api/posts/timelines/introduction>).
+const LISTED: usize = 700;
 /// The most posts that are asked for at once.
 const BATCH: usize = 100;
 /// How many known posts are read again in a minute, each of them paid for once a day.
 const LOOKS_A_MINUTE: u32 = 20;
-/// How long after it was written a post is looked at again: edits end after an hour, and what a customer
+/// How long after it was written a post is looked at again: edits end within an hour, and what a customer
 /// takes back later than this is seen when it is answered.
 const LOOKED_AT: TimeDelta = TimeDelta::days(2);
 /// How many versions of posts are remembered as stored.
@@ -100,6 +103,20 @@ impl Walk {
         self.includes.users.extend(page.includes.users);
         self.includes.media.extend(page.includes.media);
     }
+
+    /// Takes what a further reading brought.
+    fn join(&mut self, further: Self) {
+        self.items.extend(further.items);
+        self.includes.users.extend(further.includes.users);
+        self.includes.media.extend(further.includes.media);
+        self.failed = further.failed;
+    }
+
+    /// The lowest id of all.
+    fn oldest(&self) -> Option<u64> {
+        let ids = self.items.iter().filter_map(|raw| super::call::id(raw.get()));
+        ids.filter_map(|id| id.parse().ok()).min()
+    }
 }
 
 impl X {
@@ -129,7 +146,7 @@ impl X {
             self.beside("private messages", self.messages(inbound)).await?;
         }
         for words in &self.search {
-            if self.way.spending().is_used_up(self.clock.now()) {
+            if self.is_spent() {
                 return Ok(());
             }
             let feed = Feed {
@@ -141,7 +158,8 @@ impl X {
             };
             self.beside(&feed.stream, self.follow(inbound, &feed)).await?;
         }
-        if self.way.spending().is_used_up(self.clock.now()) {
+        // What is left of little money is for what is new.
+        if self.is_spent() || self.way.meter().is_scarce(self.clock.now()) {
             return Ok(());
         }
         self.beside("known posts", self.look_again(inbound)).await
@@ -165,7 +183,11 @@ impl X {
         if let Some(most) = feed.most {
             horizon = horizon.max(translate::lowest(now - most));
         }
-        let walk = self.walk(feed, horizon).await;
+        let mut walk = self.walk(feed, horizon).await;
+        if feed.told && walk.failed.is_none() && walk.items.len() >= LISTED {
+            let older = self.beyond(&me, horizon, walk.oldest()).await;
+            walk.join(older);
+        }
         let place = feed.stream.as_str();
         let (tweets, newest) = self
             .read::<Tweet>(inbound, place, &walk.items, known.newest)
@@ -185,6 +207,28 @@ impl X {
         self.store(inbound, posts, (place, kept, reach)).await?;
         self.remember(fresh.iter().map(|tweet| tweet.id.clone()));
         walk.failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Mentions that are older than what the list shows, as far as a search finds them: after an outage in which
+    /// very many wrote.
+    async fn beyond(&self, me: &Me, horizon: u64, oldest: Option<u64>) -> Walk {
+        let (words, oldest) = (
+            format!("@{} -is:retweet", me.username),
+            oldest.unwrap_or(u64::MAX >> 1).to_string(),
+        );
+        let feed = Feed {
+            stream: "mentions".to_owned(),
+            path: vec!["2", "tweets", "search", "recent"],
+            query: vec![
+                ("query", &words),
+                ("sort_order", "recency"),
+                ("until_id", &oldest),
+            ],
+            told: true,
+            most: Some(SEARCHABLE),
+        };
+        let searchable = translate::lowest(self.clock.now() - SEARCHABLE);
+        self.walk(&feed, horizon.max(searchable)).await
     }
 
     /// Stores what was read, and how far. What could not be read to its end is read again from where the
@@ -296,39 +340,7 @@ impl X {
             .as_deref()
             .and_then(Reach::parse)
             .unwrap_or(Reach::first(now));
-        let mut walk = Walk::default();
-        let mut next: Option<String> = None;
-        for _ in 0..MOST_PAGES {
-            let mut query = vec![
-                ("event_types", "MessageCreate"),
-                (
-                    "dm_event.fields",
-                    "id,text,created_at,sender_id,dm_conversation_id,entities",
-                ),
-                ("expansions", "sender_id"),
-                ("user.fields", "username,name,public_metrics"),
-                ("max_results", FEW),
-            ];
-            if let Some(next) = &next {
-                query.push(("pagination_token", next));
-            }
-            let mut page: Page = self.way.get(&["2", "dm_events"], &query).await?;
-            let ids: Vec<_> = page
-                .data
-                .iter()
-                .filter_map(|raw| super::call::id(raw.get()))
-                .collect();
-            let read = ids.iter().map(String::as_str);
-            self.way.spending().read(Paid::Message, read, now);
-            let reached = ids
-                .iter()
-                .any(|id| id.parse().is_ok_and(|id: u64| id <= known.newest));
-            next = page.meta.next_token.take();
-            walk.take(page);
-            if reached || next.is_none() {
-                break;
-            }
-        }
+        let walk = self.messages_since(known.newest).await;
         let (mut messages, newest) = self
             .read::<Message>(inbound, "messages", &walk.items, known.newest)
             .await?;
@@ -341,11 +353,55 @@ impl X {
             let author = author(&walk.includes, &message.sender_id);
             Sighting::Post(Box::new(translate::message(&self.source, message, author)))
         });
-        let reach = Reach { newest, ..known };
-        self.store(inbound, posts.collect(), ("messages", kept, Some(reach)))
+        let reach = (walk.failed.is_none()).then_some(Reach { newest, ..known });
+        self.store(inbound, posts.collect(), ("messages", kept, reach))
             .await?;
         self.remember(messages.into_iter().map(|message| message.id));
-        Ok(())
+        walk.failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Private messages, the newest first, until what is known. Only 15 pages may be read in a quarter of an
+    /// hour (<https://docs.x.com/x-api/fundamentals/rate-limits>): the first is a short one, the others are not.
+    async fn messages_since(&self, known: u64) -> Walk {
+        let mut walk = Walk::default();
+        let mut next: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let mut query = vec![
+                ("event_types", "MessageCreate"),
+                (
+                    "dm_event.fields",
+                    "id,text,created_at,sender_id,dm_conversation_id,entities",
+                ),
+                ("expansions", "sender_id"),
+                ("user.fields", "username,name,public_metrics"),
+                ("max_results", if next.is_none() { FEW } else { PAGE }),
+            ];
+            if let Some(next) = &next {
+                query.push(("pagination_token", next));
+            }
+            let mut page: Page = match self.way.get(&["2", "dm_events"], &query).await {
+                Ok(page) => page,
+                Err(error) => {
+                    walk.failed = Some(error);
+                    return walk;
+                }
+            };
+            let ids = page.data.iter().filter_map(|raw| super::call::id(raw.get()));
+            let ids: Vec<_> = ids.collect();
+            self.way.paid(Paid::Message, ids.iter().map(String::as_str));
+            let reached = ids.iter().any(|id| id.parse().is_ok_and(|id: u64| id <= known));
+            let before = next.clone();
+            next = page.meta.next_token.take();
+            walk.take(page);
+            if reached || next.is_none() || next == before {
+                return walk;
+            }
+        }
+        tracing::warn!(
+            source = %self.source, pages = MOST_PAGES,
+            "More private messages came than are read at once: what is older than these pages was not read."
+        );
+        walk
     }
 
     /// Looks whether known posts still stand and say the same, in turns.
@@ -422,7 +478,7 @@ impl X {
     }
 
     /// Posts as they are now (<https://docs.x.com/x-api/posts/lookup/introduction>, at most 100).
-    async fn several(&self, ids: &[&str]) -> Result<Page, Failed> {
+    pub(super) async fn several(&self, ids: &[&str]) -> Result<Page, Failed> {
         let ids = ids.join(",");
         let mut query = vec![("ids", ids.as_str())];
         query.extend(FIELDS);

@@ -32,7 +32,9 @@ use crate::adapter::api::Api;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
+use crate::adapter::push::Gate;
 use crate::adapter::supervise::{Lost, supervise};
 use crate::adapter::trouble::Troubles;
 use crate::adapter::watch::Watch;
@@ -43,16 +45,15 @@ use crate::port::{
     Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target, Vault,
 };
 use async_trait::async_trait;
-use call::{Failed, Key, Way};
-use price::{Paid, Spending};
+use call::{Failed, Key, Mark, Way};
+use price::{Bill, Paid};
 use receive::Secrets;
 use secrecy::SecretString;
 use sign::Signer;
 use std::collections::HashSet;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use translate::Me;
 use wire::{One, User};
@@ -95,11 +96,13 @@ pub struct X {
     streaming: Link,
     watch: Watch,
     troubles: Troubles,
-    me: OnceCell<Me>,
+    /// Who we are, and under which credentials that was told.
+    me: RwLock<Option<(Mark, Me)>>,
     /// Versions of posts that were stored in this run.
     stored: Mutex<HashSet<String>>,
-    /// Whether the log was told already that a signature did not fit.
-    complained: AtomicBool,
+    gate: Gate,
+    /// Whether the budget was used up at the last look.
+    resting: AtomicBool,
 }
 
 impl std::fmt::Debug for X {
@@ -131,9 +134,10 @@ impl X {
             call::spoken,
         )?;
         let key = key(config, &api, &source, vault, &clock)?;
-        let spending = Spending::new(&source, config.budget);
+        let money = (Bill::new(&source), config.budget.map(price::budget));
         Ok(Self {
-            way: Way::new(api, key, spending, clock.clone()),
+            way: Way::new(api, key, money, clock.clone()),
+            gate: Gate::new(&source),
             source,
             search: config.search.clone(),
             direct_messages: config.direct_messages,
@@ -147,9 +151,9 @@ impl X {
             streaming: Link::new(format!("source:{name}:stream")),
             watch: Watch::default(),
             troubles: Troubles::default(),
-            me: OnceCell::new(),
+            me: RwLock::default(),
             stored: Mutex::default(),
-            complained: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
         })
     }
 
@@ -157,21 +161,44 @@ impl X {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who we are; asked once.
+    /// Whether today's budget is used up; the log hears of it once.
+    fn is_spent(&self) -> bool {
+        let meter = self.way.meter();
+        let spent = meter.is_used_up(self.clock.now());
+        if !self.resting.swap(spent, Ordering::Relaxed) && spent {
+            tracing::warn!(
+                source = %self.source,
+                "Today's budget is used up: until midnight UTC nothing is searched for and the filtered stream rests; \
+                 mentions are heard and replies go out as before."
+            );
+        }
+        spent
+    }
+
+    /// Who we are; asked once for each token: another one may be of another account, if somebody connected that
+    /// meanwhile.
     async fn me(&self) -> Result<Me, Failed> {
-        let asking = self.me.get_or_try_init(|| async {
-            let one: One<User> = self.way.get(&["2", "users", "me"], &[]).await?;
-            let user = one.data;
-            let user = user.ok_or_else(|| Failed::Broken("the API does not say who we are".to_owned()))?;
-            self.way
-                .spending()
-                .read(Paid::User, [user.id.as_str()], self.clock.now());
-            Ok(Me {
-                id: user.id,
-                username: user.username,
-            })
-        });
-        asking.await.cloned()
+        let mark = self.way.mark().await?;
+        if let Some((_, me)) = self.known_me().filter(|(known, _)| *known == mark) {
+            return Ok(me);
+        }
+        let one: One<User> = self.way.get(&["2", "users", "me"], &[]).await?;
+        let user = one.data;
+        let user = user.ok_or_else(|| Failed::Broken("the API does not say who we are".to_owned()))?;
+        self.way.paid(Paid::User, [user.id.as_str()]);
+        let me = Me {
+            id: user.id,
+            username: user.username,
+        };
+        // The token may have been renewed for that.
+        let mark = self.way.mark().await?;
+        *self.me.write().unwrap_or_else(PoisonError::into_inner) = Some((mark, me.clone()));
+        Ok(me)
+    }
+
+    /// Who we were when it was last told.
+    fn known_me(&self) -> Option<(Mark, Me)> {
+        self.me.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -225,7 +252,7 @@ impl SocialPlatform for X {
             class: Class::Lookup,
             private: true,
             label: "X".to_owned(),
-            account: self.me.get().map(|me| NativeId::new(&me.id)),
+            account: self.known_me().map(|(_, me)| NativeId::new(me.id)),
         }
     }
 
@@ -276,6 +303,10 @@ impl Connector for X {
     fn links(&self) -> Vec<Link> {
         let stream = self.bearer.as_ref().map(|_| self.streaming.clone());
         std::iter::once(self.link.clone()).chain(stream).collect()
+    }
+
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.way.meter())
     }
 
     fn routes(self: Arc<Self>, inbound: Inbound) -> Option<axum::Router> {

@@ -1,17 +1,18 @@
 //! What it costs: X is paid by use, so much for each object that is read or written
 //! (<https://docs.x.com/x-api/getting-started/pricing>, read in August 2026). What is the account's own costs
 //! less if the account also owns the application, and the same object is paid for once a day; the first is
-//! not known here, so the sum is the most that it can be.
+//! not known here, nor after a restart what was paid for before, so the sum is the most that it can be.
 
+use crate::adapter::meter::{Allowance, Window};
 use crate::domain::{Instant, SourceName};
 use chrono::NaiveDate;
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// How many objects are remembered as paid for today.
 const MOST_KNOWN: usize = 200_000;
 /// Prices and sums are in millionths of a US dollar.
-pub const DOLLAR: u64 = 1_000_000;
+const DOLLAR: u64 = 1_000_000;
 
 /// Something that is paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Paid {
     Message,
     /// An answer to who named us is written.
     Summoned,
+    /// Any other post is written.
+    Written,
     /// A post with an address in it is written.
     WithAddress,
     /// A private message is written.
@@ -36,7 +39,7 @@ impl Paid {
             Self::Post => 5_000,
             Self::User | Self::Message | Self::Summoned => 10_000,
             Self::WithAddress => 200_000,
-            Self::Sent => 15_000,
+            Self::Written | Self::Sent => 15_000,
         }
     }
 
@@ -46,89 +49,46 @@ impl Paid {
             Self::User => "user",
             Self::Message => "message",
             Self::Summoned => "reply",
+            Self::Written => "unsummoned_reply",
             Self::WithAddress => "reply_with_link",
             Self::Sent => "sent",
         }
     }
 }
 
-/// What was spent since the start, and today (UTC).
-pub struct Spending {
+/// What may be spent: so many dollars a day, as X counts days.
+pub fn budget(dollars: usize) -> Allowance {
+    let dollars = u64::try_from(dollars).unwrap_or(u64::MAX);
+    Allowance {
+        most: dollars.saturating_mul(DOLLAR),
+        parts: DOLLAR,
+        unit: "dollars",
+        window: Window::Day,
+    }
+}
+
+/// What each thing costs, and what was paid for already today (UTC).
+pub struct Bill {
     source: String,
-    /// The most a day before what can be left is left.
-    budget: Option<u64>,
     today: Mutex<Today>,
 }
 
 #[derive(Default)]
 struct Today {
     day: NaiveDate,
-    spent: u64,
     known: HashSet<String>,
-    told: bool,
 }
 
-impl Spending {
-    /// `budget`: in dollars a day.
-    pub fn new(source: &SourceName, budget: Option<usize>) -> Self {
-        let budget = budget.and_then(|dollars| u64::try_from(dollars).ok()?.checked_mul(DOLLAR));
+impl Bill {
+    pub fn new(source: &SourceName) -> Self {
         Self {
             source: source.to_string(),
-            budget,
             today: Mutex::default(),
         }
     }
 
-    /// This was read. What has an id is paid for once a day.
-    pub fn read<'a>(&self, what: Paid, ids: impl IntoIterator<Item = &'a str>, now: Instant) {
-        let mut today = self.held(now);
-        let fresh = ids
-            .into_iter()
-            .filter(|id| today.known.insert(format!("{} {id}", what.word())));
-        let fresh = fresh.count();
-        if today.known.len() > MOST_KNOWN {
-            today.known.clear();
-        }
-        self.add(&mut today, what, fresh as u64);
-    }
-
-    /// This was written.
-    pub fn wrote(&self, what: Paid, now: Instant) {
-        let mut today = self.held(now);
-        self.add(&mut today, what, 1);
-    }
-
-    fn add(&self, today: &mut Today, what: Paid, count: u64) {
-        let cost = count * what.price();
-        today.spent += cost;
-        metrics::counter!("hearback_spent_microdollars_total", "source" => self.source.clone(), "what" => what.word())
-            .increment(cost);
-    }
-
-    /// What was spent today, and the most.
-    pub fn today(&self, now: Instant) -> (u64, Option<u64>) {
-        (self.held(now).spent, self.budget)
-    }
-
-    /// Whether today's budget is used up. Said once a day.
-    pub fn is_used_up(&self, now: Instant) -> bool {
-        let mut today = self.held(now);
-        let Some(budget) = self.budget.filter(|budget| today.spent >= *budget) else {
-            return false;
-        };
-        if !std::mem::replace(&mut today.told, true) {
-            tracing::warn!(
-                source = self.source,
-                spent = dollars(today.spent),
-                budget = dollars(budget),
-                "Today's budget is used up: until midnight UTC nothing is searched for and known posts are \
-                 not looked at again; mentions are heard and replies go out as before."
-            );
-        }
-        true
-    }
-
-    fn held(&self, now: Instant) -> MutexGuard<'_, Today> {
+    /// This was read; gives what it costs. What has an id is paid for once a day.
+    pub fn read<'a>(&self, what: Paid, ids: impl IntoIterator<Item = &'a str>, now: Instant) -> u64 {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         if today.day != now.date_naive() {
             *today = Today {
@@ -136,14 +96,27 @@ impl Spending {
                 ..Today::default()
             };
         }
-        today
+        let fresh = ids
+            .into_iter()
+            .filter(|id| today.known.insert(format!("{} {id}", what.word())));
+        let fresh = fresh.count();
+        if today.known.len() > MOST_KNOWN {
+            today.known.clear();
+        }
+        self.add(what, fresh as u64)
     }
-}
 
-/// A sum as people read it.
-pub fn dollars(sum: u64) -> String {
-    let cents = sum.div_ceil(DOLLAR / 100);
-    format!("${}.{:02}", cents / 100, cents % 100)
+    /// This was written; gives what it costs.
+    pub fn wrote(&self, what: Paid) -> u64 {
+        self.add(what, 1)
+    }
+
+    fn add(&self, what: Paid, count: u64) -> u64 {
+        let cost = count * what.price();
+        metrics::counter!("hearback_spent_microdollars_total", "source" => self.source.clone(), "what" => what.word())
+            .increment(cost);
+        cost
+    }
 }
 
 #[cfg(test)]
@@ -153,35 +126,12 @@ mod tests {
 
     #[test]
     fn an_object_is_paid_for_once_a_day() {
-        let spending = Spending::new(&SourceName::new("x"), Some(1));
+        let bill = Bill::new(&SourceName::new("x"));
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        spending.read(Paid::Post, ["1", "2", "1"], now);
-        spending.read(Paid::Post, ["2"], now);
-        assert_eq!(spending.today(now), (10_000, Some(DOLLAR)));
-        spending.read(Paid::Post, ["2"], now + TimeDelta::days(1));
-        assert_eq!(spending.today(now + TimeDelta::days(1)).0, 5_000);
-    }
-
-    #[test]
-    fn a_budget_ends_and_begins_again_the_next_day() {
-        let spending = Spending::new(&SourceName::new("x"), Some(1));
-        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        for _ in 0..5 {
-            assert!(!spending.is_used_up(now));
-            spending.wrote(Paid::WithAddress, now);
-        }
-        assert!(spending.is_used_up(now));
-        assert!(!spending.is_used_up(now + TimeDelta::days(1)));
-        let endless = Spending::new(&SourceName::new("x"), None);
-        endless.wrote(Paid::WithAddress, now);
-        assert!(!endless.is_used_up(now));
-    }
-
-    #[test]
-    fn sums_are_read_in_cents_rounded_up() {
-        assert_eq!(
-            [0, 5_000, 1_234_567].map(dollars),
-            ["$0.00", "$0.01", "$1.24"].map(str::to_owned)
-        );
+        assert_eq!(bill.read(Paid::Post, ["1", "2", "1"], now), 10_000);
+        assert_eq!(bill.read(Paid::Post, ["2"], now), 0);
+        assert_eq!(bill.read(Paid::User, ["2"], now), 10_000);
+        assert_eq!(bill.read(Paid::Post, ["2"], now + TimeDelta::days(1)), 5_000);
+        assert_eq!(bill.wrote(Paid::WithAddress), bill.wrote(Paid::WithAddress));
     }
 }

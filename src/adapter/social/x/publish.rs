@@ -18,6 +18,7 @@ use crate::port::{Look, Permit, PortError, Published};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::timeout_at;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// How many pages of our own posts are looked through.
 const MOST_PAGES: usize = 5;
@@ -35,7 +36,7 @@ impl X {
             return self.send_message(&me, reply, (left, permit)).await;
         };
         let end = began + self.timeout;
-        let read = match self.write(reply, (left, permit)).await {
+        let read = match self.write(reply, is_summoned(&me, &tweet), (left, permit)).await {
             Ok(id) => timeout_at(end, self.confirm(&me, &id, &tweet)).await,
             Err(error) if is_duplicate(&error) => timeout_at(end, self.repeated(reply, error)).await,
             Err(error) => return Err(refusal(error)),
@@ -47,9 +48,18 @@ impl X {
         })
     }
 
-    /// Who we are, and the post to answer in public, as it is now.
+    /// Who we are, and the post to answer in public, as it is now. The post is read before it is looked at whose
+    /// credentials we have: reading may renew them.
     async fn prepare(&self, reply: &Reply) -> Result<(Me, Option<Tweet>), PortError> {
         let stop = |why: String| Err(PortError::Refused(format!("{why}, so nothing was published")));
+        let tweet = match reply.audience {
+            Audience::Private => None,
+            Audience::Public => match self.shown(reply.target.as_str()).await.map_err(before)? {
+                Shown::Stands(tweet) => Some(*tweet),
+                Shown::Hidden(why) => return stop(format!("X does not show us the post ({why})")),
+                Shown::Gone => return stop("the post is gone".to_owned()),
+            },
+        };
         let me = self.me().await.map_err(before)?;
         if reply
             .account
@@ -60,34 +70,34 @@ impl X {
                 "the credentials are now those of another account than the one the reply was approved for";
             return stop(why.to_owned());
         }
-        if reply.audience == Audience::Private {
+        let Some(tweet) = tweet else {
             return Ok((me, None));
-        }
-        let tweet = match self.shown(reply.target.as_str()).await.map_err(before)? {
-            Shown::Stands(tweet) => tweet,
-            Shown::Hidden(why) => return stop(format!("X does not show us the post ({why})")),
-            Shown::Gone => return stop("the post is gone".to_owned()),
         };
         if tweet.author_id != reply.author.as_str() {
             return stop("X shows another author for that post".to_owned());
         }
         match self.barred(&me, &tweet) {
             Some(why) => stop(why),
-            None => Ok((me, Some(*tweet))),
+            None => Ok((me, Some(tweet))),
         }
     }
 
-    async fn write(&self, reply: &Reply, allowed: (Duration, &Permit)) -> Result<String, Failed> {
+    /// `is_summoned`: such an answer costs less.
+    async fn write(
+        &self,
+        reply: &Reply,
+        is_summoned: bool,
+        allowed: (Duration, &Permit),
+    ) -> Result<String, Failed> {
         let body = json!({"text": reply.text, "reply": {"in_reply_to_tweet_id": reply.target.as_str()}});
         let answer: One<Created> = self.way.publish(&["2", "tweets"], &body, allowed).await?;
         let created = answer.data;
         let created = created.ok_or_else(|| Failed::Broken("the answer names no post".to_owned()))?;
-        let paid = if count::has_address(&reply.text) {
-            Paid::WithAddress
-        } else {
-            Paid::Summoned
-        };
-        self.way.spending().wrote(paid, self.clock.now());
+        self.way.wrote(match () {
+            () if count::has_address(&reply.text) => Paid::WithAddress,
+            () if is_summoned => Paid::Summoned,
+            () => Paid::Written,
+        });
         Ok(created.id)
     }
 
@@ -127,7 +137,7 @@ impl X {
         let Some(sent) = sent.data else {
             return Err(PortError::Unknown("the answer names no message".to_owned()));
         };
-        self.way.spending().wrote(Paid::Sent, self.clock.now());
+        self.way.wrote(Paid::Sent);
         message(me, reply, &sent.dm_conversation_id, &sent.dm_event_id)
     }
 
@@ -169,16 +179,15 @@ impl X {
     /// What our account published since then.
     async fn own_posts(&self, me: &Me, since: Instant) -> Result<Vec<Tweet>, PortError> {
         let since = translate::lowest(since);
-        let (ours, whole) = self.own_since(me, since).await.map_err(Failed::unread)?;
-        if whole {
-            return Ok(ours);
+        match self.own_since(me, since).await.map_err(Failed::unread)? {
+            (ours, None) => Ok(ours),
+            (_, Some(lacks)) => Err(PortError::Unknown(format!(
+                "{lacks}: the reply cannot be looked for"
+            ))),
         }
-        Err(PortError::Unknown(format!(
-            "our account wrote more than {MOST_PAGES} pages of posts since the attempt: the reply cannot be looked for"
-        )))
     }
 
-    /// Our answers to a post.
+    /// Our answers to a post, as far as they can be read.
     pub(super) async fn own_answers(&self, me: &Me, tweet: &Tweet) -> Result<Vec<Tweet>, Failed> {
         let since = translate::first(tweet).parse().unwrap_or(0);
         let (mut ours, _) = self.own_since(me, since).await?;
@@ -186,12 +195,12 @@ impl X {
         Ok(ours)
     }
 
-    /// Our posts since an id, newest first, and whether that is all of them
+    /// Our posts since an id, newest first, and what is lacking
     /// (<https://docs.x.com/x-api/posts/timelines/introduction>).
-    async fn own_since(&self, me: &Me, since: u64) -> Result<(Vec<Tweet>, bool), Failed> {
+    async fn own_since(&self, me: &Me, since: u64) -> Result<(Vec<Tweet>, Option<String>), Failed> {
         let since = since.to_string();
         let path = ["2", "users", &me.id, "tweets"];
-        let mut ours = Vec::new();
+        let (mut ours, mut lacks) = (Vec::new(), None);
         let mut next: Option<String> = None;
         for _ in 0..MOST_PAGES {
             let mut query = vec![("max_results", "100"), ("since_id", since.as_str())];
@@ -201,15 +210,18 @@ impl X {
             }
             let page = self.way.page(&path, &query).await?;
             for raw in &page.data {
-                let own = serde_json::from_str(raw.get());
-                ours.push(own.map_err(|error| Failed::Broken(format!("a post of ours is odd ({error})")))?);
+                match serde_json::from_str(raw.get()) {
+                    Ok(own) => ours.push(own),
+                    Err(error) => lacks = Some(format!("a post of ours is odd ({error})")),
+                }
             }
             next = page.meta.next_token;
             if next.is_none() {
-                return Ok((ours, true));
+                return Ok((ours, lacks));
             }
         }
-        Ok((ours, false))
+        let many = format!("our account wrote more than {MOST_PAGES} pages of posts since then");
+        Ok((ours, Some(many)))
     }
 
     /// Looks for a private message in the conversation with its addressee.
@@ -238,9 +250,8 @@ impl X {
         let read = page.data.iter();
         let read: Result<Vec<Message>, _> = read.map(|raw| serde_json::from_str(raw.get())).collect();
         let messages = read.map_err(|error| PortError::Unknown(format!("a message is odd ({error})")))?;
-        let now = self.clock.now();
-        let ids = messages.iter().map(|message| message.id.as_str());
-        self.way.spending().read(Paid::Message, ids, now);
+        self.way
+            .paid(Paid::Message, messages.iter().map(|message| message.id.as_str()));
         let newest = canary.is_none_or(|canary| messages.iter().any(|own| own.id == canary.as_str()));
         let ours = messages.iter().filter(|message| message.sender_id == me.id);
         let ours = ours.map(|own| {
@@ -278,6 +289,11 @@ impl X {
         }
         published(&me, &own, None)
     }
+}
+
+/// Whether X takes our answer to a post as one that its author asked for.
+fn is_summoned(me: &Me, tweet: &Tweet) -> bool {
+    translate::summons(me, tweet) || tweet.referenced_tweets.iter().any(|other| other.kind == "quoted")
 }
 
 /// All ids of a post.
@@ -332,7 +348,8 @@ fn message(me: &Me, reply: &Reply, conversation: &str, id: &str) -> Result<Publi
     })
 }
 
-/// A text as it can be compared: X puts those who are answered before it, and changes blanks.
+/// A text as it can be compared: X puts those who are answered before it, changes blanks, composes letters, and
+/// shows an address that had no scheme with one.
 fn comparable(text: &str) -> String {
     let mut rest = text.trim_start();
     while let Some(named) = rest.strip_prefix('@') {
@@ -343,7 +360,10 @@ fn comparable(text: &str) -> String {
         }
         rest = after.trim_start();
     }
-    blanks(rest)
+    let text: String = blanks(rest).nfc().collect();
+    let text = text.replace("https://", "").replace("http://", "");
+    let words: Vec<_> = text.split(' ').map(|word| word.trim_end_matches('/')).collect();
+    words.join(" ")
 }
 
 /// Whether the API says that these words were published before
@@ -363,6 +383,10 @@ mod tests {
     #[case("@ann @bob_1  Sorry!\nSoon.", "sorry! soon.")]
     #[case("@ann, sorry", "@ann, sorry")]
     #[case("@ann", "@ann")]
+    #[case("see Example.com", "see example.com")]
+    #[case("@ann see http://example.com", "see example.com")]
+    #[case("see https://example.com/", "see example.com")]
+    #[case("cafe\u{301}", "caf\u{e9}")]
     fn those_who_are_answered_do_not_count(#[case] text: &str, #[case] same: &str) {
         assert_eq!(comparable(text), same);
     }

@@ -12,7 +12,7 @@ use super::call::author;
 use super::price::Paid;
 use super::translate::{self, Me};
 use super::wire::{Event, Gone, Includes, Message, Messages, Push, Tweet};
-use crate::adapter::push::{self, Rejected};
+use crate::adapter::push::{self, Notice, Rejected};
 use crate::app::Inbound;
 use crate::domain::{NativeId, Sighting};
 use axum::extract::{Query, Request, State};
@@ -29,11 +29,14 @@ use serde::Deserialize;
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// The header signed with the client secret, and the one with the consumer secret.
 const NEWER: &str = "x-twitter-webhooks-signature-oauth2";
 const OLDER: &str = "x-twitter-webhooks-signature";
+
+/// How long the author of a post is looked for: X wants to be answered within 10 seconds.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The secrets that X signs with.
 pub struct Secrets {
@@ -76,15 +79,14 @@ impl Secrets {
     /// What proves that we know the secret.
     fn response(&self, token: &str) -> Option<String> {
         let mac = self.client.as_ref().or(self.consumer.as_ref())?;
-        let signed = push::sign(mac, &[token.as_bytes()]);
+        let signed = push::challenged(mac, token)?;
         Some(format!("sha256={}", BASE64_STANDARD.encode(signed)))
     }
 }
 
 pub(super) fn routes(x: Arc<X>, inbound: Inbound) -> Router {
-    let path = format!("/webhooks/{}", x.source);
     Router::new()
-        .route(&path, get(prove).post(receive))
+        .route(&x.gate.path(), get(prove).post(receive))
         .with_state((x, inbound))
 }
 
@@ -92,30 +94,23 @@ async fn prove(
     State((x, _)): State<(Arc<X>, Inbound)>,
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
-    let token = asked.get("crc_token").filter(|token| !token.is_empty());
-    let secrets = x.secrets.as_ref();
+    let (token, secrets) = (asked.get("crc_token"), x.secrets.as_ref());
     match token.and_then(|token| secrets?.response(token)) {
         Some(response) => Json(serde_json::json!({"response_token": response})).into_response(),
-        None => push::tell(StatusCode::BAD_REQUEST, "crc_token is missing"),
+        None => push::tell(StatusCode::BAD_REQUEST, "crc_token is missing, or is none"),
     }
 }
 
 async fn receive(State((x, inbound)): State<(Arc<X>, Inbound)>, request: Request) -> Response {
-    match accept(&x, &inbound, request).await {
-        Ok(()) => StatusCode::OK.into_response(),
-        Err(rejected) => rejected.answer(&x.source, &x.complained),
-    }
-}
-
-async fn accept(x: &X, inbound: &Inbound, request: Request) -> Result<(), Rejected> {
-    let (head, body) = request.into_parts();
-    let body = push::collect(&head.headers, body).await?;
-    if let Some(secrets) = &x.secrets {
-        secrets.verify(&head.headers, &body)?;
-    }
-    x.complained.store(false, Ordering::Relaxed);
-    let text = String::from_utf8_lossy(&body);
-    x.taken(inbound, "webhook", &text).await
+    let accept = async |notice: Notice| {
+        if let Some(secrets) = &x.secrets {
+            secrets.verify(&notice.headers, &notice.body)?;
+        }
+        let text = push::object(&notice)?;
+        x.taken(&inbound, "webhook", &text).await?;
+        Ok(StatusCode::OK)
+    };
+    x.gate.pass(request, accept).await
 }
 
 impl X {
@@ -125,9 +120,13 @@ impl X {
     /// Nothing can be stored, or we do not know yet who we are.
     pub(super) async fn taken(&self, inbound: &Inbound, stream: &str, text: &str) -> Result<(), Rejected> {
         let unavailable = |error: &dyn std::fmt::Display| Rejected::Unavailable(error.to_string());
-        let me = self.me().await.map_err(|error| unavailable(&error))?;
-        let (sightings, ids) = match self.sightings(&me, text) {
-            Ok(read) => read,
+        // What comes to us needs no credentials of ours.
+        let me = match (self.known_me(), self.me().await) {
+            (_, Ok(me)) | (Some((_, me)), Err(_)) => me,
+            (None, Err(error)) => return Err(unavailable(&error)),
+        };
+        let heard = match heard(text) {
+            Ok(heard) => heard,
             Err(error) => {
                 let name: String = text.chars().take(200).collect();
                 let place = (&self.source, stream);
@@ -135,6 +134,7 @@ impl X {
                 return aside.await.map_err(|error| unavailable(&error));
             }
         };
+        let (sightings, ids) = self.sightings(&me, heard).await;
         if !sightings.is_empty() {
             let seen = inbound.posts_seen(&self.source, sightings, None);
             seen.await.map_err(|error| unavailable(&error))?;
@@ -144,54 +144,56 @@ impl X {
     }
 
     /// What happened, and the ids of what is remembered as stored.
-    fn sightings(&self, me: &Me, text: &str) -> Result<(Vec<Sighting>, Vec<String>), serde_json::Error> {
-        let push: Push = serde_json::from_str(text)?;
-        let Some(data) = push.data else {
-            return Ok((vec![], vec![]));
+    async fn sightings(&self, me: &Me, heard: Heard) -> (Vec<Sighting>, Vec<String>) {
+        match heard {
+            Heard::Nothing => (vec![], vec![]),
+            Heard::Gone(id) => (vec![Sighting::Gone(id)], vec![]),
+            Heard::Messages(told) => self.messages_in(me, told),
+            Heard::Post {
+                tweet,
+                includes,
+                told,
+                is_event,
+            } => {
+                // An event is paid for by itself, whatever comes with it.
+                let paid = if is_event {
+                    Includes::default()
+                } else {
+                    includes.clone()
+                };
+                self.way.pay(std::iter::once(tweet.id.clone()), &paid);
+                if !self.concerns(me, &tweet) {
+                    return (vec![], vec![]);
+                }
+                let (tweet, includes) = self.with_author(*tweet, includes).await;
+                let post = translate::post(&self.source, me, &tweet, &includes, told);
+                (vec![Sighting::Post(Box::new(post))], vec![tweet.id])
+            }
+        }
+    }
+
+    /// A post with its author: some events come without
+    /// (<https://docs.x.com/x-api/activity/event-payloads>, `post.reply.create`). Where the post cannot be read
+    /// now, it is heard as it came.
+    async fn with_author(&self, tweet: Tweet, includes: Includes) -> (Tweet, Includes) {
+        if author(&includes, &tweet.author_id).is_some() {
+            return (tweet, includes);
+        }
+        let ids = [tweet.id.as_str()];
+        let reading = tokio::time::timeout(PATIENCE, self.several(&ids)).await;
+        let Ok(Ok(page)) = reading else {
+            tracing::debug!(source = %self.source, post = tweet.id, "The author of a post is not known.");
+            return (tweet, includes);
         };
-        #[derive(Deserialize)]
-        struct Kind {
-            event_type: Option<String>,
-        }
-        if serde_json::from_str::<Kind>(data.get())?.event_type.is_none() {
-            return self.written(me, data.get(), &push.includes, false);
-        }
-        let event: Event = serde_json::from_str(data.get())?;
-        let payload = event.payload.get();
-        match event.event_type.as_str() {
-            "post.mention.create" | "post.reply.create" | "post.quote.create" => {
-                self.written(me, payload, &event.includes, true)
-            }
-            "post.create" => self.written(me, payload, &event.includes, false),
-            "post.delete" => {
-                let gone: Gone = serde_json::from_str(payload)?;
-                Ok((vec![Sighting::Gone(NativeId::new(&gone.id))], vec![]))
-            }
-            "dm.received" => self.messages_in(me, payload),
-            // Everything else that an application can subscribe to says nothing to us.
-            _ => Ok((vec![], vec![])),
+        let read = page.data.first();
+        let read = read.and_then(|raw| serde_json::from_str::<Tweet>(raw.get()).ok());
+        match read.filter(|read| read.id == tweet.id) {
+            Some(read) => (read, page.includes),
+            None => (tweet, includes),
         }
     }
 
-    fn written(
-        &self,
-        me: &Me,
-        raw: &str,
-        includes: &Includes,
-        told: bool,
-    ) -> Result<(Vec<Sighting>, Vec<String>), serde_json::Error> {
-        let tweet: Tweet = serde_json::from_str(raw)?;
-        self.way
-            .pay(std::iter::once(tweet.id.clone()), &Includes::default());
-        if !self.concerns(me, &tweet) {
-            return Ok((vec![], vec![]));
-        }
-        let post = translate::post(&self.source, me, &tweet, includes, told);
-        Ok((vec![Sighting::Post(Box::new(post))], vec![tweet.id]))
-    }
-
-    fn messages_in(&self, me: &Me, raw: &str) -> Result<(Vec<Sighting>, Vec<String>), serde_json::Error> {
-        let told: Messages = serde_json::from_str(raw)?;
+    fn messages_in(&self, me: &Me, told: Messages) -> (Vec<Sighting>, Vec<String>) {
         let users: Vec<_> = told.users.into_values().map(|user| user.data).collect();
         let includes = Includes { users, media: vec![] };
         let mut sightings = Vec::new();
@@ -213,9 +215,7 @@ impl X {
                 created_at: at,
                 entities: sent.message_data.entities,
             };
-            self.way
-                .spending()
-                .read(Paid::Message, [message.id.as_str()], self.clock.now());
+            self.way.paid(Paid::Message, [message.id.as_str()]);
             if !self.stored().contains(&message.id) {
                 let author = author(&includes, &message.sender_id);
                 let post = translate::message(&self.source, &message, author);
@@ -223,7 +223,63 @@ impl X {
                 ids.push(message.id);
             }
         }
-        Ok((sightings, ids))
+        (sightings, ids)
+    }
+}
+
+/// What X tells of.
+enum Heard {
+    /// Nothing that says anything to us.
+    Nothing,
+    /// A post.
+    Post {
+        tweet: Box<Tweet>,
+        includes: Includes,
+        /// Whether it is shown to us because it names or quotes us.
+        told: bool,
+        /// Whether it is an event of an account, and not what a search found.
+        is_event: bool,
+    },
+    /// A post that was taken back.
+    Gone(NativeId),
+    /// Private messages.
+    Messages(Messages),
+}
+
+fn heard(text: &str) -> Result<Heard, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Kind {
+        event_type: Option<String>,
+    }
+    let push: Push = serde_json::from_str(text)?;
+    let Some(data) = push.data else {
+        return Ok(Heard::Nothing);
+    };
+    let post = |raw: &str, includes, (told, is_event)| {
+        Ok(Heard::Post {
+            tweet: serde_json::from_str(raw)?,
+            includes,
+            told,
+            is_event,
+        })
+    };
+    if serde_json::from_str::<Kind>(data.get())?.event_type.is_none() {
+        return post(data.get(), push.includes, (false, false));
+    }
+    let event: Event = serde_json::from_str(data.get())?;
+    let payload = event.payload.get();
+    match event.event_type.as_str() {
+        "post.mention.create" | "post.reply.create" | "post.quote.create" => {
+            post(payload, event.includes, (true, true))
+        }
+        "post.create" => post(payload, event.includes, (false, true)),
+        "post.delete" => {
+            let gone: Gone = serde_json::from_str(payload)?;
+            Ok(Heard::Gone(NativeId::new(&gone.id)))
+        }
+        "dm.received" => Ok(Heard::Messages(serde_json::from_str(payload)?)),
+        // Everything else that an application can subscribe to says nothing to us.
+        _ => Ok(Heard::Nothing),
     }
 }
 

@@ -5,7 +5,7 @@
 //! shows some of its answers; the others are read where their number is not what it was. So of an answer that is
 //! not shown, an edit is not seen before another one comes.
 
-use super::wire::{Comment, Thread};
+use super::wire::{Answers, Comment, Thread};
 use super::{YouTube, translate, tube};
 use crate::adapter::api::Failed;
 use crate::adapter::reach::Reach;
@@ -14,6 +14,7 @@ use crate::adapter::trouble::Halt;
 use crate::adapter::watch::WATCHED;
 use crate::app::{Cursor, Inbound, Unavailable};
 use crate::domain::{Instant, NativeId, Post, Sighting};
+use reqwest::StatusCode;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{MutexGuard, PoisonError};
@@ -72,7 +73,7 @@ impl YouTube {
         let (threads, mut failed) = self.walk(inbound, known.horizon()).await?;
         let changes = threads.iter().flat_map(Thread::comments).map(Comment::changed);
         let newest = changes.map(|at| at.min(now)).max();
-        let whole = self.whole(threads, Reader::Newest).await;
+        let whole = self.whole(inbound, threads, Reader::Newest).await?;
         failed = failed.or(whole.1);
         let reach = known.to(newest).text();
         // What could not be read to its end is read again from where the last reading ended.
@@ -107,6 +108,7 @@ impl YouTube {
             let mut reached = false;
             for raw in &page.items {
                 if let Some(thread) = self.understood(inbound, raw).await? {
+                    self.put_aside(inbound, &thread.replies.comments).await?;
                     reached |= thread.comments().all(|comment| comment.changed() < horizon);
                     threads.push(thread);
                 }
@@ -123,6 +125,17 @@ impl YouTube {
         Ok((threads, None))
     }
 
+    /// Sets aside the answers that nobody can read.
+    async fn put_aside(&self, inbound: &Inbound, answers: &Answers) -> Result<(), Unavailable> {
+        for (raw, error) in &answers.odd {
+            let name: String = raw.get().chars().take(200).collect();
+            let place = (&self.source, STREAM);
+            let put = self.troubles.put_aside(inbound, place, &name, error, raw.get());
+            put.await?;
+        }
+        Ok(())
+    }
+
     async fn understood(&self, inbound: &Inbound, raw: &RawValue) -> Result<Option<Thread>, Unavailable> {
         match serde_json::from_str::<Thread>(raw.get()) {
             Ok(thread) => Ok(Some(thread)),
@@ -135,8 +148,14 @@ impl YouTube {
         }
     }
 
-    /// The threads with all their answers, as far as there are more than were read before.
-    async fn whole(&self, mut threads: Vec<Thread>, reader: Reader) -> (Vec<Thread>, Option<Failed>) {
+    /// The threads with all their answers, as far as there are more than were read before. One whose answers
+    /// YouTube does not show stops none of the others.
+    async fn whole(
+        &self,
+        inbound: &Inbound,
+        mut threads: Vec<Thread>,
+        reader: Reader,
+    ) -> Result<(Vec<Thread>, Option<Failed>), Unavailable> {
         let mut read = 0;
         for thread in &mut threads {
             let key = (reader, thread.id.clone());
@@ -147,17 +166,26 @@ impl YouTube {
             read += 1;
             match self.answers(&thread.id).await {
                 Ok(answers) => {
+                    self.put_aside(inbound, &answers).await?;
                     thread.replies.comments = answers;
-                    let mut counts = self.counts();
-                    if counts.len() >= MOST_STORED {
-                        counts.clear();
-                    }
-                    counts.insert(key, thread.snippet.total_reply_count);
                 }
-                Err(error) => return (threads, Some(error)),
+                Err(error) if is_refused(&error) => {
+                    if self.troubles.note(&format!("answers {}", thread.id)) {
+                        tracing::warn!(
+                            source = %self.source, thread = thread.id, %error,
+                            "YouTube does not show all answers in a thread."
+                        );
+                    }
+                }
+                Err(error) => return Ok((threads, Some(error))),
             }
+            let mut counts = self.counts();
+            if counts.len() >= MOST_STORED {
+                counts.clear();
+            }
+            counts.insert(key, thread.snippet.total_reply_count);
         }
-        (threads, None)
+        Ok((threads, None))
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -165,14 +193,14 @@ impl YouTube {
     }
 
     /// All answers in a thread, the newest first; of very many the newest.
-    pub(super) async fn answers(&self, thread: &str) -> Result<Vec<Comment>, Failed> {
-        let mut answers = Vec::new();
+    pub(super) async fn answers(&self, thread: &str) -> Result<Answers, Failed> {
+        let mut answers = Answers::default();
         let mut after: Option<String> = None;
         for _ in 0..MOST_ANSWERS {
             let mut query = vec![("parentId", thread), ("maxResults", PAGE)];
             query.extend(after.as_deref().map(|token| ("pageToken", token)));
             let page = self.tube.comments(&query).await?;
-            answers.extend(page.items);
+            answers.take(page.items);
             after = page.next_page_token;
             if after.is_none() {
                 break;
@@ -273,17 +301,17 @@ impl YouTube {
         }
         let ids: Vec<_> = by_thread.keys().copied().collect();
         for some in ids.chunks(BATCH) {
-            let told = self.tube.threads(&[("id", &some.join(","))]).await?;
+            let told = self.tube.threads_of(some).await?;
             let mut threads = Vec::new();
             let mut shown = HashSet::new();
-            for raw in &told.items {
+            for raw in &told {
                 match self.understood(inbound, raw).await? {
                     Some(thread) => threads.push(thread),
                     // It is there, though nobody can read it.
                     None => shown.extend(some.iter().filter(|id| raw.get().contains(**id)).copied()),
                 }
             }
-            let (threads, failed) = self.whole(threads, Reader::Known).await;
+            let (threads, failed) = self.whole(inbound, threads, Reader::Known).await?;
             self.take(inbound, &threads, None, None).await?;
             if let Some(error) = failed {
                 return Err(error.into());
@@ -313,10 +341,18 @@ impl YouTube {
             .filter(|thread| !thread.is_whole())
             .map(|thread| thread.id.as_str())
             .collect();
+        // Nor is one that nobody can read.
+        let odd: Vec<_> = threads
+            .iter()
+            .flat_map(|thread| &thread.replies.comments.odd)
+            .map(|(raw, _)| raw.get())
+            .collect();
         let mut gone = Vec::new();
         for post in posts {
             let id = post.id.as_str();
-            let stands = there.contains(id) || in_part.contains(post.conversation.as_str());
+            let stands = there.contains(id)
+                || in_part.contains(post.conversation.as_str())
+                || odd.iter().any(|raw| raw.contains(id));
             if stands {
                 self.watch.found(&post.id);
             } else if self.watch.is_gone(&post.id) {
@@ -329,4 +365,10 @@ impl YouTube {
         }
         gone
     }
+}
+
+/// Whether YouTube does not show this one thing.
+fn is_refused(error: &Failed) -> bool {
+    let one = |status: &StatusCode| matches!(status.as_u16(), 400 | 403 | 404);
+    matches!(error, Failed::Status { status, told: Some(_) } if one(status))
 }

@@ -10,10 +10,10 @@
 //! `publish`).
 //!
 //! A project has 10,000 units a day, of which a reading takes one and a reply 50
-//! (<https://developers.google.com/youtube/v3/determine_quota_cost>). They are counted here, shown on
-//! `/metrics`, and where a fifth is left, only new comments are looked for, so that replies can still be sent
-//! (see `tube`). The scope is `https://www.googleapis.com/auth/youtube.force-ssl`, which is wide: no smaller one
-//! may comment. Of its calls, five read and one writes a comment here.
+//! (<https://developers.google.com/youtube/v3/determine_quota_cost>). They are counted by the source's meter; where
+//! a fifth is left, only new comments are looked for, and where a tenth is left, these every quarter of an hour,
+//! so that replies can still be sent (see `tube`). The scope is `https://www.googleapis.com/auth/youtube.force-ssl`,
+//! which is wide: no smaller one may comment. Of its calls, five read and one writes a comment here.
 //!
 //! Written from the documentation; it was not run against YouTube yet. How many characters a comment may have is
 //! not documented (`commentTextTooLong` has no number): 10,000 is what its own pages take.
@@ -24,9 +24,11 @@ mod translate;
 mod tube;
 mod wire;
 
+use crate::adapter::api::Failed;
 use crate::adapter::connector::{Connector, keep_sweeping};
 use crate::adapter::finding::Finding;
 use crate::adapter::link::Link;
+use crate::adapter::meter::Meter;
 use crate::adapter::oauth::{Door, Grant};
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Troubles;
@@ -38,12 +40,16 @@ use crate::port::{
     Abilities, Class, Composed, Look, Permit, PortError, Published, SocialPlatform, Target, Vault,
 };
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tube::Tube;
+use tube::{State, Tube};
 
+/// How often new comments are read where hardly any units are left.
+const SELDOM: TimeDelta = TimeDelta::minutes(15);
 /// The most characters of a comment.
 const LIMIT: usize = 10_000;
 
@@ -65,6 +71,10 @@ pub struct YouTube {
     counts: Mutex<feed::Counts>,
     /// Which comments those of ours answer that were written in this run.
     written: Mutex<HashMap<NativeId, NativeId>>,
+    /// When new comments were looked for last.
+    looked: Mutex<Option<Instant>>,
+    /// Whether the authorisation was seen to be of our channel.
+    ours: AtomicBool,
 }
 
 impl std::fmt::Debug for YouTube {
@@ -99,7 +109,31 @@ impl YouTube {
             stored: Mutex::default(),
             counts: Mutex::default(),
             written: Mutex::default(),
+            looked: Mutex::default(),
+            ours: AtomicBool::new(false),
         })
+    }
+
+    /// Whether the authorisation is of our channel: whoever let us in may have chosen another one, and comments are
+    /// written in the name of that.
+    async fn is_ours(&self) -> Result<bool, Failed> {
+        if self.ours.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let ours = self.tube.mine().await?.contains(&self.me);
+        self.ours.store(ours, Ordering::Relaxed);
+        Ok(ours)
+    }
+
+    /// Whether new comments are to be looked for now.
+    fn is_due(&self) -> bool {
+        let now = self.clock.now();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let rests = self.tube.state() == State::Short && looked.is_some_and(|at| now < at + SELDOM);
+        if !rests {
+            *looked = Some(now);
+        }
+        !rests
     }
 }
 
@@ -163,7 +197,14 @@ impl Connector for YouTube {
         keep_sweeping(self, pace, inbound, stop).await;
     }
 
+    fn meter(&self) -> Option<&Meter> {
+        Some(self.tube.meter())
+    }
+
     async fn sweep(&self, inbound: &Inbound) -> Result<(), Lost> {
+        if !self.is_due() {
+            return Ok(());
+        }
         self.newest(inbound).await?;
         self.known(inbound).await
     }
@@ -191,7 +232,6 @@ impl Connector for YouTube {
                 "Correct channel_id, or authorise with the account of that channel.",
             )
         }];
-        findings.push(self.tube.left());
         findings.push(Finding::well(
             "whether it may comment shows with the first reply: nothing is written to try it",
         ));

@@ -37,8 +37,8 @@ struct Place {
 impl YouTube {
     /// Reads what a reply answers, with the whole thread. `None`: it is gone.
     async fn place(&self, reply: &Reply) -> Result<Option<Place>, Failed> {
-        let told = self.tube.threads(&[("id", reply.conversation.as_str())]).await?;
-        let Some(raw) = told.items.first() else {
+        let told = self.tube.threads_of(&[reply.conversation.as_str()]).await?;
+        let Some(raw) = told.first() else {
             return Ok(None);
         };
         let unread = |error| Failed::Broken(format!("the answer is not what the API describes ({error})"));
@@ -49,8 +49,7 @@ impl YouTube {
         let wanted = reply.target.as_str();
         let mut target = thread.comments().find(|comment| comment.id == wanted).cloned();
         if target.is_none() && !thread.is_whole() {
-            let told = self.tube.comments(&[("id", wanted)]).await?;
-            target = told.items.into_iter().find(|comment| comment.id == wanted);
+            target = self.tube.comment(wanted).await?;
         }
         Ok(target.map(|target| Place { thread, target }))
     }
@@ -85,7 +84,7 @@ impl YouTube {
         thread: &'a Thread,
         target: &'a NativeId,
     ) -> impl Iterator<Item = &'a Comment> {
-        let mut comments: Vec<_> = thread.comments().collect();
+        let mut comments: Vec<_> = thread.in_order().collect();
         comments.sort_by_key(|comment| comment.snippet.published_at);
         let written = self
             .written
@@ -137,6 +136,9 @@ impl YouTube {
         {
             return stop("the source is now another channel than the one the reply was approved for");
         }
+        if !self.is_ours().await.map_err(before)? {
+            return stop("the authorisation is of another channel than channel_id");
+        }
         let Some(place) = self.place(reply).await.map_err(before)? else {
             return stop(GONE);
         };
@@ -184,12 +186,8 @@ impl YouTube {
         if thread.comments().any(|own| own.id == canary) {
             return Ok(true);
         }
-        let told = self
-            .tube
-            .comments(&[("id", canary)])
-            .await
-            .map_err(Failed::unread)?;
-        Ok(told.items.iter().any(|own| own.id == canary))
+        let own = self.tube.comment(canary).await.map_err(Failed::unread)?;
+        Ok(own.is_some())
     }
 
     /// The comment of ours at an address.

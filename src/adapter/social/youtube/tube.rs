@@ -1,18 +1,18 @@
-//! The way to the API, and what it costs: units of the day's quota, which ends at midnight in California.
+//! The way to the API, and what it costs: units of the day's quota, which ends at midnight in California. They are
+//! counted by the source's meter, over restarts too.
 
-use super::wire::{Channels, Comments, Threads};
+use super::wire::{Channels, Comment, Comments, Threads};
 use crate::adapter::api::{Answer, Api, Failed, Mend};
-use crate::adapter::finding::Finding;
-use crate::adapter::google::{self, is_stale, reason};
+use crate::adapter::google::{self, reason};
 use crate::adapter::http;
+use crate::adapter::meter::{Allowance, Meter, Window};
 use crate::adapter::oauth::{Desk, Door, Grant, Start};
-use crate::adapter::quota::{Quota, Told};
 use crate::config;
 use crate::domain::{Clock, Instant, SourceName};
 use crate::port::{Permit, Vault};
-use chrono::{NaiveDate, TimeDelta};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,10 +21,12 @@ use std::time::Duration;
 const SCOPES: &[&str] = &["https://www.googleapis.com/auth/youtube.force-ssl"];
 /// What a reading costs, and what a comment
 /// (<https://developers.google.com/youtube/v3/determine_quota_cost>).
-const READING: u32 = 1;
-const WRITING: u32 = 50;
-/// California is behind UTC by 8 hours, in summer by 7: the day ends an hour late then, by our count.
-const BEHIND: TimeDelta = TimeDelta::hours(8);
+const READING: u64 = 1;
+const WRITING: u64 = 50;
+/// From which share of the day's units on only new comments are read, and from which on these seldom: what is
+/// left then is for replies.
+const SCARCE: f64 = 0.8;
+const SHORT: f64 = 0.9;
 
 /// What to do where we are not let in.
 pub const MEND: Mend = Mend {
@@ -36,28 +38,22 @@ pub const MEND: Mend = Mend {
 
 /// How a day's units are.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum State {
+pub enum State {
+    /// There are enough for all.
     #[default]
     Plenty,
+    /// Only for new comments and replies.
     Scarce,
-    Out,
-}
-
-/// What was spent on a day.
-#[derive(Debug, Default, Clone, Copy)]
-struct Spent {
-    day: NaiveDate,
-    units: u32,
-    /// What the log heard of it.
-    told: State,
+    /// Few, which are for replies; or none.
+    Short,
 }
 
 /// The way to the API.
 pub struct Tube {
     api: Api,
     grant: Grant,
-    quota: u32,
-    spent: Mutex<Spent>,
+    /// What the log heard of the day's units.
+    told: Mutex<State>,
     source: SourceName,
     clock: Arc<dyn Clock>,
 }
@@ -82,11 +78,17 @@ impl Tube {
             access: None,
             refresh: config.refresh_token.clone(),
         };
+        let api = Api::new(base, &source, publishing, clock.clone(), google::spoken)?;
+        api.meter().allow(Allowance {
+            most: u64::try_from(config.daily_quota).unwrap_or(u64::MAX),
+            parts: 1,
+            unit: "units",
+            window: Window::PacificDay,
+        });
         Ok(Self {
-            api: Api::new(base, &source, publishing, clock.clone(), google::spoken)?,
+            api,
             grant: Grant::new(Some(desk), start, &source, vault, clock.clone())?,
-            quota: u32::try_from(config.daily_quota).unwrap_or(u32::MAX),
-            spent: Mutex::default(),
+            told: Mutex::default(),
             source,
             clock,
         })
@@ -97,11 +99,50 @@ impl Tube {
         Some((google::door(self.api.base(), SCOPES)?, &self.grant))
     }
 
+    /// The day's units.
+    pub fn meter(&self) -> &Meter {
+        self.api.meter()
+    }
+
     /// Threads (`commentThreads.list`).
     pub async fn threads(&self, query: &[(&str, &str)]) -> Result<Threads, Failed> {
         let mut query = query.to_vec();
         query.extend([("part", "snippet,replies"), ("textFormat", "plainText")]);
         self.get("commentThreads", &query).await?.decode()
+    }
+
+    /// Threads by their ids, at most 50. One that is gone may make YouTube refuse the whole call (404
+    /// `commentThreadNotFound`, <https://developers.google.com/youtube/v3/docs/errors#comment-threads-youtube.commentThreads.list>):
+    /// then each is asked for by itself.
+    pub async fn threads_of(&self, ids: &[&str]) -> Result<Vec<Box<RawValue>>, Failed> {
+        match self.threads(&[("id", &ids.join(","))]).await {
+            Ok(told) => return Ok(told.items),
+            Err(error) if error.is_missing() => {}
+            Err(error) => return Err(error),
+        }
+        let mut found = Vec::new();
+        for id in ids.iter().filter(|_| ids.len() > 1) {
+            match self.threads(&[("id", id)]).await {
+                Ok(told) => found.extend(told.items),
+                Err(error) if error.is_missing() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// A comment by its id, if it is there.
+    pub async fn comment(&self, id: &str) -> Result<Option<Comment>, Failed> {
+        let told = match self.comments(&[("id", id)]).await {
+            Ok(told) => told,
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut read = told
+            .items
+            .iter()
+            .filter_map(|raw| serde_json::from_str(raw.get()).ok());
+        Ok(read.find(|comment: &Comment| comment.id == id))
     }
 
     /// Comments (`comments.list`).
@@ -128,7 +169,7 @@ impl Tube {
 
     /// Writes a comment (`comments.insert`): one attempt.
     pub async fn insert(&self, body: &Value, allowed: (Duration, &Permit)) -> Result<Answer, Failed> {
-        let token = self.grant.access().await?;
+        let token = self.grant.access().await.map_err(Failed::unsent)?;
         let call = self
             .api
             .writer()
@@ -145,91 +186,61 @@ impl Tube {
         self.api.date(self.api.base().clone()).await
     }
 
-    /// Whether there are units for more than new comments and replies.
-    pub fn is_rich(&self) -> bool {
-        let spent = self.today();
-        let rich = spent.units < self.quota - self.quota / 5;
-        if !rich {
-            self.tell(
-                State::Scarce,
-                "four fifths of the day's units are spent: known comments are not read again today",
-            );
+    /// How the day's units are. The log hears of it when it gets worse.
+    pub fn state(&self) -> State {
+        let share = self.api.meter().share(self.clock.now());
+        let state = match share {
+            share if share >= SHORT => State::Short,
+            share if share >= SCARCE => State::Scarce,
+            _ => State::Plenty,
+        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *told, state);
+        if state > before {
+            let what = match state {
+                State::Plenty => "there are enough units",
+                State::Scarce => {
+                    "the day's units get scarce: known comments are not read again until midnight in California"
+                }
+                State::Short => {
+                    "hardly any of the day's units are left: until midnight in California new comments are read seldom, and what is left is for replies"
+                }
+            };
+            tracing::warn!(source = %self.source, "YouTube: {what}.");
         }
-        rich
+        state
     }
 
-    /// What is left of the day.
-    pub fn left(&self) -> Finding {
-        let left = self.quota.saturating_sub(self.today().units);
-        Finding::well(format!(
-            "{left} of {} units are left until midnight in California, by what this process spent",
-            self.quota
-        ))
+    /// Whether there are units for more than new comments and replies.
+    pub fn is_rich(&self) -> bool {
+        self.state() == State::Plenty
     }
 
     fn at(&self, what: &str) -> url::Url {
         self.api.at(&["youtube", "v3", what])
     }
 
-    /// Reads, with a newer token where the old one is over.
     async fn get(&self, what: &str, query: &[(&str, &str)]) -> Result<Answer, Failed> {
-        let call = |token: &SecretString| {
+        let call = |token: SecretString| {
+            self.spend(READING);
             let call = self.api.reader().get(self.at(what)).query(query);
-            call.bearer_auth(token.expose_secret())
+            self.api.read(call.bearer_auth(token.expose_secret()))
         };
-        let token = self.grant.access().await?;
-        self.spend(READING);
-        let told = match self.api.read(call(&token)).await {
-            Err(error) if is_stale(&error) => {
-                let token = self.grant.renew(&token).await?;
-                self.spend(READING);
-                self.api.read(call(&token)).await
-            }
-            other => other,
-        };
+        let told = self.grant.under(call).await;
         told.map_err(|error| self.limits(error))
     }
 
-    /// The day's quota comes back at midnight: until then it is asked as seldom as we wait for anything.
+    /// The day's quota comes back at midnight: until then it is asked as seldom as we wait for anything. Others
+    /// may have spent of it, too.
     fn limits(&self, error: Failed) -> Failed {
         if reason(&error) != Some("quotaExceeded") {
             return google::limits(error);
         }
-        self.tell(
-            State::Out,
-            "the day's units are used up: nothing is heard and nothing sent until midnight in California",
-        );
+        self.api.meter().exhausted(self.clock.now());
         Failed::Limited(http::LONGEST_WAIT)
     }
 
-    /// Tells the log, once a day.
-    fn tell(&self, state: State, what: &str) {
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if spent.told < state {
-            spent.told = state;
-            tracing::warn!(source = %self.source, quota = self.quota, "YouTube: {what}.");
-        }
-    }
-
-    fn spend(&self, units: u32) {
-        let today = self.today().units.saturating_add(units);
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).units = today;
-        let quota = Quota {
-            limit: f64::from(self.quota),
-            left: f64::from(self.quota.saturating_sub(today)),
-        };
-        self.api.meter().tell(Told { quota, regain: None });
-    }
-
-    fn today(&self) -> Spent {
-        let day = (self.clock.now() - BEHIND).date_naive();
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if spent.day != day {
-            *spent = Spent {
-                day,
-                ..Spent::default()
-            };
-        }
-        *spent
+    fn spend(&self, units: u64) {
+        self.api.meter().spent(units, self.clock.now());
     }
 }

@@ -2,7 +2,7 @@
 //! <https://developers.google.com/youtube/v3/docs/commentThreads>).
 
 use crate::domain::Instant;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// `commentThreads.list`
@@ -20,7 +20,7 @@ pub struct Threads {
 #[serde(rename_all = "camelCase")]
 pub struct Comments {
     #[serde(default)]
-    pub items: Vec<Comment>,
+    pub items: Vec<Box<RawValue>>,
     #[serde(default)]
     pub next_page_token: Option<String>,
 }
@@ -46,11 +46,38 @@ pub struct ThreadSnippet {
     pub total_reply_count: u64,
 }
 
-/// Some of the answers, not all where they are many.
+/// Some of the answers, not all where they are many. One that cannot be read takes none of the others along.
 #[derive(Deserialize, Default)]
 pub struct Replies {
-    #[serde(default)]
-    pub comments: Vec<Comment>,
+    #[serde(default, deserialize_with = "apart")]
+    pub comments: Answers,
+}
+
+/// Answers in a thread, the newest first.
+#[derive(Default)]
+pub struct Answers {
+    /// Those that can be read.
+    pub read: Vec<Comment>,
+    /// The others, with the reason.
+    pub odd: Vec<(Box<RawValue>, String)>,
+}
+
+impl Answers {
+    /// Takes further ones.
+    pub fn take(&mut self, raw: Vec<Box<RawValue>>) {
+        for raw in raw {
+            match serde_json::from_str(raw.get()) {
+                Ok(comment) => self.read.push(comment),
+                Err(error) => self.odd.push((raw, error.to_string())),
+            }
+        }
+    }
+}
+
+fn apart<'de, D: Deserializer<'de>>(from: D) -> Result<Answers, D::Error> {
+    let mut answers = Answers::default();
+    answers.take(Vec::deserialize(from)?);
+    Ok(answers)
 }
 
 #[derive(Deserialize, Clone)]
@@ -113,17 +140,18 @@ impl Comment {
 impl Thread {
     /// The comment at its head, and the answers that came along.
     pub fn comments(&self) -> impl Iterator<Item = &Comment> {
-        std::iter::once(&self.snippet.top_level_comment).chain(&self.replies.comments)
+        std::iter::once(&self.snippet.top_level_comment).chain(&self.replies.comments.read)
     }
 
     /// The same, the oldest first: answers come the newest first.
     pub fn in_order(&self) -> impl Iterator<Item = &Comment> {
-        std::iter::once(&self.snippet.top_level_comment).chain(self.replies.comments.iter().rev())
+        std::iter::once(&self.snippet.top_level_comment).chain(self.replies.comments.read.iter().rev())
     }
 
     /// Whether all answers came along.
     pub fn is_whole(&self) -> bool {
-        self.replies.comments.len() as u64 >= self.snippet.total_reply_count
+        let answers = &self.replies.comments;
+        (answers.read.len() + answers.odd.len()) as u64 >= self.snippet.total_reply_count
     }
 }
 

@@ -135,18 +135,53 @@ fn the_board_marks_the_open_case_and_escapes_names() {
         card: card(status, words),
         updated_at: at(0),
     };
-    let html = board(&[entry("new", "<i>late</i>")], Some(CaseNumber(3))).into_string();
+    let html = board(&[], &[entry("new", "<i>late</i>")], Some(CaseNumber(3))).into_string();
     assert!(html.contains("data-case=\"3\" aria-current=\"true\""), "{html}");
     assert!(
         html.contains("<bdi class=\"row-words\">&lt;i&gt;late&lt;/i&gt;</bdi>"),
         "{html}"
     );
-    let html = board(&[entry("odd\" onclick=\"x", "late")], None).into_string();
+    let html = board(&[], &[entry("odd\" onclick=\"x", "late")], None).into_string();
     assert!(
         html.contains("<span class=\"chip chip-other\">odd&quot; onclick=&quot;x</span>"),
         "{html}"
     );
-    assert!(board(&[], None).into_string().contains("No cases yet"));
+    assert!(board(&[], &[], None).into_string().contains("No cases yet"));
+}
+
+#[test]
+fn what_is_about_no_case_stands_above_the_list() {
+    let notice = |notice, words| NoticeEntry {
+        notice,
+        card: card("notice", words),
+    };
+    let spending = Notice::Spending {
+        source: "sky".into(),
+        used: String::new(),
+        until: None,
+    };
+    let notices = [
+        notice(
+            Notice::Flood {
+                source: "shop".into(),
+            },
+            "<i>many</i>",
+        ),
+        notice(spending, "nearly"),
+    ];
+    let html = board(&notices, &[], None).into_string();
+    for part in [
+        "id=\"notice-flood-shop\"",
+        "&lt;i&gt;many&lt;/i&gt;",
+        "data-press=",
+        "id=\"notice-spending-sky\"",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(
+        html.find("notice-spending-sky") < html.find("No cases yet"),
+        "{html}"
+    );
 }
 
 #[test]
