@@ -99,15 +99,6 @@ impl Failed {
         }
     }
 
-    /// The same of a call that was to be made before publishing: nothing was published, whatever it came to.
-    #[must_use]
-    pub fn unsent(self) -> Self {
-        match self {
-            Self::Limited(_) | Self::Unreached(_) => self,
-            Self::Status { .. } | Self::Broken(_) => Self::Unreached(self.to_string()),
-        }
-    }
-
     /// As a failure of the publishing call. Definite are the statuses with which `platform` refuses before it
     /// publishes, where it speaks as its API does; 401 is one of them. Nobody knows what any other means.
     #[must_use]
