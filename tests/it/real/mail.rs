@@ -183,13 +183,14 @@ async fn answered(town: &Town, desk: &mut Desk) {
     assert_eq!(copies, ["[Seen]"], "our copy is no draft");
 
     // Some programs tell only what they answer, and not the whole chain.
+    let thanks = format!("Danke{}!", town.mark);
     town.write(
         "second",
-        "Danke!\r\n\r\nAm Montag schrieb The Shop:\r\n> Es ist unterwegs.",
+        &format!("{thanks}\r\n\r\nAm Montag schrieb The Shop:\r\n> Es ist unterwegs."),
         &format!("In-Reply-To: <{id}>\r\n"),
     )
     .await;
-    let (again, _) = desk.case("Danke!").await;
+    let (again, _) = desk.case(&thanks).await;
     assert_eq!(again, case);
     assert!(
         !desk.thread(&card).contains("Am Montag"),
