@@ -71,8 +71,6 @@ pub struct Known {
     pub me: String,
     /// What the server calls it.
     pub acct: String,
-    /// The address of its page, where the server tells it.
-    pub url: Option<String>,
     /// What runs there.
     pub software: Software,
     /// The most characters of a status.
@@ -100,7 +98,6 @@ pub async fn learn(api: &Api) -> Result<Known, Failed> {
     Ok(Known {
         me: account.id,
         acct: account.acct,
-        url: account.url.filter(|url| !url.is_empty()),
         software: software(api, &instance).await?,
         characters: statuses
             .max_characters

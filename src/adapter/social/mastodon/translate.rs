@@ -64,12 +64,10 @@ pub fn is_nobodys(known: &Known, status: &Status) -> bool {
     status.account.id == known.me || status.reblog.is_some()
 }
 
-/// Whether a status is addressed to us. snac gives all whom it mentions the id `0`: there the address of our page
-/// tells it.
+/// Whether a status is addressed to us.
 pub fn is_for_us(known: &Known, status: &Status) -> bool {
-    let mut mentions = status.mentions.iter();
     status.in_reply_to_account_id.as_deref() == Some(known.me.as_str())
-        || mentions.any(|mention| mention.id == known.me || known.url.as_ref() == Some(&mention.url))
+        || status.mentions.iter().any(|mention| mention.id == known.me)
 }
 
 fn kind(known: &Known, status: &Status) -> PostKind {
@@ -153,7 +151,6 @@ mod tests {
         Known {
             me: "1".to_owned(),
             acct: "help".to_owned(),
-            url: Some("https://b.example/@help".to_owned()),
             software: Software::Mastodon,
             characters: 500,
             per_url: 23,
@@ -224,15 +221,6 @@ mod tests {
             status["mentions"] = serde_json::json!([]);
         }
         assert_eq!(translated(status).kind, kind);
-    }
-
-    /// As snac 2.96 answers.
-    #[test]
-    fn a_mention_is_known_by_its_address_too() {
-        let mut status = status();
-        status["mentions"][0]["id"] = "0".into();
-        status["mentions"][0]["acct"] = "help@b.example".into();
-        assert_eq!(translated(status).kind, PostKind::Mention);
     }
 
     #[test]
