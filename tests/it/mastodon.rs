@@ -939,6 +939,7 @@ async fn where_the_newest_come_first_none_is_left_out_and_an_edit_is_no_new_post
     let cases = play.core.cases().await;
     assert_eq!(cases.len(), 101);
     assert_eq!(play.core.posts(&cases[0]).await[0].text, "@help before, edited");
+    assert_eq!(play.core.posts(&cases[1]).await[0].kind, PostKind::Mention);
     for (n, case) in cases.iter().enumerate().skip(1) {
         assert_eq!(play.core.posts(case).await[0].text, format!("@help number {n}"));
     }

@@ -420,8 +420,10 @@ impl World {
     }
 
     fn show(&self, status: &Status) -> Value {
+        // snac 2.96 leaves out whoever asks.
         let mentions: Vec<_> = words(&status.text)
             .filter_map(|word| word.strip_prefix('@'))
+            .filter(|handle| !self.snac || *handle != "help")
             .map(|handle| {
                 let person = person(handle);
                 json!({"id": person["id"], "username": person["username"], "acct": handle, "url": person["url"]})

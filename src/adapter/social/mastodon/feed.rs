@@ -17,7 +17,7 @@ use super::wire::{Found, Identified, Kind, Notification, Status};
 use crate::adapter::supervise::Lost;
 use crate::adapter::trouble::Halt;
 use crate::app::{Cursor, Inbound, Unavailable};
-use crate::domain::{Instant, Sighting};
+use crate::domain::{Instant, Post, PostKind, Sighting};
 use chrono::TimeDelta;
 use serde_json::value::RawValue;
 
@@ -250,7 +250,12 @@ impl Mastodon {
             match status(raw, feed.notifications) {
                 Ok(Some(status)) => {
                     if horizon.covers(&status) && !translate::is_nobodys(&known, &status) {
-                        sightings.push(self.sighting(&known, &status).await?);
+                        let mut post = self.post(&known, &status).await?;
+                        // snac does not show us among those whom a post names: that we are told of it does.
+                        if feed.notifications && post.kind == PostKind::Post {
+                            post.kind = PostKind::Mention;
+                        }
+                        sightings.push(Sighting::Post(Box::new(post)));
                     }
                 }
                 Ok(None) => {}
@@ -266,16 +271,18 @@ impl Mastodon {
         Ok(sightings)
     }
 
-    /// A status as a sighting, with the conversation it belongs to.
-    pub(super) async fn sighting(&self, known: &Known, status: &Status) -> Result<Sighting, Failed> {
+    /// A status as a post, with the conversation it belongs to.
+    async fn post(&self, known: &Known, status: &Status) -> Result<Post, Failed> {
         let root = self.root(status).await?;
         let conversation = known.software.stable(&root);
-        Ok(Sighting::Post(Box::new(translate::post(
-            &self.source,
-            known,
-            status,
-            conversation,
-        ))))
+        Ok(translate::post(&self.source, known, status, conversation))
+    }
+
+    /// The same as a sighting.
+    pub(super) async fn sighting(&self, known: &Known, status: &Status) -> Result<Sighting, Failed> {
+        self.post(known, status)
+            .await
+            .map(|post| Sighting::Post(Box::new(post)))
     }
 }
 
