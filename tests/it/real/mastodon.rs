@@ -194,7 +194,10 @@ async fn mastodon() {
     let (_, edited) = desk.case(&format!("broken0x{mark}")).await;
     let (_, deleted) = desk.case(&format!("broken1x{mark}")).await;
     desk.says(&edited, &["and wet"]).await;
-    desk.says(&deleted, &["deleted"]).await;
+    // snac 2.96 goes on showing a post to whom it named after its author took it back.
+    if class == "key" {
+        desk.says(&deleted, &["deleted"]).await;
+    }
 
     // Ours were answers, each of them to one of theirs.
     assert_eq!(desk.cards().len(), usize::try_from(KILLS).unwrap() + 2, "{them}");
