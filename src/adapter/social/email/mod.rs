@@ -6,7 +6,7 @@
 //!
 //! The class is [`Class::Lookup`]: see `publish`. Without `smtp_url` it only listens.
 //!
-//! `tests/real/dovecot.sh` plays it against a real Dovecot; against Gmail and Microsoft 365 it was never run. OAuth
+//! `tests/real/dovecot.sh` plays it against a real Dovecot and Postfix; against Gmail and Microsoft 365 it was never run. OAuth
 //! (XOAUTH2), which Microsoft asks of most accounts, is not there yet: a password made for programs is needed.
 
 mod alert;
